@@ -1,0 +1,165 @@
+"""Open the catalogue: one database, SQLite or PostgreSQL, brought to the present schema first."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+
+from stj_catalog.errors import CatalogError
+from stj_catalog.migrations import upgrade
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 30
+# Any number of our own: writers that must not interleave take PostgreSQL's advisory lock with it.
+_WRITER_LOCK = 0x53544A
+
+
+class Catalog:
+    """A catalogue that is open; `read` and `write` give transactions."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Wrap an engine whose database has the present schema."""
+        self.engine = engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the catalogue is an SQLite file."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the catalogue."""
+        with self._said(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
+        """A transaction that changes the catalogue.
+
+        Args:
+            exclusive: no other exclusive writer meanwhile, in whatever process (SQLite has one writer anyway).
+        """
+        with self._said(), self.engine.connect().execution_options(stj_write=True) as connection, connection.begin():
+            if exclusive and not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+            yield connection
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise CatalogError(f"The catalogue {self.engine.url!r} cannot be used: {_first_line(error)}.") from error
+
+
+def open_catalog(url: str, *, create: bool = False) -> Catalog:
+    """Open a catalogue and bring it to the present schema, after a backup.
+
+    Args:
+        url: path of an SQLite file, or SQLAlchemy URL.
+        create: make it when it is not there.
+
+    Raises:
+        CatalogError: it is not there, is no catalogue, or cannot be reached.
+        NewerSchemaError: a newer STJ made it.
+    """
+    address = _address(url)
+    place = sqlite_file(address)
+    if place is not None and not create and not place.exists():
+        raise CatalogError(
+            f"There is no catalogue at {place}: crawl first (scrapy crawl amazon_sarees), or set STJ_CATALOG."
+        )
+    try:
+        if place is not None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        engine = _engine(address)
+        upgrade(engine, place)
+    except (OperationalError, DatabaseError, sqlite3.DatabaseError) as error:
+        raise CatalogError(f"Cannot open the catalogue {address!r}: {_first_line(error)}.") from error
+    except (NoSuchModuleError, ImportError) as error:
+        raise CatalogError(
+            f"Cannot open the catalogue {address!r}: {error}. PostgreSQL needs pip install 'stj[postgres]'."
+        ) from error
+    except OSError as error:
+        raise CatalogError(f"Cannot make the catalogue {place}: {error.strerror}.") from error
+    return Catalog(engine)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of an SQLite URL, or None for another database or one in memory."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
+    """Insert rows, leaving those alone whose `keys` are there already."""
+    if not rows:
+        return
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(table).on_conflict_do_nothing(index_elements=list(keys)), list(rows))
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], keys: Sequence[str], changes: dict[str, Any]
+) -> None:
+    """Insert rows; where `keys` are there already, make `changes` (column to expression of the `excluded` row's name)."""
+    if not rows:
+        return
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table)
+    wanted = {column: change(statement.excluded, table) for column, change in changes.items()}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=wanted), list(rows))
+
+
+def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """Slices of `items`, small enough for a database's limit on parameters."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _address(url: str) -> URL:
+    try:
+        return make_url(url if "://" in url else f"sqlite:///{url}")
+    except ArgumentError as error:
+        raise CatalogError(f"STJ_CATALOG is neither a path nor a database URL: {url!r}.") from error
+
+
+def _engine(url: URL) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own transaction handling begins late and never immediately: `_begin_sqlite` does it.
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns writer half-way fails at once with "database is locked": writers say so at the start.
+    write = connection.get_execution_options().get("stj_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")

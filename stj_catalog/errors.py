@@ -1,0 +1,106 @@
+"""Every error that STJ raises on purpose.
+
+Libraries raise, only the command lines and the web turn an error into words for a person::
+
+    StjError                    exit 1: one sentence - what happened, what was given, what to do
+    ├── UsageError              exit 2: an option or a setting that cannot be right
+    ├── CatalogError            the catalogue cannot be used as it is
+    │   └── NewerSchemaError    made by a newer STJ
+    ├── PictureError            these bytes do not become a picture; `.reason` is the word in the catalogue
+    │   ├── NotAnImageError     reason not_image
+    │   ├── TruncatedError      reason truncated
+    │   ├── TooSmallError       reason too_small
+    │   └── TooLargeError       reason too_large
+    ├── CrawlError              the crawl did not do its job
+    │   ├── BlockedError        the shop turned us away
+    │   ├── RobotsError         robots.txt refuses
+    │   └── NoCardsError        no card was found
+    ├── DatasetError            a dataset cannot be made or read
+    │   └── LeakError           an export whose splits share a picture, a relative or a product
+    └── ModelError              training, a run folder or weights
+        └── WeightsError        the weights cannot be had or do not fit
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StjError(Exception):
+    """An expected failure, said in one sentence."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(StjError):
+    """An option or a setting that cannot be right."""
+
+    exit_code = 2
+
+
+class CatalogError(StjError):
+    """The catalogue cannot be used as it is."""
+
+
+class NewerSchemaError(CatalogError):
+    """The catalogue was made by a newer STJ."""
+
+
+class PictureError(StjError):
+    """Bytes that do not become a picture; `reason` is the word that the catalogue keeps."""
+
+    reason: ClassVar[str] = "not_image"
+
+
+class NotAnImageError(PictureError):
+    """No picture format was recognised."""
+
+
+class TruncatedError(PictureError):
+    """The picture's data ends too early or is broken."""
+
+    reason = "truncated"
+
+
+class TooSmallError(PictureError):
+    """A side is shorter than the configured minimum."""
+
+    reason = "too_small"
+
+
+class TooLargeError(PictureError):
+    """More pixels than a shop photograph ever has."""
+
+    reason = "too_large"
+
+
+class CrawlError(StjError):
+    """The crawl did not do its job."""
+
+
+class BlockedError(CrawlError):
+    """The shop turned us away."""
+
+
+class RobotsError(CrawlError):
+    """robots.txt refuses the crawl."""
+
+
+class NoCardsError(CrawlError):
+    """No card was found on any page."""
+
+
+class DatasetError(StjError):
+    """A dataset cannot be made or read."""
+
+
+class LeakError(DatasetError):
+    """Splits that share a picture, a relative or a product."""
+
+
+class ModelError(StjError):
+    """Training, a run folder or weights."""
+
+
+class WeightsError(ModelError):
+    """The weights cannot be had or do not fit."""

@@ -1,0 +1,169 @@
+"""What a picture's bytes are: checksum, format, size and perceptual hashes, from one decode.
+
+The hashes equal ``imagehash.phash(picture, 8)`` and ``imagehash.phash(picture, 16)`` bit for bit, where `picture` is what
+`upright_grey` gives: a JPEG is decoded at the smallest scale that still has 256 pixels a side, which costs a fifth of a full
+decode. The recipe is versioned because another decoder or scale moves a hash by up to 32 bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy.fft import dct
+
+from stj_catalog.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+
+HASH_RECIPE = 1
+MAX_PIXELS = 64_000_000
+DRAFT_SIDE = 256
+# Only what shops serve: a decoder that is never called cannot be attacked.
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "AVIF": "avif"}
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+_TURNED = {5, 6, 7, 8}
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """One picture's bytes in numbers.
+
+    Attributes:
+        sha256: of the bytes, 64 hex digits.
+        format: Pillow's name of the format.
+        width: pixels, after the EXIF turn.
+        height: pixels, after the EXIF turn.
+        size: bytes.
+        phash: pHash-64, 16 hex digits, most significant bit first as imagehash writes it.
+        phash256: pHash-256, 64 hex digits.
+        phash_mirror: pHash-64 of the picture mirrored left to right.
+        phash256_mirror: pHash-256 of the mirrored picture.
+        recipe: version of the hash recipe.
+    """
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+    size: int
+    phash: str
+    phash256: str
+    phash_mirror: str
+    phash256_mirror: str
+    recipe: int = HASH_RECIPE
+
+    @property
+    def extension(self) -> str:
+        """The file ending that tells the truth about the bytes."""
+        return EXTENSIONS[self.format]
+
+
+def fingerprint(data: bytes) -> Fingerprint:
+    """Fingerprint a picture.
+
+    Raises:
+        NotAnImageError: no picture format that shops serve.
+        TruncatedError: the data ends too early or is broken.
+        TooLargeError: more than 64 megapixels, or a decompression bomb.
+    """
+    with open_picture(data) as picture:
+        width, height = picture.size
+        if _orientation(picture) in _TURNED:
+            width, height = height, width
+        name = picture.format or ""
+        grey = upright_grey(picture)
+    phash, phash_mirror = _phash(grey, 8)
+    phash256, phash256_mirror = _phash(grey, 16)
+    return Fingerprint(
+        sha256=hashlib.sha256(data).hexdigest(),
+        format="JPEG" if name == "MPO" else name,
+        width=width,
+        height=height,
+        size=len(data),
+        phash=phash,
+        phash256=phash256,
+        phash_mirror=phash_mirror,
+        phash256_mirror=phash256_mirror,
+    )
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Open a picture without decoding it; only the formats that shops serve.
+
+    Raises:
+        NotAnImageError: no such picture.
+        TooLargeError: more than 64 megapixels.
+    """
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
+    except UnidentifiedImageError as error:
+        raise NotAnImageError(f"These {len(data)} bytes are no picture: they begin with {data[:12]!r}.") from error
+    except Exception as error:
+        raise TruncatedError(f"The picture's header is broken: {error}.") from error
+    if picture.width * picture.height > MAX_PIXELS:
+        picture.close()
+        raise TooLargeError(
+            f"The picture has {picture.width}x{picture.height} pixels, over {MAX_PIXELS / 1e6:.0f} megapixels."
+        )
+    return picture
+
+
+def upright_grey(picture: Image.Image) -> Image.Image:
+    """The picture as its hash sees it: drafted, turned upright, alpha on white, mode L.
+
+    Raises:
+        TruncatedError: the data ends too early or is broken.
+    """
+    try:
+        picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        picture.load()
+        if _orientation(picture) > 1:
+            picture = ImageOps.exif_transpose(picture)
+        return on_white(picture).convert("L")
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
+    except Exception as error:
+        raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """The picture without transparency, on white; 16-bit grey becomes 8-bit."""
+    if picture.mode.startswith("I"):
+        return Image.fromarray((np.asarray(picture, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if not picture.has_transparency_data:
+        return picture
+    layered = picture.convert("RGBA")
+    white = Image.new("RGBA", layered.size, "white")
+    return Image.alpha_composite(white, layered).convert("RGB")
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - broken EXIF means no turn, not a broken picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _phash(grey: Image.Image, side: int) -> tuple[str, str]:
+    """The pHash of side×side bits, of the picture and of its mirror image.
+
+    Mirroring negates the odd columns of a type II DCT, so one transform gives both.
+    """
+    small = np.asarray(grey.resize((side * 4, side * 4), Image.Resampling.LANCZOS), dtype=np.float64)
+    low = dct(dct(small, axis=0), axis=1)[:side, :side]
+    mirrored = low.copy()
+    mirrored[:, 1::2] *= -1
+    return _bits(low), _bits(mirrored)
+
+
+def _bits(low: NDArray[np.float64]) -> str:
+    return np.packbits(low > np.median(low)).tobytes().hex()

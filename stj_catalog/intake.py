@@ -1,0 +1,267 @@
+"""What the crawl and the import write: pictures as they are fetched, then a page's cards with its done mark.
+
+A picture's row is written in batches once its file is in the store; until the page that shows it is committed it is quarantined
+as `unsighted`, so that every picture has exactly one status even when the process dies in between.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, select, update
+
+from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
+from stj_catalog.crawls import Response, add_page, write_response
+from stj_catalog.fingerprint import Fingerprint
+from stj_catalog.resolve import UNSIGHTED
+from stj_catalog.schema import PageState, Status, crawls, images, now, pages, products, sightings
+from stj_catalog.settle import Settler
+
+# What may be better next time: a later crawl asks for such a picture again.
+TRANSIENT = ("http_error", "network_error", "timeout", "blocked", "robots", "missing_file", "torn_file")
+
+
+@dataclass(frozen=True)
+class FetchedPicture:
+    """A picture address that was fetched, or that could not be had.
+
+    Attributes:
+        image_key: the address without size modifiers.
+        url: the address that was asked for.
+        crawl_id: the crawl that fetched it.
+        fingerprint: of the bytes; None when they are no picture or never came.
+        path: place in the image store; None when nothing was stored.
+        reason: why it is rejected; None for a good picture.
+        http_status: of the answer, if there was one.
+        source: where an imported picture came from.
+    """
+
+    image_key: str
+    url: str
+    crawl_id: int
+    fingerprint: Fingerprint | None = None
+    path: str | None = None
+    reason: str | None = None
+    http_status: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class CardSighting:
+    """One card on a page.
+
+    Attributes:
+        position: place on the page, from 1; unique on the page.
+        image_key: of its picture; None for a card without one.
+        image_url: the picture's address as the page has it.
+        reason: why it says nothing about the label: no_image, sponsored, title_mismatch; None if it does.
+    """
+
+    position: int
+    image_key: str | None
+    image_url: str | None
+    asin: str | None = None
+    parent_asin: str | None = None
+    title: str | None = None
+    brand: str | None = None
+    breadcrumb: str | None = None
+    product_url: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    rating: float | None = None
+    sponsored: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class NextPage:
+    """A page to put on the frontier."""
+
+    kind: str
+    number: int
+    url: str
+
+
+@dataclass(frozen=True)
+class SeenPage:
+    """A page whose cards have all come to an end.
+
+    Attributes:
+        id: the leased page.
+        crawl_id: its crawl.
+        category_id: the category whose listing it belongs to.
+        response: what came back.
+        cards: in the page's order.
+        found: pages that it leads to.
+    """
+
+    id: int
+    crawl_id: int
+    category_id: int
+    response: Response
+    cards: Sequence[CardSighting] = field(default_factory=tuple)
+    found: Sequence[NextPage] = field(default_factory=tuple)
+
+
+def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int) -> set[str]:
+    """Those of `keys` that need no fetching: in the catalogue, unless they failed for a passing reason before this crawl."""
+    found: set[str] = set()
+    with catalog.read() as connection:
+        began = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
+        passing = and_(images.c.status == Status.REJECTED, images.c.reason.in_(TRANSIENT), images.c.fetched_at < began)
+        for some in chunks(sorted(set(keys))):
+            found |= set(
+                connection.execute(select(images.c.image_key).where(images.c.image_key.in_(some), ~passing)).scalars()
+            )
+    return found
+
+
+def record_pictures(catalog: Catalog, fetched: Sequence[FetchedPicture]) -> None:
+    """Write pictures that were fetched; one that somebody else fetched meanwhile is left alone."""
+    rows = [_image_row(one) for one in {one.image_key: one for one in fetched}.values()]
+    if not rows:
+        return
+    changed = [
+        column.name for column in images.c if column.name not in {"id", "image_key", "first_seen_at", "first_crawl_id"}
+    ]
+    with catalog.write() as connection:
+        keys = [row["image_key"] for row in rows]
+        present: dict[str, Any] = {}
+        for some in chunks(keys):
+            wanted = select(images.c.image_key, images.c.status, images.c.reason).where(images.c.image_key.in_(some))
+            present |= {row.image_key: row for row in connection.execute(wanted)}
+        insert_new(connection, images, [row for row in rows if row["image_key"] not in present], ["image_key"])
+        for row in rows:
+            old = present.get(row["image_key"])
+            if old is not None and old.status == Status.REJECTED and old.reason in TRANSIENT:
+                values = {name: row.get(name) for name in changed}
+                connection.execute(update(images).where(images.c.image_key == row["image_key"]).values(values))
+
+
+def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[str]:
+    """Write a page's cards, its done mark and the pages it leads to, in one transaction.
+
+    Every card's picture must have a row already. Writing a page again replaces what it wrote before.
+
+    Returns:
+        how many cards ended in each status (`no_image` for a card without a picture).
+    """
+    with catalog.write(exclusive=True) as connection:
+        product_ids = _record_products(connection, page.cards)
+        image_ids = _image_ids(connection, [card.image_key for card in page.cards if card.image_key])
+        seen_at = now()
+        rows = [
+            {
+                "crawl_id": page.crawl_id,
+                "page_id": page.id,
+                "category_id": page.category_id,
+                "product_id": product_ids.get(card.asin or ""),
+                "image_id": image_ids[card.image_key] if card.image_key else None,
+                "position": card.position,
+                "title": card.title,
+                "image_url": card.image_url,
+                "sponsored": card.sponsored,
+                "reason": card.reason,
+                "seen_at": seen_at,
+            }
+            for card in page.cards
+        ]
+        before = connection.execute(select(sightings.c.image_id).where(sightings.c.page_id == page.id)).scalars().all()
+        connection.execute(delete(sightings).where(sightings.c.page_id == page.id))
+        if rows:
+            connection.execute(sightings.insert(), rows)
+        touched = {row for row in [*before, *image_ids.values()] if row is not None}
+        for some in chunks(sorted(touched)):
+            connection.execute(update(images).where(images.c.id.in_(some)).values(last_seen_at=seen_at))
+        settler.settle(connection, touched)
+        for one in page.found:
+            add_page(connection, page.crawl_id, one.kind, one.number, one.url)
+        write_response(connection, page.id, page.response, PageState.DONE)
+        return _tally(connection, page.id)
+
+
+def missing_pictures(catalog: Catalog, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` that have no row."""
+    with catalog.read() as connection:
+        return set(keys) - _image_ids(connection, keys).keys()
+
+
+def done_page(catalog: Catalog, page_id: int) -> bool:
+    """Whether a page's cards are written."""
+    with catalog.read() as connection:
+        return connection.execute(select(pages.c.state).where(pages.c.id == page_id)).scalar() == PageState.DONE
+
+
+def _image_row(one: FetchedPicture) -> dict[str, Any]:
+    moment = now()
+    row: dict[str, Any] = {
+        "image_key": one.image_key,
+        "url": one.url,
+        "status": Status.REJECTED.value if one.reason else Status.QUARANTINED.value,
+        "reason": one.reason or UNSIGHTED,
+        "path": one.path,
+        "source": one.source,
+        "http_status": one.http_status,
+        "first_crawl_id": one.crawl_id,
+        "fetched_at": moment,
+        "first_seen_at": moment,
+        "last_seen_at": moment,
+    }
+    print_ = one.fingerprint
+    hashes = ("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror")
+    row |= {name: getattr(print_, name) if print_ else None for name in hashes}
+    row["bytes"] = print_.size if print_ else None
+    row["hash_recipe"] = print_.recipe if print_ else None
+    return row
+
+
+def _record_products(connection: Connection, cards: Sequence[CardSighting]) -> dict[str, int]:
+    """Write the products of the cards, the newest word counting; returns their ids by ASIN."""
+    moment = now()
+    rows: dict[str, dict[str, Any]] = {}
+    fields = ("parent_asin", "title", "brand", "breadcrumb", "price", "currency", "rating")
+    for card in cards:
+        if card.asin:
+            row = rows.setdefault(
+                card.asin, {"asin": card.asin, "first_seen_at": moment, "last_seen_at": moment, "url": None}
+            )
+            row["url"] = row["url"] or card.product_url
+            for name in fields:
+                row[name] = row.get(name) if row.get(name) is not None else getattr(card, name)
+    if not rows:
+        return {}
+    newest = {name: lambda new, old, name=name: func.coalesce(new[name], old.c[name]) for name in (*fields, "url")}
+    upsert(
+        connection,
+        products,
+        list(rows.values()),
+        ["asin"],
+        {**newest, "last_seen_at": lambda new, _old: new["last_seen_at"]},
+    )
+    found: dict[str, int] = {}
+    for some in chunks(sorted(rows)):
+        wanted = select(products.c.asin, products.c.id).where(products.c.asin.in_(some))
+        found |= {row.asin: row.id for row in connection.execute(wanted)}
+    return found
+
+
+def _image_ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in chunks(sorted(set(keys))):
+        wanted = select(images.c.image_key, images.c.id).where(images.c.image_key.in_(some))
+        found |= {row.image_key: row.id for row in connection.execute(wanted)}
+    return found
+
+
+def _tally(connection: Connection, page_id: int) -> Counter[str]:
+    wanted = (
+        select(images.c.status, sightings.c.reason)
+        .select_from(sightings)
+        .join(images, images.c.id == sightings.c.image_id, isouter=True)
+    )
+    return Counter(
+        status or reason for status, reason in connection.execute(wanted.where(sightings.c.page_id == page_id))
+    )

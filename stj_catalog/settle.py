@@ -1,0 +1,286 @@
+"""Keep likenesses, statuses and groups true as pictures and sightings come in.
+
+`settle` does for a few pictures what the whole catalogue would get: it compares those that were never compared, then gives
+every picture of the duplicate components they touch its status again, then joins groups. It runs inside an exclusive write
+transaction, so that no two newcomers miss each other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+
+from stj_catalog.catalog import Catalog, chunks, insert_new
+from stj_catalog.config import Config
+from stj_catalog.likeness import Hashed, Likeness, Thresholds, candidates, confirm
+from stj_catalog.neighbours import NeighbourIndex, hashes_from_hex
+from stj_catalog.resolve import Bond, Decision, Outcome, Picture, resolve
+from stj_catalog.schema import Status, categories, groups, images, likenesses, now, products, reviews, sightings
+
+_HASHES = (
+    images.c.id,
+    images.c.sha256,
+    images.c.phash,
+    images.c.phash256,
+    images.c.phash_mirror,
+    images.c.phash256_mirror,
+)
+
+
+def thresholds_of(config: Config) -> Thresholds:
+    """The distances that the configuration gives."""
+    return Thresholds(config.duplicate_bits, config.duplicate_bits256, config.related_bits, config.related_bits256)
+
+
+@dataclass
+class Settler:
+    """The index of all compared pictures, kept in step with the catalogue, and the thresholds that decide."""
+
+    thresholds: Thresholds
+    index: NeighbourIndex
+    _last: int = 0
+
+    @classmethod
+    def for_catalog(cls, catalog: Catalog, thresholds: Thresholds) -> Settler:
+        """Read every compared hash of the catalogue."""
+        settler = cls(thresholds, NeighbourIndex())
+        with catalog.read() as connection:
+            settler._refresh(connection)
+        return settler
+
+    def settle(self, connection: Connection, ids: Iterable[int]) -> None:
+        """Compare what was never compared among `ids`, then decide and group again what that touches."""
+        touched = sorted(set(ids))
+        newcomers = self._compare(connection, touched)
+        decide(connection, touched, self.thresholds)
+        join_groups(connection, touched, newcomers)
+
+    def _refresh(self, connection: Connection) -> None:
+        """Add what others have compared meanwhile."""
+        wanted = select(images.c.id, images.c.phash, images.c.compared).where(images.c.compared > self._last)
+        rows = connection.execute(wanted).all()
+        if rows:
+            ids, words, order = zip(*rows, strict=True)
+            self.index.add(np.array(ids, dtype=np.int64), hashes_from_hex(words))
+            self._last = max(order)
+
+    def _compare(self, connection: Connection, ids: Sequence[int]) -> list[int]:
+        """Find the likenesses of those of `ids` that were never compared; returns them."""
+        newcomers: list[Hashed] = []
+        for some in chunks(ids):
+            fresh = and_(images.c.id.in_(some), images.c.compared.is_(None), images.c.phash.is_not(None))
+            newcomers += [
+                Hashed(*row) for row in connection.execute(select(*_HASHES).where(fresh).order_by(images.c.id))
+            ]
+        if not newcomers:
+            return []
+        self._refresh(connection)
+        order = [{"row": one.id, "number": self._last + place} for place, one in enumerate(newcomers, 1)]
+        connection.execute(
+            update(images).where(images.c.id == bindparam("row")).values(compared=bindparam("number")), order
+        )
+        self._refresh(connection)
+        pairs = candidates(newcomers, self.index, self.thresholds)
+        known = {one.id: one for one in newcomers}
+        others = sorted({other for _, other, _, _ in pairs} - known.keys())
+        for some in chunks(others):
+            known |= {row.id: Hashed(*row) for row in connection.execute(select(*_HASHES).where(images.c.id.in_(some)))}
+        write_likenesses(connection, confirm(pairs, known, self.thresholds))
+        return [one.id for one in newcomers]
+
+
+def write_likenesses(connection: Connection, found: Iterable[Likeness]) -> None:
+    """Write pairs of look-alikes; a pair that is there already is left alone."""
+    rows = []
+    for one in found:
+        row = asdict(one)
+        rows.append({"image_id": row.pop("a"), "other_id": row.pop("b"), **row})
+    insert_new(connection, likenesses, rows, ["image_id", "other_id"])
+
+
+def decide(connection: Connection, ids: Iterable[int], thresholds: Thresholds) -> None:
+    """Give the pictures of every duplicate component that `ids` touch their status, and write what changed."""
+    bonds = _components(connection, ids)
+    pictures, present = _load(connection, sorted(bonds))
+    outcomes = resolve(pictures, bonds)
+    changed = [(row, outcome) for row, outcome in outcomes.items() if present[row] != outcome]
+    # A picture that leaves `kept` goes first: the checksum is unique among the kept ones at every moment.
+    changed.sort(key=lambda pair: (pair[1].status is Status.KEPT, pair[0]))
+    values = [
+        {
+            "row": row,
+            "new_status": outcome.status.value,
+            "new_label": outcome.label,
+            "new_reason": outcome.reason,
+            "new_duplicate_of": outcome.duplicate_of,
+            "new_kind": outcome.kind,
+            "new_distance": outcome.distance,
+            "new_rule": thresholds.rule,
+        }
+        for row, outcome in changed
+    ]
+    if values:
+        connection.execute(_WRITE_OUTCOME, values)
+
+
+_WRITE_OUTCOME = (
+    update(images)
+    .where(images.c.id == bindparam("row"))
+    .values(
+        status=bindparam("new_status"),
+        label=bindparam("new_label"),
+        reason=bindparam("new_reason"),
+        duplicate_of=bindparam("new_duplicate_of"),
+        duplicate_kind=bindparam("new_kind"),
+        distance=bindparam("new_distance"),
+        rule=bindparam("new_rule"),
+    )
+)
+
+
+def join_groups(connection: Connection, ids: Sequence[int], newcomers: Sequence[int]) -> None:
+    """Give each newcomer a group, then make one of the groups that a likeness or a product ties together."""
+    if newcomers:
+        made = connection.execute(
+            insert(groups).returning(groups.c.id, sort_by_parameter_order=True), [{"made_at": now()} for _ in newcomers]
+        ).scalars()
+        pairs = [{"row": row, "number": number} for row, number in zip(newcomers, made, strict=True)]
+        connection.execute(
+            update(images).where(images.c.id == bindparam("row")).values(group_id=bindparam("number")), pairs
+        )
+    edges = _likeness_edges(connection, newcomers) | _product_edges(connection, ids)
+    _merge(connection, edges)
+
+
+def _likeness_edges(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Pairs of different groups tied by a likeness of one of `ids`."""
+    one, two = images.alias("one"), images.alias("two")
+    query = (
+        select(one.c.group_id, two.c.group_id)
+        .select_from(
+            likenesses.join(one, one.c.id == likenesses.c.image_id).join(two, two.c.id == likenesses.c.other_id)
+        )
+        .where(likenesses.c.kind != "weak", one.c.group_id != two.c.group_id)
+    )
+    found: set[tuple[int, int]] = set()
+    for some in chunks(ids):
+        for side in (likenesses.c.image_id, likenesses.c.other_id):
+            found |= {(a, b) for a, b in connection.execute(query.where(side.in_(some)))}
+    return found
+
+
+def _product_edges(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Pairs of different groups tied by a product, or a product's family, of one of `ids`."""
+    family = func.coalesce(products.c.parent_asin, products.c.asin)
+    sold = sightings.join(products, products.c.id == sightings.c.product_id).join(
+        images, images.c.id == sightings.c.image_id
+    )
+    found: set[tuple[int, int]] = set()
+    for some in chunks(ids):
+        families = (
+            connection.execute(select(family).distinct().select_from(sold).where(sightings.c.image_id.in_(some)))
+            .scalars()
+            .all()
+        )
+        for names in chunks(families):
+            same = or_(products.c.asin.in_(names), products.c.parent_asin.in_(names))
+            query = (
+                select(family, images.c.group_id)
+                .select_from(sold)
+                .where(same, images.c.group_id.is_not(None))
+                .distinct()
+            )
+            first: dict[str, int] = {}
+            for name, group in connection.execute(query):
+                if first.setdefault(name, group) != group:
+                    found.add((first[name], group))
+    return found
+
+
+def _merge(connection: Connection, edges: Iterable[tuple[int, int]]) -> None:
+    """Make each connected component of groups one group: the oldest."""
+    for component in components(edges):
+        keeper, *rest = sorted(component)
+        for some in chunks(rest):
+            connection.execute(update(images).where(images.c.group_id.in_(some)).values(group_id=keeper))
+            connection.execute(delete(groups).where(groups.c.id.in_(some)))
+
+
+def components(edges: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """The connected components, of two nodes and more, that undirected edges make."""
+    pairs = np.array(sorted(set(edges)), dtype=np.int64).reshape(-1, 2)
+    if not len(pairs):
+        return []
+    nodes, places = np.unique(pairs, return_inverse=True)
+    places = places.reshape(-1, 2)
+    graph = coo_array(
+        (np.ones(len(pairs), dtype=np.int8), (places[:, 0], places[:, 1])), shape=(len(nodes), len(nodes))
+    )
+    _, names = connected_components(graph, directed=False)
+    found: dict[int, list[int]] = defaultdict(list)
+    for node, name in zip(nodes.tolist(), names.tolist(), strict=True):
+        found[name].append(node)
+    return list(found.values())
+
+
+def _components(connection: Connection, ids: Iterable[int]) -> dict[int, dict[int, Bond]]:
+    """The duplicate components that `ids` touch: for each picture in them its duplicates."""
+    bonds: dict[int, dict[int, Bond]] = {row: {} for row in ids}
+    visited: set[int] = set()
+    while frontier := bonds.keys() - visited:
+        visited |= frontier
+        for some in chunks(sorted(frontier)):
+            for side in (likenesses.c.image_id, likenesses.c.other_id):
+                for pair in connection.execute(
+                    select(likenesses).where(likenesses.c.kind == "duplicate", side.in_(some))
+                ):
+                    bond = Bond(pair.distance, pair.distance256)
+                    bonds.setdefault(pair.image_id, {})[pair.other_id] = bond
+                    bonds.setdefault(pair.other_id, {})[pair.image_id] = bond
+    return bonds
+
+
+def _load(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Picture], dict[int, Outcome]]:
+    """What is known about readable pictures, and the outcome that is written now."""
+    trusted: dict[int, set[int]] = defaultdict(set)
+    doubts: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    decisions: dict[int, Decision] = {}
+    pictures: dict[int, Picture] = {}
+    present: dict[int, Outcome] = {}
+    for some in chunks(ids):
+        evidence = (
+            select(sightings.c.image_id, categories.c.label, sightings.c.reason)
+            .join(categories)
+            .where(sightings.c.image_id.in_(some))
+        )
+        for row, label, reason in connection.execute(evidence.distinct()):
+            if reason is None:
+                trusted[row].add(label)
+            else:
+                doubts[row].add((reason, label))
+        standing = (
+            select(reviews).where(reviews.c.image_id.in_(some), reviews.c.undone_at.is_(None)).order_by(reviews.c.id)
+        )
+        for review in connection.execute(standing):
+            decisions[review.image_id] = Decision(review.action, review.label, review.reason)
+        fixed = (images.c.phash.is_(None), images.c.status == Status.FORGOTTEN)
+        for row in connection.execute(select(images).where(images.c.id.in_(some), ~or_(*fixed))):
+            pictures[row.id] = Picture(
+                id=row.id,
+                key=row.image_key,
+                sha256=row.sha256,
+                area=row.width * row.height,
+                trusted=frozenset(trusted[row.id]),
+                doubts=frozenset(doubts[row.id]),
+                decision=decisions.get(row.id),
+            )
+            present[row.id] = Outcome(
+                Status(row.status), row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
+            )
+    return pictures, present

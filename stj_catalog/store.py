@@ -1,0 +1,151 @@
+"""The image store: original bytes under their checksum, in a folder or any fsspec URL.
+
+A file is written aside, flushed to the disk and renamed, so that a file with its final name is whole; object stores put a
+whole object or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stj_catalog.errors import CatalogError
+
+_ASIDE = ".part-"
+
+
+def store_path(sha256: str, extension: str) -> str:
+    """The place of a picture below the store's root: `ab/abcdef….jpg`."""
+    return f"{sha256[:2]}/{sha256}.{extension}"
+
+
+def open_store(root: str) -> ImageStore:
+    """Open the store at a folder or an fsspec URL such as `s3://bucket/images`."""
+    if "://" in root and not root.startswith("file://"):
+        return RemoteStore(root)
+    return FolderStore(Path(root.removeprefix("file://")))
+
+
+class ImageStore:
+    """What every store can do; paths are relative to its root, with `/`."""
+
+    def put(self, sha256: str, extension: str, data: bytes) -> str:
+        """Store a picture's bytes and return its path; storing it again changes nothing."""
+        raise NotImplementedError  # the two stores below say how
+
+    def read(self, path: str) -> bytes:
+        """The bytes at `path`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        raise NotImplementedError  # the two stores below say how
+
+    def delete(self, path: str) -> None:
+        """Remove the file at `path`, if it is there."""
+        raise NotImplementedError  # the two stores below say how
+
+    def paths(self) -> Iterator[str]:
+        """Every file of the store, sorted; those written aside and never finished too."""
+        raise NotImplementedError  # the two stores below say how
+
+    def is_leftover(self, path: str) -> bool:
+        """Whether `path` was written aside by a process that died."""
+        return path.rsplit("/", 1)[-1].startswith(_ASIDE)
+
+    def holds(self, path: str, sha256: str) -> bool:
+        """Whether the bytes at `path` are those that `sha256` says."""
+        try:
+            return hashlib.sha256(self.read(path)).hexdigest() == sha256
+        except FileNotFoundError:
+            return False
+
+
+class FolderStore(ImageStore):
+    """A store in a folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the store; its folder is made when the first picture comes."""
+        self.root = root
+
+    def put(self, sha256: str, extension: str, data: bytes) -> str:
+        """Store a picture's bytes and return its path."""
+        path = store_path(sha256, extension)
+        target = self.root / path
+        if target.exists() and target.stat().st_size == len(data):
+            return path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, aside = tempfile.mkstemp(prefix=_ASIDE, dir=target.parent)
+        except OSError as error:
+            raise CatalogError(
+                f"Cannot write to the image store {self.root}: {error.strerror}. Set STJ_IMAGES to another folder."
+            ) from error
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(aside, 0o644)  # noqa: PTH101 - mkstemp makes private files; a dataset is for others to read
+            os.replace(aside, target)  # noqa: PTH105 - the one call that says "replace" on every system
+        except OSError as error:
+            Path(aside).unlink(missing_ok=True)
+            raise CatalogError(
+                f"Cannot write {target}: {error.strerror}. Free some space, or set STJ_IMAGES to another folder."
+            ) from error
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+        return path
+
+    def read(self, path: str) -> bytes:
+        """The bytes at `path`."""
+        return (self.root / path).read_bytes()
+
+    def delete(self, path: str) -> None:
+        """Remove the file at `path`, if it is there."""
+        (self.root / path).unlink(missing_ok=True)
+
+    def paths(self) -> Iterator[str]:
+        """Every file of the store, sorted."""
+        for file in sorted(self.root.glob("*/*")):
+            yield file.relative_to(self.root).as_posix()
+
+
+class RemoteStore(ImageStore):
+    """A store behind an fsspec URL."""
+
+    def __init__(self, root: str) -> None:
+        """Open the store; needs the URL's driver (`pip install stj[s3]` for s3://)."""
+        import fsspec
+
+        try:
+            self._files: Any
+            self._files, self._root = fsspec.core.url_to_fs(root)
+        except (ImportError, ValueError) as error:
+            raise CatalogError(f"Cannot open the image store {root}: {error}.") from error
+
+    def put(self, sha256: str, extension: str, data: bytes) -> str:
+        """Store a picture's bytes and return its path."""
+        path = store_path(sha256, extension)
+        if not self._files.exists(f"{self._root}/{path}"):
+            self._files.pipe_file(f"{self._root}/{path}", data)
+        return path
+
+    def read(self, path: str) -> bytes:
+        """The bytes at `path`."""
+        return bytes(self._files.cat_file(f"{self._root}/{path}"))
+
+    def delete(self, path: str) -> None:
+        """Remove the file at `path`, if it is there."""
+        if self._files.exists(f"{self._root}/{path}"):
+            self._files.rm_file(f"{self._root}/{path}")
+
+    def paths(self) -> Iterator[str]:
+        """Every file of the store, sorted."""
+        if self._files.exists(self._root):
+            yield from sorted(path.removeprefix(f"{self._root}/") for path in self._files.find(self._root))

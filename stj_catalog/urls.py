@@ -1,0 +1,68 @@
+"""Amazon's addresses: fold the sizes of a picture into one, and build the few URLs that STJ needs.
+
+An image address is ``https://m.media-amazon.com/images/I/<id>.<modifiers>.jpg``; the modifiers (``_AC_UL320_``,
+``_SX679_``) only ask the image server for a size or a crop of the same picture. Composites made for print on demand carry
+their layers in the address (``…|…_CLa|…``): there the modifiers *are* the picture and stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+_IMAGE_PATH = re.compile(
+    r"(?P<folder>(?:/[^/]+)*/images/[A-Z]/)(?P<id>[^/.]+)(?:\.(?P<modifiers>[^/]*))?\.(?P<ext>[A-Za-z0-9]{2,5})"
+)
+_COMPOSITE = re.compile(r"\||_CLa|%7C", re.IGNORECASE)
+_ASIN = re.compile(r"/(?:dp|gp/product|gp/aw/d|exec/obidos/ASIN)/([A-Z0-9]{10})(?:[/?&#]|$)")
+_SIZE = re.compile(r"_[A-Za-z0-9,_-]+_")
+
+
+def fold_image_url(url: str) -> str:
+    """The picture's identity: its address without size modifiers, query and fragment; host and scheme in lower case.
+
+    Idempotent. Composites and addresses that are not of the image server's form keep everything but the fragment.
+    """
+    parts = urlsplit(url.strip())
+    scheme, host = parts.scheme.lower(), parts.netloc.lower()
+    match = _IMAGE_PATH.fullmatch(parts.path)
+    if match is None or _COMPOSITE.search(parts.path):
+        return urlunsplit((scheme, host, parts.path, parts.query, ""))
+    return urlunsplit((scheme, host, f"{match['folder']}{match['id']}.{match['ext']}", "", ""))
+
+
+def sized_image_url(url: str, size: str) -> str:
+    """The address that asks for the picture in one size.
+
+    Args:
+        url: any address of the picture.
+        size: a modifier such as ``_SL640_`` (longest side 640 pixels), or ``""`` for the original.
+    """
+    if size and not _SIZE.fullmatch(size):
+        raise ValueError(f"An image size looks like _SL640_, got {size!r}")
+    folded = fold_image_url(url)
+    parts = urlsplit(folded)
+    match = _IMAGE_PATH.fullmatch(parts.path)
+    if not size or match is None or match["modifiers"] is not None or _COMPOSITE.search(parts.path):
+        return folded
+    return urlunsplit(parts._replace(path=f"{match['folder']}{match['id']}.{size}.{match['ext']}"))
+
+
+def asin_of(url: str) -> str | None:
+    """The ASIN in a product address, also inside a sponsored redirect (``/sspa/click?…&url=%2Fdp%2F…``), or None."""
+    for candidate in (url, unquote(url)):
+        match = _ASIN.search(candidate)
+        if match:
+            return match[1]
+    return None
+
+
+def product_url(origin: str, asin: str) -> str:
+    """The short address of a product's page."""
+    return urljoin(origin, f"/dp/{asin}")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")

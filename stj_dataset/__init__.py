@@ -1,0 +1,1 @@
+"""The dataset: select, group, split, export, verify."""

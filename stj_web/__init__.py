@@ -1,0 +1,1 @@
+"""The studio: look, review and classify in the browser."""
