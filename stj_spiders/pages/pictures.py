@@ -1,0 +1,57 @@
+"""Which of the addresses that an `<img>` carries is the picture's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urljoin, urlsplit
+
+from lxml.etree import _Element as Element
+
+# /images/G/ holds the shop's own graphics: grey pixels, badges, logos.
+_OF_A_PRODUCT = re.compile(r"/images/(?:I|S|P|W)/")
+_PLACEHOLDER = re.compile(r"(?:grey|gray|transparent|blank)[-_]?pixel|/images/G/|/loading", re.IGNORECASE)
+# Lazily loaded pictures keep a placeholder in src.
+_SOURCES = ("data-src", "data-lazy-src", "src")
+_SETS = ("data-srcset", "srcset")
+
+
+def absolute(address: str | None, base: str) -> str | None:
+    """`address` as seen from `base`, if that is an http address; None for scripts, data and rubbish."""
+    if not address:
+        return None
+    try:
+        joined = urljoin(base, address.strip())
+        parts = urlsplit(joined)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return None
+    return joined if usable else None
+
+
+def picture_of(image: Element, base: str) -> str | None:
+    """The picture's address: a product picture before anything else, never a placeholder.
+
+    A page that a browser saved names a local copy in `src`; its `srcset` still has the true address.
+    """
+    offered = [found for found in (absolute(one, base) for one in _offered(image)) if found]
+    for address in offered:
+        if _OF_A_PRODUCT.search(address):
+            return address
+    return next((address for address in offered if not _PLACEHOLDER.search(address)), None)
+
+
+def srcset_of(image: Element) -> str | None:
+    """The `srcset`, as the page has it."""
+    return next((value.strip() for value in map(image.get, _SETS) if value and value.strip()), None)
+
+
+def addresses_in(srcset: str | None) -> list[str]:
+    """The addresses of a srcset; commas inside an address belong to it."""
+    words = (word.rstrip(",") for word in (srcset or "").split())
+    return [word for word in words if "/" in word]
+
+
+def _offered(image: Element) -> Iterator[str]:
+    yield from filter(None, map(image.get, _SOURCES))
+    yield from addresses_in(srcset_of(image))
