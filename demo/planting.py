@@ -72,7 +72,7 @@ class Planter:
             self._note(Case.SPONSORED, (category.label,), product)
         for index in range(2):
             other = others[index % len(others)]
-            product = self._originals(other, 1, f"ad in {category.slug} {index}")[0]
+            product = self._maker.random(f"ad in {category.slug} {index}").choice(self._ordinary[other.label])
             self._stock.ads[category.label].append(product)
             self._note(Case.SPONSORED_ELSEWHERE_ORGANIC, (category.label, other.label), product)
 
@@ -133,10 +133,10 @@ class Planter:
         self._list(category, product)
         self._note(case, (category.label,), product)
 
-    def _originals(self, category: Category, count: int, name: str = "originals") -> list[Product]:
+    def _originals(self, category: Category, count: int) -> list[Product]:
         """Some ordinary products whose pictures are large enough to be copied, the same ones every time."""
         products = self._ordinary[category.label]
-        shuffled = self._maker.random(f"{name} {category.slug}").sample(products, len(products))
+        shuffled = self._maker.random(f"originals {category.slug}").sample(products, len(products))
         large = [product for product in shuffled if product.picture and _is_large(product.picture.source)]
         return large[:count]
 

@@ -1,25 +1,123 @@
-"""Draws garments."""
+"""The artist: thinks of a garment, puts it somewhere, and takes its picture."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
 import numpy as np
+import PIL
 from PIL import Image
 
-KINDS = ("saree", "trousers", "jeans", "tunic")
+from demo.drawing import jeans, saree, trousers, tunic
+from demo.drawing.cloth import blurred, clouds, weave
+from demo.drawing.layer import Field, Layer
+from demo.drawing.palette import Dye
+from demo.drawing.scene import LYING, STANDING
+
+_SIZES = ((480, 640), (480, 640), (456, 640), (500, 625), (512, 640), (540, 600))
 
 
-def recipe() -> str:
-    """The version of the drawings."""
-    return "0"
+class _Design(Protocol):
+    @property
+    def dye(self) -> Dye: ...
+
+
+_THINK: dict[str, Callable[[np.random.Generator], _Design]] = {
+    "saree": saree.design,
+    "trousers": trousers.design,
+    "jeans": jeans.design,
+    "tunic": tunic.design,
+}
+_SHOOT: dict[str, Callable[..., None]] = {
+    "saree": saree.shoot,
+    "trousers": trousers.shoot,
+    "jeans": jeans.shoot,
+    "tunic": tunic.shoot,
+}
+# The last one stands in for every category that has no drawing of its own.
+KINDS = tuple(_THINK)
+_LYING_SHARE = 0.3
 
 
 def colour_name(kind: str, seed: int, index: int) -> str:
-    """The name of the garment's colour."""
-    return "Blue"
+    """The name of the colour of garment number `index`."""
+    return _THINK[kind](_random(kind, seed, index)).dye.name
 
 
 def draw(kind: str, seed: int, index: int, view: int = 0) -> Image.Image:
-    """Draw one garment."""
-    random = np.random.default_rng([seed, KINDS.index(kind), index, view])
-    small = random.integers(0, 255, (16, 12, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((480, 640), Image.Resampling.BICUBIC)
+    """Draw one garment.
+
+    Args:
+        kind: one of `KINDS`.
+        seed: the shop's seed.
+        index: which garment; every number is another one.
+        view: which picture of it; every number is another pose in another place.
+
+    Returns:
+        An RGB picture, 640 pixels high at most; the same for the same arguments.
+    """
+    design = _THINK[kind](_random(kind, seed, index))
+    random = _random(kind, seed, index, view)
+    width, height = _SIZES[random.integers(len(_SIZES))]
+    lying = bool(random.random() < _LYING_SHARE)
+    layer = Layer(width, height)
+    _SHOOT[kind](layer, design, random, lying=lying)
+    if lying:
+        layer = _turned(layer, random.choice([random.normal(0, 4), random.normal(0, 22)]))
+    places = LYING if lying else STANDING
+    background = places[random.integers(len(places))](random, width, height)
+    shaded = _with_shadow(background, layer, random, lying=lying)
+    alpha = layer.alpha[:, :, None]
+    return _develop(shaded * (1 - alpha) + layer.colour * alpha, random)
+
+
+@cache
+def recipe() -> str:
+    """The version of the drawings: it changes whenever the code or a library that draws does."""
+    digest = hashlib.sha256(f"{PIL.__version__} {np.__version__}".encode())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _random(kind: str, seed: int, index: int, view: int | None = None) -> np.random.Generator:
+    return np.random.default_rng([seed, KINDS.index(kind), index, 0 if view is None else view + 1])
+
+
+def _turned(layer: Layer, degrees: float) -> Layer:
+    """What lies down rarely lies straight."""
+    rgba = np.dstack([layer.colour, layer.alpha])
+    picture = Image.fromarray(np.asarray(np.clip(rgba, 0, 1) * 255, np.uint8), "RGBA")
+    scale = 1 - min(0.25, abs(degrees) / 100)
+    small = picture.resize((round(layer.width * scale), round(layer.height * scale)), Image.Resampling.BILINEAR)
+    canvas = Image.new("RGBA", picture.size)
+    canvas.paste(small, ((layer.width - small.width) // 2, (layer.height - small.height) // 2))
+    turned = np.asarray(canvas.rotate(degrees, Image.Resampling.BICUBIC), np.float32) / 255
+    result = Layer(layer.width, layer.height)
+    result.colour, result.alpha = turned[:, :, :3], turned[:, :, 3]
+    return result
+
+
+def _with_shadow(background: Field, layer: Layer, random: np.random.Generator, *, lying: bool) -> Field:
+    """The garment's shadow on what is behind it."""
+    reach = 6 if lying else random.uniform(8, 30)
+    shift = (round(random.uniform(-1, 1) * reach), round(reach * random.uniform(0.2, 0.8)))
+    shadow = np.roll(blurred(layer.alpha, random.uniform(5, 9) if lying else random.uniform(12, 26)), shift, (1, 0))
+    depth = random.uniform(0.35, 0.6) if lying else random.uniform(0.05, 0.3)
+    return np.asarray(background * (1 - depth * shadow)[:, :, None], np.float32)
+
+
+def _develop(picture: Field, random: np.random.Generator) -> Image.Image:
+    """Exposure, the colour of the light, uneven light, grain; and sometimes the picture is mirrored."""
+    height, width = picture.shape[:2]
+    warmth = random.normal(0, 0.02)
+    gains = np.array([1 + warmth, 1, 1 - warmth], np.float32) * random.uniform(0.93, 1.06)
+    light = 1 + random.uniform(0, 0.06) * clouds(random, height, width, 2) + random.uniform(0.004, 0.016) * weave("plain", (height, width), random)
+    exposed = np.clip(picture * gains * light[:, :, None], 0, 1) * 255
+    if random.random() < 0.5:
+        exposed = exposed[:, ::-1]
+    return Image.fromarray(np.ascontiguousarray(exposed, np.uint8))

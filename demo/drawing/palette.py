@@ -1,0 +1,75 @@
+"""Colours by name: one palette for every garment, so that no class has a colour of its own."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = NDArray[np.float32]
+
+# Blues come more than once: the shop would be odd without blue jeans, and too easy if only jeans were blue.
+_NAMED = {
+    "Navy Blue": (28, 38, 78), "Indigo": (44, 54, 104), "Blue": (58, 92, 150), "Sky Blue": (136, 172, 208),
+    "Ice Blue": (176, 196, 214), "Teal": (22, 104, 110), "Bottle Green": (24, 74, 54), "Olive": (98, 100, 56),
+    "Mint": (160, 202, 178), "Mustard": (204, 156, 44), "Yellow": (232, 204, 92), "Rust": (172, 82, 40),
+    "Peach": (234, 178, 150), "Red": (176, 30, 42), "Maroon": (104, 24, 40), "Wine": (90, 28, 62), "Pink": (216, 104, 142),
+    "Magenta": (168, 34, 104), "Lavender": (168, 148, 198), "Purple": (92, 50, 122), "Beige": (206, 188, 158),
+    "Khaki": (168, 146, 108), "Brown": (98, 66, 46), "Cream": (234, 224, 200), "White": (232, 232, 228),
+    "Grey": (132, 136, 142), "Charcoal": (62, 66, 74), "Black": (34, 34, 40),
+}  # fmt: skip
+_WEIGHTS = {"Navy Blue": 3, "Indigo": 3, "Blue": 3, "Sky Blue": 2, "Ice Blue": 2, "Charcoal": 2, "Black": 2, "Grey": 2}
+_SKIN = ((236, 196, 166), (210, 164, 128), (180, 130, 96), (146, 100, 70), (112, 76, 54), (226, 222, 216), (196, 194, 192))
+_METALS = ((206, 164, 74), (186, 142, 62), (222, 190, 110), (176, 176, 182))
+
+
+@dataclass(frozen=True)
+class Dye:
+    """A colour as a shop calls it, and as this one piece of cloth took it."""
+
+    name: str
+    colour: Colour
+
+
+def rgb(red: float, green: float, blue: float) -> Colour:
+    """A colour from values of 0 to 255."""
+    return np.array([red, green, blue], dtype=np.float32) / 255
+
+
+def dye(random: np.random.Generator) -> Dye:
+    """A garment's colour; no two pieces of cloth take a dye alike."""
+    names = list(_NAMED)
+    weights = np.array([_WEIGHTS.get(name, 1) for name in names], dtype=float)
+    name = names[int(random.choice(len(names), p=weights / weights.sum()))]
+    return Dye(name, vary(rgb(*_NAMED[name]), random))
+
+
+def vary(colour: Colour, random: np.random.Generator, amount: float = 1.0) -> Colour:
+    """The colour a little off in hue, saturation and lightness."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*map(float, colour))
+    hue = (hue + random.normal(0, 0.012 * amount)) % 1
+    lightness = float(np.clip(lightness * random.uniform(1 - 0.16 * amount, 1 + 0.16 * amount), 0.06, 0.94))
+    saturation = float(np.clip(saturation * random.uniform(1 - 0.2 * amount, 1 + 0.2 * amount), 0, 1))
+    return np.array(colorsys.hls_to_rgb(hue, lightness, saturation), dtype=np.float32)
+
+
+def skin(random: np.random.Generator) -> Colour:
+    """Skin, or a shop dummy's grey and white."""
+    return vary(rgb(*_SKIN[random.integers(len(_SKIN))]), random, 0.4)
+
+
+def metal(random: np.random.Generator) -> Colour:
+    """Zari: gold or silver thread."""
+    return vary(rgb(*_METALS[random.integers(len(_METALS))]), random, 0.5)
+
+
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    """`share` of the other colour in the one."""
+    return (one * (1 - share) + other * share).astype(np.float32)
+
+
+def luminance(colour: Colour) -> float:
+    """How light a colour looks, 0 to 1."""
+    return float(colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
