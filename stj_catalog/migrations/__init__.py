@@ -70,6 +70,9 @@ def _known() -> set[str]:
 
 
 def _run(connection: Connection) -> None:
+    import logging
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # before its import, which reports each plugin
     from alembic import command
     from alembic.config import Config
 

@@ -1,0 +1,49 @@
+"""`scrapy crawl NAME`: Scrapy's command, with checked arguments, a summary, a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from scrapy.commands.crawl import Command as CrawlCommand
+from scrapy.exceptions import UsageError as ScrapyUsageError
+
+from stj_catalog.cli import say
+from stj_catalog.errors import StjError
+from stj_spiders.running import dry_run, finish, watch_quietly
+from stj_spiders.spiders.amazon import CategorySpider
+
+
+class Command(CrawlCommand):
+    """Crawl one category."""
+
+    def run(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Run the spider and set the exit code: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""
+        if len(args) != 1:
+            raise ScrapyUsageError("scrapy crawl takes the name of one spider")
+        assert self.crawler_process is not None
+        assert self.settings is not None
+        loader = self.crawler_process.spider_loader
+        if args[0] not in loader.list():
+            say(f"There is no spider {args[0]!r}: there are {', '.join(sorted(loader.list()))}.")
+            self.exitcode = 2
+            return
+        spider_class = loader.load(args[0])
+        if not issubclass(spider_class, CategorySpider):
+            super().run(args, opts)
+            return
+        try:
+            if spider_class.read_arguments(opts.spargs)[0].dry_run:
+                dry_run(spider_class, opts.spargs, self.settings)
+                return
+            spider_class.check(opts.spargs, self.settings)
+        except StjError as error:
+            say(str(error))
+            self.exitcode = error.exit_code
+            return
+        watch_quietly(self.crawler_process, opts)
+        crawler = self._create_crawler(spider_class)
+        self.crawler_process.crawl(crawler, **opts.spargs)
+        self.crawler_process.start()
+        sys.stdout.flush()
+        self.exitcode = finish([crawler], self.settings)

@@ -1,0 +1,124 @@
+"""The crawl's own settings, read once from Scrapy's; what the rooms share is in `stj_catalog.config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from scrapy.settings import BaseSettings
+
+from stj_catalog.errors import UsageError
+from stj_catalog.urls import sized_image_url
+
+Render = Literal["never", "auto", "always"]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast we may ask, in seconds and requests.
+
+    Attributes:
+        page_seconds: least gap between two listing or product pages of a host.
+        picture_seconds: least gap between two pictures of a host.
+        pictures_at_once: pictures of a host in the air at one time.
+        jitter: gaps grow at random by up to this share.
+        given: whether somebody set the gaps; only then do they hold on this machine itself too.
+    """
+
+    page_seconds: float
+    picture_seconds: float
+    pictures_at_once: int
+    jitter: float
+    given: bool
+
+
+@dataclass(frozen=True)
+class Patience:
+    """What to do when the shop turns us away.
+
+    Attributes:
+        cool_seconds: first pause after a blocked answer; it doubles with each further one.
+        cool_most_seconds: longest pause, and the longest `Retry-After` that is waited for.
+        blocks: blocked answers in a row that end the crawl.
+    """
+
+    cool_seconds: float
+    cool_most_seconds: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class CrawlConfig:
+    """Everything a crawl is told by settings."""
+
+    pace: Pace
+    patience: Patience
+    render: Render
+    render_hosts: tuple[str, ...]
+    image_size: str
+    min_width: int
+    min_height: int
+    lease_seconds: float
+    summary: Literal["table", "json"]
+
+    @classmethod
+    def from_settings(cls, settings: BaseSettings) -> CrawlConfig:
+        """Read the settings.
+
+        Raises:
+            UsageError: a value cannot be right.
+        """
+        pace = Pace(
+            page_seconds=_number(settings, "STJ_PAGE_SECONDS", least=0),
+            picture_seconds=_number(settings, "STJ_PICTURE_SECONDS", least=0),
+            pictures_at_once=int(_number(settings, "STJ_PICTURES_AT_ONCE", least=1)),
+            jitter=_number(settings, "STJ_JITTER", least=0),
+            given=any(
+                (settings.getpriority(name) or 0) > _PROJECT for name in ("STJ_PAGE_SECONDS", "STJ_PICTURE_SECONDS")
+            ),
+        )
+        patience = Patience(
+            cool_seconds=_number(settings, "STJ_COOL_SECONDS", least=0),
+            cool_most_seconds=_number(settings, "STJ_COOL_MOST_SECONDS", least=0),
+            blocks=int(_number(settings, "STJ_BLOCKS", least=1)),
+        )
+        size = settings.get("STJ_IMAGE_SIZE") or ""
+        try:
+            sized_image_url("https://m.media-amazon.com/images/I/x.jpg", size)
+        except ValueError as error:
+            raise UsageError(
+                f"STJ_IMAGE_SIZE cannot be {size!r}: it looks like _SL640_, or is empty for the original."
+            ) from error
+        return cls(
+            pace=pace,
+            patience=patience,
+            render=cast("Render", _word(settings, "STJ_RENDER", ("never", "auto", "always"))),
+            render_hosts=tuple(settings.getlist("STJ_RENDER_HOSTS")),
+            image_size=size,
+            min_width=int(_number(settings, "IMAGES_MIN_WIDTH", least=0)),
+            min_height=int(_number(settings, "IMAGES_MIN_HEIGHT", least=0)),
+            lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
+            summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),
+        )
+
+
+_PROJECT = 20  # Scrapy's priority of a project's own settings: above it somebody said so
+
+
+def _number(settings: BaseSettings, name: str, *, least: float, most: float = float("inf")) -> float:
+    given: Any = settings.get(name)
+    try:
+        value = float(given)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not least <= value <= most:
+        bounds = f"{least:g} or more" if most == float("inf") else f"between {least:g} and {most:g}"
+        raise UsageError(f"{name} must be a number, {bounds}, got {given!r}.")
+    return value
+
+
+def _word(settings: BaseSettings, name: str, words: tuple[str, ...]) -> str:
+    value = str(settings.get(name))
+    if value not in words:
+        raise UsageError(f"{name} must be one of {', '.join(words)}, got {value!r}.")
+    return value

@@ -1,0 +1,25 @@
+"""What a spider hands to the pipelines: a page with its cards, and what came back for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stj_catalog.crawls import LeasedPage, Response
+from stj_catalog.intake import CardSighting, NextPage
+
+
+@dataclass
+class PageItem:
+    """One page that was read.
+
+    Attributes:
+        page: the lease it was fetched under.
+        response: what came back.
+        cards: in the page's order, each with the reason why it says nothing about the label, if so.
+        found: pages that it leads to.
+    """
+
+    page: LeasedPage
+    response: Response
+    cards: list[CardSighting] = field(default_factory=list)
+    found: list[NextPage] = field(default_factory=list)

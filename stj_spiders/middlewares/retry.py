@@ -1,0 +1,27 @@
+"""Try again after an accident on the line; an answer is an answer."""
+
+from __future__ import annotations
+
+from scrapy import Request, Spider
+from scrapy.downloadermiddlewares.retry import RetryMiddleware
+from scrapy.http import Response
+
+from stj_spiders.manners import PICTURE
+
+
+class AccidentRetryMiddleware(RetryMiddleware):
+    """Retries lost connections, and pictures that met a failing server; a page's answer is judged, and robots.txt is asked once."""
+
+    def process_response(
+        self, request: Request, response: Response, spider: Spider | None = None
+    ) -> Request | Response:
+        """Let pages and robots.txt through as they are."""
+        return super().process_response(request, response) if request.meta.get(PICTURE) else response
+
+    def process_exception(
+        self, request: Request, exception: Exception, spider: Spider | None = None
+    ) -> Request | Response | None:
+        """Repeat what broke on the way, but for robots.txt."""
+        if request.meta.get("dont_obey_robotstxt"):
+            return None
+        return super().process_exception(request, exception)

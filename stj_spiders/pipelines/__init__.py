@@ -1,0 +1,1 @@
+"""Where a page's pictures are fetched and its cards are written."""

@@ -1,0 +1,68 @@
+"""Scrapy's settings for STJ: polite, traceable and quiet. Each can be changed with `-s NAME=VALUE`."""
+
+from __future__ import annotations
+
+from stj_spiders.identity import user_agent
+
+BOT_NAME = "stj"
+SPIDER_MODULES = ["stj_spiders.spiders"]
+COMMANDS_MODULE = "stj_spiders.commands"
+
+# Who we are, and what we obey. A rule for STJ or for Scrapy binds us; see docs/decisions/0003.
+USER_AGENT = user_agent()
+ROBOTSTXT_OBEY = True
+COOKIES_ENABLED = False
+TELNETCONSOLE_ENABLED = False
+REMOTE_CONTROL_ENABLED = False
+
+# How fast (docs/crawl.md): gaps are the least there will be; jitter and AutoThrottle only add.
+STJ_PAGE_SECONDS = 2.0
+STJ_PICTURE_SECONDS = 0.25
+STJ_PICTURES_AT_ONCE = 4
+STJ_JITTER = 0.2
+STJ_COOL_SECONDS = 30.0
+STJ_COOL_MOST_SECONDS = 900.0
+STJ_BLOCKS = 3
+AUTOTHROTTLE_ENABLED = True
+AUTOTHROTTLE_MAX_DELAY = 60.0
+CONCURRENT_REQUESTS = 32
+CONCURRENT_REQUESTS_PER_DOMAIN = 16  # the gaps and gates of manners.py are what holds us back
+DOWNLOAD_TIMEOUT = 30
+DOWNLOAD_MAXSIZE = 64 * 1024 * 1024
+DOWNLOAD_WARNSIZE = 0
+RETRY_HTTP_CODES = [500, 502, 504, 522, 524, 408]  # 429 and 503 are answers to obey, not accidents to repeat
+REDIRECT_MAX_TIMES = 5
+HTTPERROR_ALLOW_ALL = True  # every answer is judged by its content
+
+# What is fetched.
+STJ_IMAGE_SIZE = "_SL640_"
+IMAGES_MIN_WIDTH = 64
+IMAGES_MIN_HEIGHT = 64
+STJ_RENDER = "auto"
+STJ_RENDER_HOSTS: list[str] = []
+STJ_LEASE_SECONDS = 600.0
+
+DOWNLOADER_MIDDLEWARES = {
+    "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
+    "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+    "stj_spiders.middlewares.robots.ClosedRobotsMiddleware": 100,
+    "stj_spiders.middlewares.manners.MannersMiddleware": 150,
+    "stj_spiders.middlewares.retry.AccidentRetryMiddleware": 550,
+}
+ITEM_PIPELINES = {
+    "stj_spiders.pipelines.pictures.PicturesPipeline": 100,
+    "stj_spiders.pipelines.pages.PagesPipeline": 200,
+}
+EXTENSIONS = {
+    "scrapy.extensions.throttle.AutoThrottle": None,
+    "scrapy.extensions.logstats.LogStats": None,
+    "stj_spiders.extensions.throttle.PoliteThrottle": 0,
+    "stj_spiders.extensions.progress.Progress": 0,
+}
+
+# What people see.
+STJ_SUMMARY = "table"
+LOG_LEVEL = "INFO"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMATTER = "stj_spiders.log.QuietLogFormatter"
+FEED_EXPORT_ENCODING = "utf-8"
