@@ -1,0 +1,117 @@
+"""How sure the model may be: the temperature, when it says "unsure" or "none", and what it has seen before."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from stj_catalog.errors import ModelError
+from stj_model.head import Doubles, Ints, Normaliser, log_softmax
+
+CALIBRATION, NEIGHBOURS = "calibration.json", "neighbours.npz"
+SCOPE_QUANTILE = 0.99
+_BOUNDS = (np.log(0.05), np.log(20.0))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """When to believe the model.
+
+    `temperature` divides the logits (it is inside model.keras already); an answer is `unsure` where its probability is below
+    `abstain_below`, and `none` where its distance to all that was learned is above `out_of_scope_above`; `fitted_on` says
+    on what these were chosen.
+    """
+
+    temperature: float = 1.0
+    abstain_below: float = 0.5
+    out_of_scope_above: float = 2.0
+    fitted_on: str = "nothing"
+
+    def save(self, path: Path) -> None:
+        """Write `calibration.json`."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """Read `calibration.json`.
+
+        Raises:
+            ModelError: it is missing or says something else.
+        """
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"The run's {path} cannot be read ({error}): train again.") from error
+
+
+def fit_temperature(logits: Doubles, classes: Ints) -> float:
+    """The temperature that makes held-out pictures likeliest (Guo et al. 2017, section 4.2).
+
+    Args:
+        logits: (n, k), of pictures that the head was not fitted on.
+        classes: (n,), their true classes.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_temperature: float) -> float:
+        log_p = log_softmax(logits / np.exp(log_temperature))
+        return -float(log_p[np.arange(len(classes)), classes].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=_BOUNDS, method="bounded").x))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The embeddings of the training pictures: how far a new picture is from all that was learned.
+
+    `layer` is the network's layer that gives the raw feature, `points` the normalised ones, (n, d), `names` their sha256.
+    """
+
+    layer: str
+    normaliser: Normaliser
+    points: npt.NDArray[np.float32]
+    names: npt.NDArray[np.str_]
+
+    def distances(self, features: npt.NDArray[np.floating]) -> tuple[Doubles, Ints]:
+        """Cosine distance (0 to 2) of raw features (n, d) to the nearest training picture, and which one it is."""
+        likeness = self.normaliser(features) @ self.points.T.astype(np.float64)
+        nearest = likeness.argmax(axis=1)
+        return 1 - likeness[np.arange(len(nearest)), nearest], nearest
+
+    def save(self, path: Path) -> None:
+        """Write `neighbours.npz`."""
+        np.savez(
+            path,
+            layer=np.array(self.layer),
+            mean=self.normaliser.mean,
+            scale=self.normaliser.scale,
+            points=self.points,
+            names=self.names,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Neighbours:
+        """Read `neighbours.npz` (arrays only: no code can hide in it).
+
+        Raises:
+            ModelError: it is missing or broken.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                normaliser = Normaliser(held["mean"], held["scale"])
+                return cls(str(held["layer"]), normaliser, held["points"], held["names"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelError(f"The run's {path} cannot be read ({error}): train again.") from error
+
+
+def held_out_distances(points: Doubles, folds: Ints) -> Doubles:
+    """Each training picture's cosine distance to the nearest one outside its own fold, (n,) of unit vectors (n, d)."""
+    likeness = points @ points.T
+    likeness[folds[:, None] == folds[None, :]] = -1.0
+    result: Doubles = 1 - likeness.max(axis=1)
+    return result

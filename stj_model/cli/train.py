@@ -1,0 +1,65 @@
+"""`stj-model train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit, emit_json
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Folder that stj-dataset export made.")] = Path("dataset"),
+    *,
+    recipe: Annotated[str, typer.Option(help="default (ours) or paper (the student's notebook).")] = "default",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training pictures, at most; the recipe's own if not given.")
+    ] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without a better val_loss before paper stops.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="imagenet, random, or a .weights.h5 file [STJ_WEIGHTS, imagenet].")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="resnet50 or resnet50_v1_5, for a file without its .json.")
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="What weighs the same: none, class, or source (classes, and shops more evenly).")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
+    l2: Annotated[float | None, typer.Option(help="Penalty on default's head.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 42,
+    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """Train a run on a dataset folder, and write its report."""
+    from stj_catalog.config import read_config
+    from stj_model.config import resolve
+    from stj_model.evaluation import sentence
+    from stj_model.progress import Talk
+    from stj_model.training import summary
+    from stj_model.training import train as train_run
+
+    settings = read_config(weights=weights, runs=runs)
+    config = resolve(
+        recipe,
+        epochs=epochs,
+        patience=patience,
+        weights=settings.weights,
+        architecture=architecture,
+        balance=balance,
+        batch_size=batch_size,
+        l2=l2,
+        seed=seed,
+    )
+    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, talk=Talk())
+    document = summary(run)
+    if json_:
+        emit_json(document)
+        return
+    for part in document.values():
+        if isinstance(part, dict):
+            emit(sentence(part))
+    emit(f"run: {run.folder}")
+    emit(f"report: {run.folder / 'report.html'}")

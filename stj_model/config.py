@@ -1,0 +1,117 @@
+"""What a training is told: recipes, and everything that can be changed about them, in one frozen object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from stj_catalog.errors import UsageError
+from stj_model.preprocess import Preprocessing
+
+Recipe = Literal["default", "paper"]
+Balance = Literal["none", "class", "source"]
+
+PAPER_ASSUMPTIONS = (
+    "RMSprop's learning rate is 1e-4: the report's line is cut after “1e”.",
+    "The best checkpoint and the early stopping both watch val_loss.",
+)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A resolved training: the same config, dataset and weights give the same numbers.
+
+    Attributes:
+        recipe: `default` is ours, `paper` the student's notebook.
+        weights: imagenet, random, or a file.
+        architecture: what the file's weights are of, where no `.json` beside it says so.
+        epochs: passes over the training pictures, at most.
+        patience: epochs without a better val_loss after which `paper` stops.
+        batch_size: pictures per step (`paper`; `default` looks at all of them at once).
+        learning_rate: of RMSprop (`paper`).
+        l2: strength of the head's penalty, l2/2·‖W‖² beside the mean cross-entropy (`default`).
+        balance: pictures count so that classes weigh the same (`class`), and within a class a shop only with the root of
+            its number (`source`).
+        folds: of the out-of-fold prediction.
+        seed: of everything random.
+        preprocessing: size and filter of the decoded picture.
+        assumptions: what the recipe's source did not say, in sentences for the report.
+    """
+
+    recipe: Recipe = "default"
+    weights: str = "imagenet"
+    architecture: str | None = None
+    epochs: int = 100
+    patience: int = 20
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    l2: float = 2e-5
+    balance: Balance = "source"
+    folds: int = 5
+    seed: int = 42
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    assumptions: tuple[str, ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """The config as JSON."""
+        return {**asdict(self), "assumptions": list(self.assumptions), "preprocessing": self.preprocessing.describe()}
+
+    def digest(self, *also: str) -> str:
+        """A short name for exactly this training, with whatever else decides it (the dataset, the weights)."""
+        text = json.dumps([self.describe(), *also], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+RECIPES: dict[Recipe, TrainConfig] = {
+    "default": TrainConfig(),
+    "paper": TrainConfig(
+        recipe="paper",
+        epochs=25,
+        batch_size=4,
+        balance="none",
+        preprocessing=Preprocessing(256, "nearest"),
+        assumptions=PAPER_ASSUMPTIONS,
+    ),
+}
+
+
+def resolve(recipe: str, **changes: object) -> TrainConfig:
+    """The recipe with what was asked for instead; a change that is None counts as not given.
+
+    Raises:
+        UsageError: there is no such recipe, or a value cannot be right.
+    """
+    if recipe not in RECIPES:
+        raise UsageError(f"There is no recipe {recipe!r}: it is {' or '.join(RECIPES)}.")
+    given = {name: value for name, value in changes.items() if value is not None}
+    config = replace(RECIPES[recipe], **given)  # type: ignore[arg-type]  # checked right below
+    _check(config)
+    return config
+
+
+def from_document(document: dict[str, Any]) -> TrainConfig:
+    """The config that a run's `config.json` holds (unknown entries are of a newer STJ and left alone)."""
+    known = {item.name for item in fields(TrainConfig)}
+    values = {name: value for name, value in document.items() if name in known}
+    about = values.get("preprocessing", {})
+    values["preprocessing"] = Preprocessing(size=about["size"], resample=about["resample"])
+    values["assumptions"] = tuple(values.get("assumptions", ()))
+    return TrainConfig(**values)
+
+
+def _check(config: TrainConfig) -> None:
+    for name in ("epochs", "patience", "batch_size"):
+        if getattr(config, name) < 1:
+            raise UsageError(f"--{name.replace('_', '-')} cannot be {getattr(config, name)}: it is 1 or more.")
+    if config.folds < 2:
+        raise UsageError(f"--folds cannot be {config.folds}: it is 2 or more.")
+    if not 0 <= config.seed < 2**32:
+        raise UsageError(f"--seed cannot be {config.seed}: it is 0 to {2**32 - 1}.")
+    if config.balance not in get_args(Balance):
+        raise UsageError(f"--balance cannot be {config.balance!r}: it is {', '.join(get_args(Balance))}.")
+    if config.l2 <= 0 or config.learning_rate <= 0:
+        raise UsageError("--l2 and --learning-rate are above 0.")
+    if config.preprocessing.size < 64:
+        raise UsageError(f"--size cannot be {config.preprocessing.size}: ResNet50 needs 64 pixels or more.")

@@ -1,0 +1,161 @@
+"""Which pictures there are: of a dataset folder, or of any folder with one subfolder per class."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stj_catalog.errors import DatasetError
+from stj_dataset.manifest import SPLITS, check_files, file_sha256, read_labels, read_settings
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})
+SOURCES = "SOURCES.csv"
+_CLASS_FOLDER = re.compile(r"(\d+)(?:[_-].*)?")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture on disk and what is known of it; `name` is its path as the person knows it."""
+
+    path: Path
+    name: str
+    sha256: str
+    label: int
+    split: str = ""
+    group: str = ""
+    source: str = ""
+    title: str = ""
+    asin: str = ""
+    product_url: str = ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset folder: its pictures in the manifest's order, the classes by label, and its digest."""
+
+    folder: Path
+    pictures: tuple[Picture, ...]
+    labels: Mapping[int, str]
+    digest: str
+
+    def split(self, name: str) -> list[Picture]:
+        """The pictures of one split."""
+        return [picture for picture in self.pictures if picture.split == name]
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a dataset folder, in either layout.
+
+    Raises:
+        DatasetError: it is none, or does not match its manifest.
+    """
+    rows = check_files(folder)
+    pictures = tuple(
+        Picture(
+            folder / row.file,
+            row.file,
+            row.sha256,
+            row.label,
+            row.split,
+            row.group,
+            row.source,
+            row.title,
+            row.asin,
+            row.product_url,
+        )
+        for row in rows
+    )
+    return Dataset(folder, pictures, read_labels(folder), str(read_settings(folder)["digest"]))
+
+
+def check_trainable(dataset: Dataset, recipe: str) -> None:
+    """Make sure that there is something to learn in every class.
+
+    Raises:
+        DatasetError: a class has no training picture, or too few to hold some out.
+    """
+    train = Counter(picture.label for picture in dataset.split("train"))
+    for label, name in dataset.labels.items():
+        if not train[label]:
+            raise DatasetError(
+                f"The dataset {dataset.folder} has no training picture of {label} ({name}): crawl that category, export again."
+            )
+        groups = {picture.group for picture in dataset.pictures if picture.label == label}
+        if recipe != "paper" and len(groups) < 2:
+            raise DatasetError(
+                f"All pictures of {label} ({name}) in {dataset.folder} are relatives of each other, "
+                "so none can be held out: crawl more of them."
+            )
+    if len(dataset.labels) < 2:
+        raise DatasetError(f"The dataset {dataset.folder} has one class only: a classifier needs two or more.")
+    if not dataset.split("val"):
+        raise DatasetError(f"The dataset {dataset.folder} has no validation picture: export it with a larger --split.")
+
+
+def open_labelled_folder(folder: Path, labels: Mapping[int, str]) -> list[Picture]:
+    """Read a folder of `0/ 1/ 2/` or `0_…/ 1_…/ 2_…/`; a `SOURCES.csv` in it names each file's source.
+
+    Raises:
+        DatasetError: there is no such folder, no class folder, no picture, or a class that the run does not know.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"There is no folder {folder}: give one with a subfolder per class, such as 0_saree.")
+    found = {
+        path: match
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and (match := _CLASS_FOLDER.fullmatch(path.name))
+    }
+    unknown = [path.name for path, match in found.items() if int(match[1]) not in labels]
+    if not found or unknown:
+        names = ", ".join(f"{label}_{name.lower()}" for label, name in labels.items())
+        what = f"the class folders {', '.join(unknown)}, which this run does not know" if unknown else "no class folder"
+        raise DatasetError(f"{folder} has {what}: name its subfolders like {names}.")
+    sources = _read_sources(folder)
+    pictures = [
+        Picture(
+            path,
+            name := path.relative_to(folder).as_posix(),
+            file_sha256(path),
+            int(match[1]),
+            "",
+            "",
+            sources.get(name, folder.name),
+        )
+        for inside, match in found.items()
+        for path in list_pictures(inside)
+    ]
+    if not pictures:
+        raise DatasetError(f"{folder} holds no picture: put some into its class folders.")
+    return pictures
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Every file below `folder` that is named like a picture, in order."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+
+
+def trained_on(manifest: Iterable[tuple[str, str]], pictures: Sequence[Picture]) -> list[Picture]:
+    """Those of `pictures` that a run has learned from.
+
+    Args:
+        manifest: the run's (sha256, split) pairs.
+        pictures: what is to be judged.
+    """
+    learned = {sha256 for sha256, split in manifest if split in SPLITS[:2]}
+    return [picture for picture in pictures if picture.sha256 in learned]
+
+
+def _read_sources(folder: Path) -> dict[str, str]:
+    path = folder / SOURCES
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        return {
+            row["file"]: row.get("repository") or row.get("source") or ""
+            for row in csv.DictReader(stream)
+            if row.get("file")
+        }

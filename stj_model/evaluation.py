@@ -1,0 +1,212 @@
+"""Figures, all from one prediction pass, and none without its split, its number of pictures and its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stj_catalog.errors import DatasetError
+from stj_model.data import Picture, open_dataset, open_labelled_folder, trained_on
+from stj_model.head import Doubles, Ints
+from stj_model.predict import Answer, Predictor
+from stj_model.progress import SILENT, Talk
+from stj_model.run_dir import Run
+
+Z95 = 1.959963984540054
+"""The standard normal's 97.5 % quantile."""
+ECE_BINS = 10
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One picture with its true class and the model's answer."""
+
+    picture: Picture
+    answer: Answer
+
+    @property
+    def correct(self) -> bool:
+        """Whether the likeliest class is the true one (an `unsure` answer still has a likeliest class)."""
+        return self.answer.label == self.picture.label
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the likeliest class."""
+        return max((self.answer.probabilities or {0: 0.0}).values())
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share, by Wilson's score (1927); (0, 1) where nothing was seen."""
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = correct / n, Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def calibration_error(
+    confidences: npt.NDArray[np.floating], correct: npt.NDArray[np.bool_], bins: int = ECE_BINS
+) -> float:
+    """Expected calibration error over bins of equal mass: Σ n_bin/n · |accuracy - confidence|.
+
+    Args:
+        confidences: (n,) probability of the likeliest class.
+        correct: (n,) whether it was right.
+        bins: number of bins; fewer where there are fewer pictures.
+    """
+    n = len(confidences)
+    if n == 0:
+        return 0.0
+    order = np.argsort(confidences, kind="stable")
+    parts = np.array_split(order, min(bins, n))
+    gaps = [len(part) / n * abs(float(correct[part].mean()) - float(confidences[part].mean())) for part in parts]
+    return float(sum(gaps))
+
+
+def figures(truth: Ints, chances: Doubles, labels: Sequence[int], sources: Sequence[str]) -> dict[str, Any]:
+    """All figures of a set of predictions, in the JSON shape of `train` and `evaluate` (without `run` and `split`).
+
+    Args:
+        truth: (n,) true labels.
+        chances: (n, k) probabilities, columns in the order of `labels`.
+        labels: the classes.
+        sources: (n,) each picture's shop.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    order = list(labels)
+    guess = np.array(order)[chances.argmax(axis=1)] if len(truth) else np.array([], dtype=np.int64)
+    right = guess == truth
+    n, correct = len(truth), int(right.sum())
+    if n == 0:
+        raise DatasetError("There is no picture to judge: export with a larger --test, or name another --split.")
+    precision, recall, f1, support = precision_recall_fscore_support(truth, guess, labels=order, zero_division=0)
+    per_class = {
+        str(label): {
+            "precision": _rounded(precision[place]),
+            "recall": _rounded(recall[place]),
+            "f1": _rounded(f1[place]),
+            "n": int(support[place]),
+            "recall_interval": _interval(int(right[truth == label].sum()), int(support[place])),
+        }
+        for place, label in enumerate(order)
+    }
+    return {
+        "n": n,
+        "correct": correct,
+        "accuracy": _rounded(correct / n),
+        "interval": _interval(correct, n),
+        "per_class": per_class,
+        "confusion": confusion_matrix(truth, guess, labels=order).tolist(),
+        "ece": _rounded(calibration_error(chances.max(axis=1), right)),
+        "per_source": _per_source(right, sources),
+    }
+
+
+def judge_pictures(
+    predictor: Predictor, pictures: Sequence[Picture], talk: Talk = SILENT
+) -> tuple[list[Judged], list[Answer]]:
+    """The one prediction pass: every picture with its answer, and the answers of those that cannot be read."""
+    with talk.bar(f"Predicting {len(pictures)} pictures", len(pictures)) as advance:
+        answers = list(
+            predictor.answer_files(
+                [picture.path for picture in pictures], [picture.name for picture in pictures], advance
+            )
+        )
+    judged = [
+        Judged(picture, answer) for picture, answer in zip(pictures, answers, strict=True) if answer.error is None
+    ]
+    return judged, [answer for answer in answers if answer.error is not None]
+
+
+def figures_of(judged: Sequence[Judged], labels: Sequence[int]) -> dict[str, Any]:
+    """The figures of one prediction pass."""
+    truth = np.array([one.picture.label for one in judged], dtype=np.int64)
+    chances = np.array(
+        [[(one.answer.probabilities or {})[label] for label in labels] for one in judged], dtype=np.float64
+    )
+    return figures(truth, chances.reshape(len(judged), len(labels)), labels, [one.picture.source for one in judged])
+
+
+def evaluate(
+    run: Run, *, split: str = "test", on: Path | None = None, dataset: Path | None = None, talk: Talk = SILENT
+) -> dict[str, Any]:
+    """Judge a run on a split of its dataset, or on any folder with a subfolder per class.
+
+    Args:
+        run: a finished run.
+        split: `test` or `val`, of the dataset.
+        on: a folder to judge it on instead.
+        dataset: the dataset's folder; the one it was trained on, if not given.
+        talk: where progress is told.
+
+    Returns:
+        The JSON document of `stj-model evaluate`.
+
+    Raises:
+        DatasetError: there is nothing to judge on, or the run was trained on it.
+    """
+    labels = run.labels()
+    if on is None:
+        pictures, name = _split_of(run, split, dataset), split
+    else:
+        pictures, name = open_labelled_folder(on, labels), str(on)
+    seen = trained_on(((row.sha256, row.split) for row in run.manifest()), pictures)
+    if seen and split != "val":
+        raise DatasetError(
+            f"{len(seen)} of the {len(pictures)} pictures to judge on were learned from by {run.name} (first: {seen[0].name}): "
+            "the figure would not be honest; train anew on this dataset, or leave them out."
+        )
+    judged, unreadable = judge_pictures(Predictor(run), pictures, talk)
+    for answer in unreadable:
+        talk.say(f"Left out: {answer.error}")
+    return {"run": run.name, "split": name, **figures_of(judged, list(labels)), "unreadable": len(unreadable)}
+
+
+def sentence(document: Mapping[str, Any]) -> str:
+    """The headline in words: accuracy with its split, number and interval."""
+    low, high = document["interval"]
+    return (
+        f"{document['split']}: {document['correct']} of {document['n']} right, accuracy {document['accuracy']:.3f} "
+        f"(95 % interval {low:.3f} to {high:.3f})"
+    )
+
+
+def _split_of(run: Run, split: str, dataset: Path | None) -> list[Picture]:
+    folder = dataset or Path(str(run.document.get("dataset", "dataset")))
+    opened = open_dataset(folder)
+    if list(opened.labels) != list(run.labels()):
+        raise DatasetError(
+            f"{folder} has the classes {list(opened.labels)}, {run.name} was trained on {list(run.labels())}: train anew."
+        )
+    pictures = opened.split(split)
+    if not pictures:
+        raise DatasetError(
+            f"The dataset {folder} has no {split} picture: export it with a larger --{split if split == 'test' else 'split'}."
+        )
+    return pictures
+
+
+def _per_source(right: npt.NDArray[np.bool_], sources: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for source, hit in sorted(zip(sources, right.tolist(), strict=True)):
+        line = found.setdefault(source or "unknown", {"n": 0, "correct": 0})
+        line["n"] += 1
+        line["correct"] += int(hit)
+    return found
+
+
+def _interval(correct: int, n: int) -> list[float]:
+    low, high = wilson(correct, n)
+    return [_rounded(low), _rounded(high)]
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)

@@ -1,0 +1,183 @@
+"""The regularised head: multinomial logistic regression on normalised features, and its place in the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stj_model.backend import KerasModel, Tensor, keras
+
+Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Epoch = dict[str, float]
+
+TOLERANCE = 1e-7
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Centre features, scale them, and put each on the unit sphere: (x - mean) / scale / ‖·‖.
+
+    `mean` and `scale` have the features' width d.
+    """
+
+    mean: Doubles
+    scale: Doubles
+
+    @classmethod
+    def fit(cls, features: npt.NDArray[np.floating], *, standardise: bool) -> Normaliser:
+        """Learn the mean, and each column's deviation where `standardise` (else 1), from (n, d) features."""
+        wide = features.astype(np.float64)
+        mean = wide.mean(axis=0)
+        scale = np.maximum(wide.std(axis=0), EPSILON) if standardise else np.ones_like(mean)
+        return cls(mean, scale)
+
+    def __call__(self, features: npt.NDArray[np.floating]) -> Doubles:
+        """Normalise (n, d) features: float64 of the same shape, each row of length 1."""
+        centred = (features.astype(np.float64) - self.mean) / self.scale
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        result: Doubles = centred / np.maximum(length, EPSILON)
+        return result
+
+
+@dataclass(frozen=True)
+class Head:
+    """A softmax head on normalised features: kernel (d, k) and bias (k,)."""
+
+    normaliser: Normaliser
+    kernel: Doubles
+    bias: Doubles
+
+    def logits(self, features: npt.NDArray[np.floating]) -> Doubles:
+        """Scores before the softmax, (n, k), of raw features (n, d)."""
+        result: Doubles = self.normaliser(features) @ self.kernel + self.bias
+        return result
+
+
+def fit_head(
+    features: npt.NDArray[np.floating],
+    classes: Ints,
+    count: int,
+    *,
+    weight: Doubles,
+    l2: float,
+    epochs: int,
+    standardise: bool,
+    watch: Callable[[int, Head], None] | None = None,
+) -> Head:
+    """Fit the head by L-BFGS; every iteration looks at all pictures once, so it is an epoch.
+
+    Minimises Σ w·CE / Σ w + l2/2·‖kernel‖²: convex, so the same data gives the same head whatever the seed.
+
+    Args:
+        features: (n, d), raw.
+        classes: (n,), 0 to count - 1.
+        count: number of classes k.
+        weight: (n,), how much each picture counts.
+        l2: strength of the penalty; the bias is free.
+        epochs: iterations at most.
+        standardise: divide each feature by its deviation.
+        watch: called after each epoch with its number from 1 and the head so far.
+    """
+    from scipy.optimize import minimize
+
+    normaliser = Normaliser.fit(features, standardise=standardise)
+    x = normaliser(features)
+    wide = x.shape[1]
+    truth = np.eye(count)[classes]
+    share = weight / weight.sum()
+
+    def unpack(flat: Doubles) -> tuple[Doubles, Doubles]:
+        return flat[: wide * count].reshape(wide, count), flat[wide * count :]
+
+    def objective(flat: Doubles) -> tuple[float, Doubles]:
+        kernel, bias = unpack(flat)
+        log_p = log_softmax(x @ kernel + bias)
+        loss = -float(share @ (truth * log_p).sum(axis=1)) + 0.5 * l2 * float((kernel**2).sum())
+        slope = share[:, None] * (np.exp(log_p) - truth)
+        return loss, np.concatenate([(x.T @ slope + l2 * kernel).ravel(), slope.sum(axis=0)])
+
+    done = 0
+
+    def after(flat: Doubles) -> None:
+        nonlocal done
+        done += 1
+        if watch is not None:
+            kernel, bias = unpack(flat)
+            watch(done, Head(normaliser, kernel.copy(), bias.copy()))
+
+    options = {"maxiter": epochs, "maxfun": 4 * epochs, "ftol": TOLERANCE, "gtol": TOLERANCE}
+    start = np.zeros(wide * count + count)
+    best = minimize(objective, start, jac=True, method="L-BFGS-B", callback=after, options=options)
+    kernel, bias = unpack(best.x)
+    return Head(normaliser, kernel, bias)
+
+
+def balance_weights(classes: Ints, sources: Sequence[str], balance: str) -> Doubles:
+    """How much each picture counts, 1 on average.
+
+    Args:
+        classes: (n,) class of each picture.
+        sources: its shop.
+        balance: `none`; `class`: all classes weigh the same; `source`: within a class a shop of m pictures weighs √m, so
+            that one studio cannot drown thirty others, nor a single odd picture shout.
+    """
+    weight = np.ones(len(classes))
+    if balance == "source":
+        keys = [f"{label}|{source}" for label, source in zip(classes, sources, strict=True)]
+        _, place, number = np.unique(keys, return_inverse=True, return_counts=True)
+        weight = 1 / np.sqrt(number[place])
+    if balance != "none":
+        total = np.zeros(int(classes.max()) + 1)
+        np.add.at(total, classes, weight)
+        weight = weight / total[classes]
+    result: Doubles = weight * len(weight) / weight.sum()
+    return result
+
+
+def log_softmax(logits: Doubles) -> Doubles:
+    """Log-probabilities of (n, k) logits, without overflow."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    result: Doubles = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
+
+
+def softmax(logits: Doubles, temperature: float = 1.0) -> Doubles:
+    """Probabilities of (n, k) logits at a temperature: above 1 less sure, below 1 surer."""
+    result: Doubles = np.exp(log_softmax(logits / temperature))
+    return result
+
+
+def judge(logits: Doubles, classes: Ints) -> tuple[float, float]:
+    """Accuracy and mean cross-entropy of (n, k) logits."""
+    log_p = log_softmax(logits)
+    return float((logits.argmax(axis=1) == classes).mean()), -float(log_p[np.arange(len(classes)), classes].mean())
+
+
+def attach(backbone: KerasModel, features: Tensor, head: Head, temperature: float) -> KerasModel:
+    """Put the fitted head on the backbone: one network from pixels to calibrated probabilities, built-in layers only.
+
+    Args:
+        backbone: from pixels.
+        features: its tensor of shape (n, d) that the head was fitted on.
+        head: kernel, bias and normaliser.
+        temperature: divides the logits.
+    """
+    layers = keras().layers
+    normaliser = head.normaliser
+    x = layers.Normalization(mean=normaliser.mean, variance=normaliser.scale**2, name="centred")(features)
+    x = layers.UnitNormalization(name="embedding")(x)
+    dense = layers.Dense(len(head.bias), name="logits")
+    x = dense(x)
+    dense.set_weights([head.kernel.astype(np.float32), head.bias.astype(np.float32)])
+    x = layers.Rescaling(1 / temperature, name="temperature")(x)
+    return keras().Model(backbone.inputs[0], layers.Softmax(name="probabilities")(x), name="stj")
+
+
+def row(epoch: int, train: tuple[float, float], val: tuple[float, float]) -> Mapping[str, float]:
+    """One line of `history.csv`, in Keras' words."""
+    return {"epoch": epoch, "accuracy": train[0], "loss": train[1], "val_accuracy": val[0], "val_loss": val[1]}

@@ -1,0 +1,151 @@
+"""The backbone: ResNet50 as Keras has it, or v1.5, with its preprocessing inside the graph."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stj_catalog.errors import WeightsError
+from stj_model.backend import KerasLayer, KerasModel, Tensor, keras
+from stj_model.weights import Architecture, Weights
+
+BATCH_NORM_EPSILON = 1.001e-5
+STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+"""Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
+
+
+def build_backbone(architecture: Architecture, scaling: str, size: int) -> KerasModel:
+    """ResNet50 without its top, from pixels: (n, size, size, 3) RGB 0 to 255 → (n, size/32, size/32, 2048).
+
+    One flat graph with Keras' layer names. `resnet50` is Keras' own; `resnet50_v1_5` has the same layers and weights, but
+    the stride of conv3, conv4 and conv5 is in the 3×3 convolution, padded by one pixel on each side, as the wider world
+    trains it.
+    """
+    pixels, scaled = scaled_input(size, scaling)
+    if architecture == "resnet50":
+        features = keras().applications.ResNet50(include_top=False, weights=None, input_tensor=scaled).output
+    else:
+        features = _v1_5(scaled)
+    return keras().Model(pixels, features, name=architecture)
+
+
+def load_backbone(weights: Weights, size: int, scaling: str | None = None) -> KerasModel:
+    """Build the backbone and load its weights (random ones are drawn from Keras' seed).
+
+    Args:
+        weights: from `find_weights`.
+        size: height and width of the input, in pixels.
+        scaling: how pixels are scaled, where a recipe insists; None takes what the weights want.
+
+    Raises:
+        WeightsError: the file is of another network.
+    """
+    backbone = build_backbone(weights.architecture, scaling or weights.preprocessing, size)
+    if weights.path is not None:
+        try:
+            backbone.load_weights(weights.path)
+        except (ValueError, OSError, KeyError) as error:
+            raise WeightsError(
+                f"{weights.path} does not hold the weights of {weights.architecture} without its top: {_first_line(error)}"
+            ) from error
+    return backbone
+
+
+def _v1_5(scaled: Tensor) -> Tensor:
+    layers = keras().layers
+    x = layers.ZeroPadding2D(3, name="conv1_pad")(scaled)
+    x = layers.Conv2D(64, 7, strides=2, name="conv1_conv")(x)
+    x = _norm("conv1")(x)
+    x = layers.Activation("relu", name="conv1_relu")(x)
+    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    x = layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+    for stage, (filters, blocks, stride) in enumerate(STAGES, start=2):
+        for block in range(1, blocks + 1):
+            first = block == 1
+            x = _bottleneck(x, filters, stride if first else 1, f"conv{stage}_block{block}", projected=first)
+    return x
+
+
+def _bottleneck(x: Tensor, filters: int, stride: int, name: str, *, projected: bool) -> Tensor:
+    """1×1, 3×3 (which strides), 1×1, beside a shortcut; created in Keras' order, which its weight files follow."""
+    layers = keras().layers
+    shortcut = x
+    if projected:
+        shortcut = layers.Conv2D(4 * filters, 1, strides=stride, name=f"{name}_0_conv")(x)
+        shortcut = _norm(f"{name}_0")(shortcut)
+    x = layers.Conv2D(filters, 1, name=f"{name}_1_conv")(x)
+    x = _norm(f"{name}_1")(x)
+    x = layers.Activation("relu", name=f"{name}_1_relu")(x)
+    if stride > 1:
+        x = layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
+    x = layers.Conv2D(filters, 3, strides=stride, padding="valid" if stride > 1 else "same", name=f"{name}_2_conv")(x)
+    x = _norm(f"{name}_2")(x)
+    x = layers.Activation("relu", name=f"{name}_2_relu")(x)
+    x = layers.Conv2D(4 * filters, 1, name=f"{name}_3_conv")(x)
+    x = _norm(f"{name}_3")(x)
+    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    return layers.Activation("relu", name=f"{name}_out")(x)
+
+
+def _norm(name: str) -> KerasLayer:
+    return keras().layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")
+
+
+def scaled_input(size: int, scaling: str) -> tuple[Tensor, Tensor]:
+    """The network's door: an input of RGB pixels, 0 to 255, and what the backbone is given of them.
+
+    Args:
+        size: height and width in pixels.
+        scaling: "caffe", "torch" or "tf" as in Keras' `preprocess_input`, or "unit" for the notebook's 1/255.
+
+    Returns:
+        The input tensor (n, size, size, 3) and the scaled one, both float32.
+    """
+    pixels = keras().Input((size, size, 3), name="pixels")
+    if scaling == "unit":
+        return pixels, keras().layers.Rescaling(1 / 255, name="scaling")(pixels)
+    return pixels, keras().applications.imagenet_utils.preprocess_input(pixels, mode=scaling)
+
+
+def pooled_features(backbone: KerasModel, layers: Sequence[str], *, deviation: bool) -> Tensor:
+    """The mean (and the deviation) over each map of some layers, side by side: a tensor of shape (n, d)."""
+    maps = [backbone.get_layer(name).output for name in layers]
+    parts = [keras().layers.GlobalAveragePooling2D()(one) for one in maps]
+    if deviation:
+        parts.extend(keras().ops.std(one, axis=(1, 2)) for one in maps)
+    if len(parts) == 1:
+        return parts[0]
+    return keras().layers.Concatenate()(parts)
+
+
+def estimate_norms(backbone: KerasModel, batches: Iterable[Any]) -> None:
+    """Give every BatchNorm the statistics of these pictures, averaged over the batches, and leave all else as it is.
+
+    Random weights with a mean of 0 and a variance of 1 everywhere let a signal die or explode on its way; with the
+    statistics of real pictures each layer hands on what it was given in proportion.
+    """
+    norms = [layer for layer in backbone.layers if isinstance(layer, keras().layers.BatchNormalization)]
+    usual = [(layer.momentum, layer.trainable) for layer in norms]
+    for number, pixels in enumerate(batches):
+        for layer in norms:
+            layer.trainable, layer.momentum = True, number / (number + 1)
+        backbone(np.asarray(pixels, dtype=np.float32), training=True)
+    for layer, (momentum, trainable) in zip(norms, usual, strict=True):
+        layer.momentum, layer.trainable = momentum, trainable
+
+
+def weights_digest(model: KerasModel) -> str:
+    """The sha256 over all arrays of a model, in order: which numbers exactly computed a feature."""
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__).rstrip(".") + "."

@@ -1,0 +1,168 @@
+"""From pictures to answers, the same way for evaluation, command line and web."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stj_catalog.errors import ModelError, PictureError
+from stj_model.backend import KerasModel, keras, tensorflow
+from stj_model.features import BATCH, compiled
+from stj_model.head import Doubles
+from stj_model.preprocess import Pixels, read_pixels
+from stj_model.run_dir import MODEL, Run
+
+UNSURE, NONE = "unsure", "none"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of one picture; where it could not be read, only `file` and `error` mean anything.
+
+    `label` is the likeliest class, `answer` its short name or `unsure` or `none`; `probabilities` are by label;
+    `out_of_scope` is the cosine distance (0 to 2) to the nearest training picture, `nearest` that picture's sha256.
+    """
+
+    file: str
+    label: int | None = None
+    answer: str = ""
+    probabilities: dict[int, float] | None = None
+    out_of_scope: float | None = None
+    nearest: str = ""
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer in the shape that the outside relies on."""
+        chances = (
+            None if self.probabilities is None else {str(label): round(p, 6) for label, p in self.probabilities.items()}
+        )
+        return {
+            "file": self.file,
+            "answer": self.answer or None,
+            "label": self.label,
+            "probabilities": chances,
+            "out_of_scope": None if self.out_of_scope is None else round(self.out_of_scope, 6),
+            "error": self.error,
+        }
+
+
+class Predictor:
+    """A run's network, loaded once and compiled, with everything that turns its numbers into answers."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.labels = run.labels()
+        self.preprocessing = run.preprocessing()
+        self.calibration = run.calibration()
+        self.neighbours = run.neighbours()
+        self.model = load_model(run.folder / MODEL)
+        if self.model.output_shape[-1] != len(self.labels):
+            raise ModelError(
+                f"The network of {run.folder} has {self.model.output_shape[-1]} classes, "
+                f"its labels.json {len(self.labels)}: train again."
+            )
+        self._call = compiled(
+            keras().Model(self.model.inputs[0], [self.model.output, _pooled(self.model, self.neighbours.layer)])
+        )
+
+    def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
+        """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
+        chances, features = self.scores(pixels)
+        distances, nearest = self.neighbours.distances(features)
+        return [
+            self._answer(name, chances[place], float(distances[place]), str(self.neighbours.names[nearest[place]]))
+            for place, name in enumerate(names)
+        ]
+
+    def scores(self, pixels: Pixels) -> tuple[Doubles, npt.NDArray[np.float32]]:
+        """Probabilities (n, k) and raw features (n, d) of pixels (n, size, size, 3).
+
+        One picture alone takes the short way; more go in batches of one fixed size.
+        """
+        size = 1 if len(pixels) == 1 else BATCH
+        parts = [self._batch(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def answer_files(
+        self, files: Sequence[Path], names: Sequence[str] | None = None, advance: Callable[[int], None] = lambda _: None
+    ) -> Iterator[Answer]:
+        """Answer files in order, batch by batch; one that cannot be read becomes an answer with the reason.
+
+        Args:
+            files: where the pictures are.
+            names: what to call each in its answer; the path, if not given.
+            advance: told how many more are done.
+        """
+        called = [str(file) for file in files] if names is None else list(names)
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
+            for start in range(0, len(files), BATCH):
+                read = list(threads.map(self._try, files[start : start + BATCH]))
+                yield from self._answer_batch(read, called[start : start + BATCH])
+                advance(len(read))
+
+    def _answer_batch(self, read: Sequence[Pixels | str], names: Sequence[str]) -> Iterator[Answer]:
+        good = [(pixels, name) for pixels, name in zip(read, names, strict=True) if not isinstance(pixels, str)]
+        answers = iter(
+            self.answer(np.stack([pixels for pixels, _ in good]), [name for _, name in good]) if good else ()
+        )
+        for pixels, name in zip(read, names, strict=True):
+            yield Answer(name, error=pixels) if isinstance(pixels, str) else next(answers)
+
+    def _try(self, file: Path) -> Pixels | str:
+        try:
+            return read_pixels(file, self.preprocessing)
+        except PictureError as error:
+            return str(error)
+
+    def _batch(self, pixels: Pixels, size: int) -> tuple[Doubles, npt.NDArray[np.float32]]:
+        padded = np.zeros((size, *pixels.shape[1:]), dtype=np.float32)
+        padded[: len(pixels)] = pixels
+        chances, features = self._call(tensorflow().constant(padded))
+        return chances.numpy()[: len(pixels)].astype(np.float64), features.numpy()[: len(pixels)]
+
+    def _answer(self, name: str, chances: Doubles, distance: float, nearest: str) -> Answer:
+        by_label = dict(zip(self.labels, map(float, chances), strict=True))
+        label = max(by_label, key=lambda candidate: by_label[candidate])
+        if distance > self.calibration.out_of_scope_above:
+            word = NONE
+        elif by_label[label] < self.calibration.abstain_below:
+            word = UNSURE
+        else:
+            word = slug(self.labels[label])
+        return Answer(name, label, word, by_label, distance, nearest)
+
+
+def load_model(path: Path) -> KerasModel:
+    """Load a `.keras` file in safe mode: no code from it is run.
+
+    Raises:
+        ModelError: it is no Keras model, or one that needs foreign code.
+    """
+    try:
+        return keras().models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError, AttributeError, ImportError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{path} cannot be loaded as a Keras model: {first}") from error
+
+
+def slug(name: str) -> str:
+    """A class's short name: "Saree" → "saree"."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _pooled(model: KerasModel, layer: str) -> Any:  # noqa: ANN401 - a Keras tensor
+    """The raw feature of a layer: as it is, or the mean over its map."""
+    try:
+        output = model.get_layer(layer).output
+    except ValueError as error:
+        raise ModelError(
+            f"The network has no layer {layer!r}, which its neighbours were taken from: train again."
+        ) from error
+    return keras().layers.GlobalAveragePooling2D()(output) if len(output.shape) == 4 else output

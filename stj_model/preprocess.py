@@ -1,0 +1,112 @@
+"""From a file to pixels, in one function for training, evaluation, command line and web.
+
+Loaders differ by as much as 19 grey levels on a hard picture, so no other code of this room opens one. What comes out is
+RGB, 0 to 255; what the network wants (BGR minus the mean, or the notebook's 1/255) is inside its graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from stj_catalog.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+
+Pixels = npt.NDArray[np.uint8]
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+VERSION = 1
+"""Raised when the same file would give other pixels: cached features of older versions are then left alone."""
+MAX_PIXELS = 100_000_000
+_WHITE = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the network's input: squashed to `size` × `size` pixels by `resample`."""
+
+    size: int = 224
+    resample: Resample = "bilinear"
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON, with the version of this code."""
+        return {**asdict(self), "fit": "squash", "version": VERSION}
+
+
+def read_pixels(source: Path | bytes, how: Preprocessing) -> Pixels:
+    """Decode a picture, turn it by its EXIF tag, put transparency on white and squash it to the input size.
+
+    Args:
+        source: a file, or its bytes.
+        how: size and filter.
+
+    Returns:
+        uint8 of shape (size, size, 3), RGB.
+
+    Raises:
+        PictureError: the bytes are no whole picture (`reason` says which way), or the file cannot be read.
+    """
+    return fit(open_picture(source, draft=2 * how.size), how)
+
+
+def fit(picture: Image.Image, how: Preprocessing) -> Pixels:
+    """Squash an RGB picture to the input size: uint8 of shape (size, size, 3)."""
+    resample = Image.Resampling[how.resample.upper()]
+    return np.asarray(picture.resize((how.size, how.size), resample), dtype=np.uint8)
+
+
+def open_picture(source: Path | bytes, draft: int | None = None) -> Image.Image:
+    """Decode a picture upright, in RGB, with transparency on white.
+
+    Args:
+        source: a file, or its bytes.
+        draft: a JPEG much larger than this many pixels may be decoded at a half, a quarter or an eighth of its size.
+
+    Raises:
+        PictureError: as in `read_pixels`.
+    """
+    name = "these bytes" if isinstance(source, bytes) else str(source)
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+    except OSError as error:
+        raise PictureError(f"Cannot read {name}: {error.strerror or error}.") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a doubtful tag is no reason to refuse a picture
+        return _decode(data, name, draft)
+
+
+def _decode(data: bytes, name: str, draft: int | None) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(data))
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise NotAnImageError(f"{name} is no picture ({len(data):,} bytes).") from error
+    if picture.width * picture.height > MAX_PIXELS:
+        raise TooLargeError(f"{name} has {picture.width}×{picture.height} pixels: more than a photograph has.")
+    try:
+        if draft:
+            picture.draft("RGB", (draft, draft))
+        picture.load()
+        return _on_white(ImageOps.exif_transpose(picture))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise TruncatedError(f"{name} is broken or cut short: {error}.") from error
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        background = Image.new("RGB", picture.size, _WHITE)
+        background.paste(picture, mask=picture.getchannel("A"))
+        return background
+    return picture.convert("RGB")
+
+
+def sha256_of(data: bytes) -> str:
+    """The picture's name in every cache and list: the sha256 of its bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,91 @@
+"""How a network is fitted: one module per recipe, all with the same `fit(job) -> Fitted`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stj_model.backend import KerasModel, make_deterministic
+from stj_model.calibration import Calibration, Neighbours
+from stj_model.config import TrainConfig
+from stj_model.data import Dataset, Picture
+from stj_model.features import BATCH, read_batches
+from stj_model.head import Doubles, Ints
+from stj_model.network import estimate_norms, load_backbone, weights_digest
+from stj_model.progress import Talk
+from stj_model.weights import Weights
+
+NORM_PICTURES = 4 * BATCH
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a recipe is given; what it writes goes into `folder`, the unfinished run."""
+
+    dataset: Dataset
+    config: TrainConfig
+    weights: Weights
+    folder: Path
+    cache: Path
+    talk: Talk
+
+    def classes(self, pictures: list[Picture]) -> Ints:
+        """The position of each picture's label among the dataset's labels, (n,)."""
+        place = {label: number for number, label in enumerate(self.dataset.labels)}
+        return np.array([place[picture.label] for picture in pictures], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predictions for every picture by a head that saw no relative of it: probabilities (n, k), folds (n,)."""
+
+    pictures: tuple[Picture, ...]
+    folds: Ints
+    probabilities: Doubles
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a recipe gives back.
+
+    `model` goes from pixels to calibrated probabilities; `probabilities` holds those of each training and validation
+    picture, by sha256, shape (k,); `about` is what the run's config keeps of the fit.
+    """
+
+    model: KerasModel
+    weights: Weights
+    calibration: Calibration
+    neighbours: Neighbours
+    probabilities: dict[str, Doubles]
+    out_of_fold: OutOfFold | None
+    about: dict[str, Any]
+
+
+def prepare_backbone(job: Job, scaling: str | None = None) -> tuple[KerasModel, Weights]:
+    """Load the backbone, everything in it frozen; random weights get BatchNorm statistics of the training pictures.
+
+    Returns:
+        The backbone and its weights' record, whose sha256 is filled in for random ones.
+    """
+    make_deterministic(job.config.seed)
+    backbone = load_backbone(job.weights, job.config.preprocessing.size, scaling)
+    backbone.trainable = False
+    if not job.weights.is_random:
+        return backbone, job.weights
+    job.talk.say(
+        "NO PRETRAINED WEIGHTS: the backbone is random and has never seen a picture. Textures of its early stages are all that "
+        "is learned from; expect far less than with ImageNet weights (--weights FILE or imagenet)."
+    )
+    train = sorted(job.dataset.split("train"), key=lambda picture: picture.sha256)[:NORM_PICTURES]
+    with job.talk.bar("BatchNorm statistics of the training pictures", len(train)) as advance:
+
+        def batches() -> Any:  # noqa: ANN401 - a generator of uint8 batches
+            for batch, pixels in read_batches(train, job.config.preprocessing):
+                yield pixels
+                advance(len(batch))
+
+        estimate_norms(backbone, batches())
+    return backbone, replace(job.weights, sha256=weights_digest(backbone))

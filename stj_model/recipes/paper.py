@@ -1,0 +1,258 @@
+"""The student's recipe, faithfully, with its frozen part computed once.
+
+ResNet50 with all but its last ten layers frozen is cut by exactly one tensor, the output of `conv5_block2`. That tensor is
+cached per picture; the tail (the ten layers and the head) is trained on it and shares its layers with the whole network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stj_model.backend import KerasModel, Tensor, keras
+from stj_model.calibration import Calibration, Neighbours
+from stj_model.data import Picture
+from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
+from stj_model.head import Doubles, Epoch, Ints, Normaliser, row
+from stj_model.recipes import Fitted, Job, prepare_backbone
+from stj_model.run_dir import HISTORY, write_history, write_json
+
+CUT = "conv5_block2_out"
+LAST_TEN = (
+    "conv5_block3_1_conv",
+    "conv5_block3_1_bn",
+    "conv5_block3_1_relu",
+    "conv5_block3_2_conv",
+    "conv5_block3_2_bn",
+    "conv5_block3_2_relu",
+    "conv5_block3_3_conv",
+    "conv5_block3_3_bn",
+    "conv5_block3_add",
+    "conv5_block3_out",
+)
+SCALING = "unit"
+CHECKPOINT = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The whole network from pixels, its frozen front up to the cut, and the tail behind it; they share their layers."""
+
+    whole: KerasModel
+    front: KerasModel
+    tail: KerasModel
+
+
+def build(backbone: KerasModel, count: int, learning_rate: float, seed: int) -> Networks:
+    """Put the notebook's head on the backbone, free its last ten layers, and cut it.
+
+    Args:
+        backbone: ResNet50 without its top, from pixels.
+        count: number of classes.
+        learning_rate: of RMSprop.
+        seed: of the head's first weights and of the dropouts.
+    """
+    keras().utils.set_random_seed(seed)
+    for layer in backbone.layers:
+        layer.trainable = layer.name in LAST_TEN
+    head = _head_layers(count)
+    whole = keras().Model(backbone.inputs[0], _through(head, backbone.output), name="stj_paper")
+    cut = backbone.get_layer(CUT).output
+    front = keras().Model(backbone.inputs[0], cut, name="front")
+    door = keras().Input(tuple(cut.shape[1:]), name=CUT)
+    tail = keras().Model(door, _through(head, _last_block(backbone, door)), name="tail")
+    compile_as_notebook(tail, learning_rate)
+    return Networks(whole, front, tail)
+
+
+def compile_as_notebook(model: KerasModel, learning_rate: float) -> None:
+    """Give a model the notebook's optimiser and loss."""
+    optimizer = keras().optimizers.RMSprop(learning_rate)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+
+
+def _head_layers(count: int) -> list[Any]:
+    layers = keras().layers
+    return [
+        layers.AveragePooling2D((4, 4), name="pool"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(256, activation="relu", name="dense_256"),
+        layers.Dropout(0.3, name="dropout_3"),
+        layers.Dense(128, activation="relu", name="dense_128"),
+        layers.Dropout(0.2, name="dropout_2"),
+        layers.Dense(count, activation="softmax", name="probabilities"),
+    ]
+
+
+def _through(layers: list[Any], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _last_block(backbone: KerasModel, cut: Tensor) -> Tensor:
+    """Apply the backbone's own last ten layers to another input."""
+    *inner, add, out = (backbone.get_layer(name) for name in LAST_TEN)
+    return out(add([cut, _through(inner, cut)]))
+
+
+def fit(job: Job) -> Fitted:
+    """Train the tail by epochs on the cached tensor, keep the best epoch, and hand back the whole network."""
+    backbone, weights = prepare_backbone(job, SCALING)
+    networks = build(backbone, len(job.dataset.labels), job.config.learning_rate, job.config.seed)
+    record = {"weights": weights.sha256, "architecture": weights.architecture, "scaling": SCALING, "layer": CUT}
+    extractor = Extractor(networks.front, job.config.preprocessing, record)
+    train, val = job.dataset.split("train"), job.dataset.split("val")
+    store = compute_features([*train, *val], extractor, job.cache, job.talk)
+    loop = _Loop(job, networks.tail, store, train, val)
+    loop.run()
+    return Fitted(
+        model=networks.whole,
+        weights=weights,
+        calibration=Calibration(fitted_on="nothing: the notebook has no calibration"),
+        neighbours=_neighbours(networks, backbone, store, train),
+        probabilities=_probabilities(networks.tail, store, [*train, *val]),
+        out_of_fold=None,
+        about={"features": record, "epochs_run": loop.state.epoch, "best_epoch": loop.state.best_epoch},
+    )
+
+
+@dataclass
+class _State:
+    """Where the training is, between two epochs."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+
+
+class _Loop:
+    """Epochs over the cached tensor, with a checkpoint after each, so that the same command goes on after any end."""
+
+    def __init__(
+        self, job: Job, tail: KerasModel, store: FeatureStore, train: list[Picture], val: list[Picture]
+    ) -> None:
+        self.job, self.tail, self.store, self.train, self.val = job, tail, store, train, val
+        self.truth = {
+            picture.sha256: label for picture, label in zip([*train, *val], job.classes([*train, *val]), strict=True)
+        }
+        self.state = _State()
+        self.history: list[Epoch] = []
+        tail.optimizer.build(tail.trainable_variables)
+
+    def run(self) -> None:
+        """Train until the last epoch or until val_loss has not improved for `patience` epochs; end with the best weights."""
+        config = self.job.config
+        self._resume()
+        with self.job.talk.bar(f"Training {config.epochs} epochs", config.epochs) as advance:
+            advance(self.state.epoch)
+            while self.state.epoch < config.epochs and self.state.epoch - self.state.best_epoch < config.patience:
+                self._epoch()
+                advance(1)
+        _restore(self.tail.variables, self.job.folder / _best_name(self.state.best_epoch))
+
+    def _epoch(self) -> None:
+        number = self.state.epoch + 1
+        order = np.random.default_rng([self.job.config.seed, number]).permutation(len(self.train))
+        self.tail.reset_metrics()
+        for x, y in self._batches([self.train[place] for place in order]):
+            learned = self.tail.train_on_batch(x, y, return_dict=True)
+        self.tail.reset_metrics()
+        for x, y in self._batches(self.val):
+            seen = self.tail.test_on_batch(x, y, return_dict=True)
+        self.tail.reset_metrics()
+        pair = [(float(logs["accuracy"]), float(logs["loss"])) for logs in (learned, seen)]
+        self.history.append(dict(row(number, *pair)))
+        self._save(number, pair[1][1])
+
+    def _batches(self, pictures: list[Picture]) -> Iterator[tuple[Floats, Ints]]:
+        size = self.job.config.batch_size
+        for start in range(0, len(pictures), size):
+            names = [picture.sha256 for picture in pictures[start : start + size]]
+            yield self.store.rows(names), np.array([self.truth[name] for name in names])
+
+    def _save(self, number: int, val_loss: float) -> None:
+        """Write the epoch's state, then the small file that makes it count, then drop what it replaces."""
+        folder, before = self.job.folder, self.state
+        self.state = _State(number, before.best_epoch, before.best_loss)
+        if val_loss < before.best_loss:
+            self.state = _State(number, number, val_loss)
+            _keep(self.tail.variables, folder / _best_name(number))
+        _keep([*self.tail.variables, *self.tail.optimizer.variables], folder / _last_name(number))
+        write_history(self.history, folder / HISTORY)
+        write_json({"state": vars(self.state), "history": self.history}, folder / CHECKPOINT)
+        for stale in (
+            _last_name(number - 1),
+            _best_name(before.best_epoch) if self.state.best_epoch != before.best_epoch else "",
+        ):
+            if stale:
+                (folder / stale).unlink(missing_ok=True)
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint of an interrupted run, if there is one."""
+        found = _read_checkpoint(self.job.folder)
+        if found is None:
+            return
+        self.state, self.history = _State(**found["state"]), list(found["history"])
+        _restore([*self.tail.variables, *self.tail.optimizer.variables], self.job.folder / _last_name(self.state.epoch))
+        self.job.talk.say(f"Going on after epoch {self.state.epoch} of an interrupted training.")
+
+
+def _read_checkpoint(folder: Path) -> Mapping[str, Any] | None:
+    try:
+        document = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
+        state = _State(**document["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    needed = (_last_name(state.epoch), _best_name(state.best_epoch))
+    return document if all((folder / name).is_file() for name in needed) else None
+
+
+def _last_name(epoch: int) -> str:
+    return f"last-{epoch:04d}.state.npz"
+
+
+def _best_name(epoch: int) -> str:
+    return f"best-{epoch:04d}.state.npz"
+
+
+def _keep(variables: list[Any], path: Path) -> None:
+    """Write variables in order, aside first; dropout's random states are among them."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as stream:
+        np.savez(stream, *[np.asarray(variable) for variable in variables])
+    part.replace(path)
+
+
+def _restore(variables: list[Any], path: Path) -> None:
+    with np.load(path, allow_pickle=False) as held:
+        for number, variable in enumerate(variables):
+            variable.assign(held[f"arr_{number}"])
+
+
+def _probabilities(tail: KerasModel, store: FeatureStore, pictures: list[Picture]) -> dict[str, Doubles]:
+    run = compiled(tail)
+    found: dict[str, Doubles] = {}
+    for start in range(0, len(pictures), BATCH):
+        names = [picture.sha256 for picture in pictures[start : start + BATCH]]
+        found.update(zip(names, run_padded(run, store.rows(names), BATCH).astype(np.float64), strict=True))
+    return found
+
+
+def _neighbours(networks: Networks, backbone: KerasModel, store: FeatureStore, train: list[Picture]) -> Neighbours:
+    """The training pictures by the mean over the last block's map."""
+    door = networks.tail.inputs[0]
+    pooled = keras().layers.GlobalAveragePooling2D()(_last_block(backbone, door))
+    run = compiled(keras().Model(door, pooled))
+    names = [picture.sha256 for picture in train]
+    raw: npt.NDArray[np.float32] = np.concatenate(
+        [run_padded(run, store.rows(names[start : start + BATCH]), BATCH) for start in range(0, len(names), BATCH)]
+    )
+    normaliser = Normaliser.fit(raw, standardise=False)
+    return Neighbours(LAST_TEN[-1], normaliser, normaliser(raw).astype(np.float32), np.array(names, dtype=np.str_))

@@ -1,0 +1,213 @@
+"""The run folder as a contract: made aside, renamed when it is whole, read back with a sentence for what is missing."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stj_catalog.errors import ModelError
+from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, read_labels, read_manifest
+from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration, Neighbours
+from stj_model.config import TrainConfig, from_document
+from stj_model.preprocess import Preprocessing
+
+CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
+PREDICTIONS, OUT_OF_FOLD, MODEL, REPORT, PLOTS = (
+    "predictions.csv",
+    "out_of_fold.csv",
+    "model.keras",
+    "report.html",
+    "plots",
+)
+LATEST, UNFINISHED = "latest", ".unfinished"
+_NEEDED = (CONFIG, LABELS, MANIFEST, MODEL, CALIBRATION, NEIGHBOURS)
+_SCRATCH = ("lock", "checkpoint.json", "*.state.npz", "*.part")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished (or nearly finished) run on disk."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, also when it was reached as `latest`."""
+        return self.folder.resolve().name
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read one of the run's JSON files.
+
+        Raises:
+            ModelError: it is missing or is no JSON object.
+        """
+        path = self.folder / name
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"The run's {path} cannot be read ({error}): train again.") from error
+        if not isinstance(document, dict):
+            raise ModelError(f"The run's {path} should hold a JSON object: train again.")
+        return document
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """`config.json` as it is."""
+        return self.read_json(CONFIG)
+
+    def config(self) -> TrainConfig:
+        """The resolved config."""
+        document = self.document
+        try:
+            return from_document(document["config"])
+        except (KeyError, TypeError) as error:
+            raise ModelError(
+                f"The run's {self.folder / CONFIG} is not one that this STJ knows ({error}): train again."
+            ) from error
+
+    def preprocessing(self) -> Preprocessing:
+        """How the network's pixels are read."""
+        return self.config().preprocessing
+
+    def labels(self) -> dict[int, str]:
+        """The classes, by label."""
+        return read_labels(self.folder)
+
+    def manifest(self) -> list[ManifestRow]:
+        """What the run was trained, validated and tested on."""
+        return read_manifest(self.folder)
+
+    def calibration(self) -> Calibration:
+        """When to believe it."""
+        return Calibration.load(self.folder / CALIBRATION)
+
+    def neighbours(self) -> Neighbours:
+        """What it has seen."""
+        return Neighbours.load(self.folder / NEIGHBOURS)
+
+    def history(self) -> list[dict[str, float]]:
+        """The lines of `history.csv`."""
+        return read_history(self.folder / HISTORY)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run."""
+    return (path / CONFIG).is_file() and (path / MODEL).is_file()
+
+
+def open_run(path: Path | None, runs: Path) -> Run:
+    """Open a run: by path, by name below `runs`, or the newest.
+
+    Raises:
+        ModelError: there is none, or a file of it is missing.
+    """
+    folder = runs / LATEST if path is None else path
+    if path is not None and not folder.is_dir() and (runs / path).is_dir():
+        folder = runs / path
+    if not folder.is_dir():
+        if path is None:
+            raise ModelError(f"There is no run in {runs} yet: stj-model train makes one.")
+        raise ModelError(f"There is no run folder {path}: give one below {runs}, or train with stj-model train.")
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"The run {folder} is not whole: {', '.join(missing)} is missing; train again.")
+    return Run(folder)
+
+
+@contextmanager
+def unfinished(runs: Path, key: str) -> Iterator[Path]:
+    """Hold the folder of an unfinished run: the same key finds the same folder, one process at a time.
+
+    Raises:
+        ModelError: it cannot be made, or another process is at it.
+    """
+    folder = runs / UNFINISHED / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise ModelError(
+            f"Cannot make a run below {runs} ({error.strerror}): set STJ_RUNS to a folder that can be written."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ModelError(
+                f"Another process is at this very training ({folder}): wait for it, or change the seed."
+            ) from error
+        yield folder
+
+
+def finish(folder: Path, runs: Path, recipe: str) -> Run:
+    """Rename the unfinished run into place and point `latest` at it."""
+    for pattern in _SCRATCH:
+        for path in folder.glob(pattern):
+            path.unlink()
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}"
+    target = runs / stem
+    number = 1
+    while target.exists():
+        number += 1
+        target = runs / f"{stem}-{number}"
+    folder.rename(target)
+    point_latest(runs, target)
+    return Run(target)
+
+
+def point_latest(runs: Path, target: Path) -> None:
+    """Make `runs/latest` lead to `target`, in one step."""
+    link = runs / f".{LATEST}-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.name, target_is_directory=True)
+    link.replace(runs / LATEST)
+
+
+def discard(folder: Path) -> None:
+    """Throw an unfinished run away: nothing half-written stays behind a failure."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in (folder.parent, folder.parent.parent):
+        try:
+            parent.rmdir()
+        except OSError:
+            return
+
+
+def write_json(document: Mapping[str, Any], path: Path) -> None:
+    """Write a JSON file in one step."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def write_csv(columns: Sequence[str], rows: Sequence[Sequence[object]], path: Path) -> None:
+    """Write a CSV file in one step."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def write_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
+    """Write accuracy and loss by epoch."""
+    columns = ("epoch", "accuracy", "loss", "val_accuracy", "val_loss")
+    write_csv(columns, [[int(line["epoch"]), *(f"{line[name]:.6f}" for name in columns[1:])] for line in history], path)
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Read accuracy and loss by epoch; empty where there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [{name: float(value) for name, value in line.items()} for line in csv.DictReader(stream)]

@@ -1,0 +1,192 @@
+"""One training from a dataset folder to a finished run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stj_dataset.manifest import LABELS, MANIFEST
+from stj_model.calibration import CALIBRATION, NEIGHBOURS
+from stj_model.config import TrainConfig
+from stj_model.data import Picture, check_trainable, open_dataset
+from stj_model.evaluation import Judged, figures, figures_of, judge_pictures
+from stj_model.predict import Predictor
+from stj_model.progress import SILENT, Talk
+from stj_model.recipes import Fitted, Job, OutOfFold
+from stj_model.run_dir import (
+    CONFIG,
+    ENVIRONMENT,
+    METRICS,
+    MODEL,
+    OUT_OF_FOLD,
+    PREDICTIONS,
+    Run,
+    discard,
+    finish,
+    unfinished,
+    write_csv,
+    write_json,
+)
+from stj_model.weights import find_weights
+
+LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "scikit-learn", "pillow")
+
+
+def train(dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, talk: Talk = SILENT) -> Run:
+    """Train a run on a dataset folder.
+
+    The run is made aside and renamed when it is whole. The same config on the same dataset with the same weights goes on
+    where an interrupted training stopped.
+
+    Args:
+        dataset: folder with manifest.csv, labels.json and dataset.json.
+        config: from `stj_model.config.resolve`.
+        runs: folder of runs (STJ_RUNS).
+        cache: folder of features (STJ_CACHE).
+        talk: where progress is told.
+
+    Raises:
+        DatasetError: the dataset does not match its manifest, or has nothing to learn in some class.
+        WeightsError: the weights cannot be had.
+    """
+    started = time.perf_counter(), time.process_time()
+    opened = open_dataset(dataset)
+    check_trainable(opened, config.recipe)
+    weights = find_weights(config.weights, config.architecture)
+    with unfinished(runs, config.digest(opened.digest, weights.sha256)) as folder:
+        job = Job(opened, config, weights, folder, cache, talk)
+        try:
+            fitted = _recipe(config.recipe)(job)
+            _write_fit(job, fitted)
+            _write_figures(job, fitted, started)
+            _write_report(Run(folder), talk)
+        except Exception:
+            if not (folder / "checkpoint.json").is_file():
+                discard(folder)
+            raise
+        return finish(folder, runs, config.recipe)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """The JSON document of `stj-model train`: the figures of each split, and out of fold."""
+    metrics = run.read_json(METRICS)
+    return {"run": run.name, **{name: {"run": run.name, **part} for name, part in metrics["figures"].items()}}
+
+
+def _recipe(name: str) -> Callable[[Job], Fitted]:
+    if name == "paper":
+        from stj_model.recipes import paper
+
+        return paper.fit
+    from stj_model.recipes import default
+
+    return default.fit
+
+
+def _write_fit(job: Job, fitted: Fitted) -> None:
+    """Write the model and all that belongs to it."""
+    folder = job.folder
+    fitted.model.save(folder / MODEL)
+    fitted.calibration.save(folder / CALIBRATION)
+    fitted.neighbours.save(folder / NEIGHBOURS)
+    for name in (MANIFEST, LABELS):
+        shutil.copyfile(job.dataset.folder / name, folder / name)
+    document = {
+        "dataset": str(job.dataset.folder.resolve()),
+        "dataset_digest": job.dataset.digest,
+        "config": job.config.describe(),
+        "weights": fitted.weights.describe(),
+        "fit": fitted.about,
+    }
+    write_json(document, folder / CONFIG)
+    write_json(environment(), folder / ENVIRONMENT)
+    if fitted.out_of_fold is not None:
+        _write_out_of_fold(fitted.out_of_fold, list(job.dataset.labels), folder / OUT_OF_FOLD)
+
+
+def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> None:
+    """Judge the finished model file on the test split, in one pass that all test figures come from."""
+    labels = list(job.dataset.labels)
+    found: dict[str, Any] = {}
+    for split in ("train", "val"):
+        found[split] = {"split": split, **_figures_of_known(job.dataset.split(split), fitted.probabilities, labels)}
+    test = job.dataset.split("test")
+    judged: list[Judged] = []
+    if test:
+        judged, _ = judge_pictures(Predictor(Run(job.folder)), test, job.talk)
+        found["test"] = {"split": "test", **figures_of(judged, labels)}
+    else:
+        job.talk.say("The dataset has no test split: export with --test above 0 for an honest figure.")
+    _write_predictions(judged, labels, job.folder / PREDICTIONS)
+    if fitted.out_of_fold is not None:
+        found["out_of_fold"] = {"split": "out_of_fold", **_figures_out_of_fold(fitted.out_of_fold, labels)}
+    spent = {
+        "seconds": round(time.perf_counter() - started[0], 1),
+        "cpu_seconds": round(time.process_time() - started[1], 1),
+    }
+    write_json({"figures": found, "cost": spent}, job.folder / METRICS)
+
+
+def _figures_of_known(pictures: Sequence[Picture], chances: dict[str, Any], labels: list[int]) -> dict[str, Any]:
+    truth = np.array([picture.label for picture in pictures], dtype=np.int64)
+    table = np.stack([chances[picture.sha256] for picture in pictures])
+    return figures(truth, table, labels, [picture.source for picture in pictures])
+
+
+def _figures_out_of_fold(out: OutOfFold, labels: list[int]) -> dict[str, Any]:
+    truth = np.array([picture.label for picture in out.pictures], dtype=np.int64)
+    return figures(truth, out.probabilities, labels, [picture.source for picture in out.pictures])
+
+
+def _write_out_of_fold(out: OutOfFold, labels: list[int], path: Path) -> None:
+    columns = ("sha256", "label", "group", "fold", *(f"p{label}" for label in labels))
+    rows = [
+        (picture.sha256, picture.label, picture.group, int(fold), *(f"{p:.6f}" for p in chances))
+        for picture, fold, chances in zip(out.pictures, out.folds, out.probabilities, strict=True)
+    ]
+    write_csv(columns, rows, path)
+
+
+def _write_predictions(judged: Sequence[Judged], labels: list[int], path: Path) -> None:
+    columns = ("file", "sha256", "label", *(f"p{label}" for label in labels), "answer", "out_of_scope")
+    rows = []
+    for one in judged:
+        chances = one.answer.probabilities or {}
+        shares = (f"{chances[label]:.6f}" for label in labels)
+        rows.append(
+            (
+                one.picture.name,
+                one.picture.sha256,
+                one.picture.label,
+                *shares,
+                one.answer.answer,
+                f"{one.answer.out_of_scope:.6f}",
+            )
+        )
+    write_csv(columns, rows, path)
+
+
+def _write_report(run: Run, talk: Talk) -> None:
+    from stj_model.report import write_report
+
+    talk.say("Writing the report …")
+    write_report(run)
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers were computed with."""
+    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "libraries": versions,
+    }

@@ -1,0 +1,219 @@
+"""Where the backbone's weights come from: ImageNet's, a file, or none at all, always with source, licence and sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from stj_catalog.errors import UsageError, WeightsError
+from stj_dataset.manifest import file_sha256
+
+Architecture = Literal["resnet50", "resnet50_v1_5"]
+Scaling = Literal["caffe", "torch", "tf"]
+
+DOWNLOAD_SECONDS = 30.0
+IMAGENET_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+    "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+IMAGENET_MD5 = "4d473c1dd8becc155b73f8504c6f6626"
+IMAGENET_SOURCE = "Keras Applications ResNet50, ImageNet-1k, ported from Kaiming He's release"
+IMAGENET_LICENCE = "MIT (Kaiming He, deep-residual-networks)"
+_ALTERNATIVES = (
+    "Give a file (--weights FILE.weights.h5) or train without any (--weights random), or set STJ_WEIGHTS to either."
+)
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A backbone's weights before they are loaded.
+
+    `path` is None for random ones, whose `sha256` is of the arrays once they are drawn.
+    """
+
+    name: str
+    architecture: Architecture
+    preprocessing: Scaling
+    source: str
+    licence: str
+    sha256: str = ""
+    path: Path | None = None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether nothing was learned before."""
+        return self.path is None
+
+    def describe(self) -> dict[str, Any]:
+        """The record that a run keeps."""
+        return {**asdict(self), "path": None if self.path is None else str(self.path)}
+
+
+def find_weights(spec: str, architecture: str | None = None) -> Weights:
+    """Find the weights called `spec`: "imagenet", "random" or a file.
+
+    Args:
+        spec: as in `--weights` or STJ_WEIGHTS.
+        architecture: what the file's weights are of, needed when no `.json` lies beside it.
+
+    Raises:
+        WeightsError: they cannot be had, or are not what the file beside them says.
+        UsageError: the architecture is unknown or contradicts the weights.
+    """
+    if architecture is not None and architecture not in get_args(Architecture):
+        raise UsageError(f"--architecture cannot be {architecture!r}: it is {' or '.join(get_args(Architecture))}.")
+    wanted = cast("Architecture | None", architecture)
+    if spec == "random":
+        return Weights("random", wanted or "resnet50", "caffe", "none: drawn at random", "none needed")
+    if spec == "imagenet":
+        if wanted not in {None, "resnet50"}:
+            raise UsageError(
+                f"The ImageNet weights of Keras are of resnet50, --architecture says {wanted}: leave it out."
+            )
+        return _imagenet(imagenet_path())
+    return _from_file(Path(spec), wanted)
+
+
+def imagenet_path() -> Path:
+    """Where Keras keeps its own download, so that a machine that has it fetches nothing."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return home / "models" / IMAGENET_URL.rsplit("/", 1)[1]
+
+
+def _imagenet(path: Path) -> Weights:
+    if not path.is_file():
+        download(IMAGENET_URL, path, DOWNLOAD_SECONDS)
+    if _md5(path) != IMAGENET_MD5:
+        raise WeightsError(
+            f"The ImageNet weights at {path} are damaged: delete that file and try again. {_ALTERNATIVES}"
+        )
+    return Weights("imagenet", "resnet50", "caffe", IMAGENET_SOURCE, IMAGENET_LICENCE, file_sha256(path), path)
+
+
+def _from_file(path: Path, architecture: Architecture | None) -> Weights:
+    if not path.is_file():
+        raise WeightsError(
+            f"There is no weights file {path}: give imagenet, random, or the path of a .weights.h5 file."
+        )
+    if path.suffix != ".h5":
+        raise WeightsError(f"{path} is no weights file: its name must end in .weights.h5.")
+    sha256 = file_sha256(path)
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        if architecture is None:
+            raise WeightsError(
+                f"{path.name} has no {beside.name} beside it, so its network is unknown: "
+                "say --architecture resnet50 or --architecture resnet50_v1_5."
+            )
+        return Weights(str(path), architecture, "caffe", f"file {path.name}", "not stated", sha256, path)
+    about = _read_about(beside)
+    if architecture not in {None, about["architecture"]}:
+        raise UsageError(
+            f"{beside} says {about['architecture']}, --architecture says {architecture}: leave the option out."
+        )
+    if about["sha256"] not in {"", sha256}:
+        raise WeightsError(
+            f"{path} is not the file that {beside.name} describes: its sha256 is {sha256}, not {about['sha256']}."
+        )
+    return Weights(
+        str(path),
+        cast("Architecture", about["architecture"]),
+        cast("Scaling", about["preprocessing"]),
+        about["source"],
+        about["licence"],
+        sha256,
+        path,
+    )
+
+
+def _read_about(path: Path) -> dict[str, str]:
+    """Read the small file beside the weights: architecture, preprocessing, source, licence, sha256."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"Cannot read {path}: {error}.") from error
+    if not isinstance(document, dict):
+        raise WeightsError(f"{path} should hold a JSON object, got a {type(document).__name__}.")
+    about = {
+        "architecture": str(document.get("architecture")),
+        "preprocessing": str(document.get("preprocessing", "caffe")),
+        "source": str(document.get("source", "not stated")),
+        "licence": str(document.get("licence", "not stated")),
+        "sha256": str(document.get("sha256", "")).lower(),
+    }
+    for name, known in (("architecture", get_args(Architecture)), ("preprocessing", get_args(Scaling))):
+        if about[name] not in known:
+            raise WeightsError(f"{path} has the {name} {about[name]!r}: STJ knows {', '.join(known)}.")
+    return about
+
+
+def download(url: str, path: Path, seconds: float) -> None:
+    """Fetch `url` to `path` within `seconds`, going on from what an earlier try left beside it.
+
+    Everything, name look-up included, happens in a daemon thread, so that nothing can hold the command longer.
+
+    Raises:
+        WeightsError: it could not be had in time; names the alternatives.
+    """
+    part = path.with_name(path.name + ".part")
+    failure: list[BaseException] = []
+    stop = threading.Event()
+
+    def fetch() -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _fetch(url, part, seconds, stop)
+            part.replace(path)
+        except BaseException as error:  # noqa: BLE001 - handed to the waiting thread
+            failure.append(error)
+
+    worker = threading.Thread(target=fetch, daemon=True, name="weights")
+    worker.start()
+    worker.join(seconds)
+    in_time = not worker.is_alive()
+    stop.set()
+    if in_time and not failure:
+        return
+    so_far = part.stat().st_size if part.is_file() else 0
+    kept = f" ({so_far / 1e6:.0f} MB are kept, the same command goes on from there)" if so_far else ""
+    why = _reason(failure[0]) if failure else f"not done after {seconds:.0f} s"
+    raise WeightsError(f"The ImageNet weights cannot be had: {why}{kept}. {_ALTERNATIVES}")
+
+
+def _fetch(url: str, part: Path, seconds: float, stop: threading.Event) -> None:
+    start = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310 - https above
+    with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - https above
+        resumed = answer.status == 206
+        with part.open("ab" if resumed else "wb") as stream:
+            deadline = time.monotonic() + seconds
+            while not stop.is_set() and (block := answer.read(_BLOCK)):
+                stream.write(block)
+                if time.monotonic() > deadline:
+                    break
+        expected = int(answer.headers.get("Content-Length") or 0) + (start if resumed else 0)
+    if part.stat().st_size < expected:
+        raise TimeoutError(f"not done after {seconds:.0f} s")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code}"
+    if isinstance(error, urllib.error.URLError):
+        return f"no connection ({error.reason})"
+    return str(error) or type(error).__name__
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    digest.update(path.read_bytes())
+    return digest.hexdigest()
