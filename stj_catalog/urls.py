@@ -13,6 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 _IMAGE_PATH = re.compile(
     r"(?P<folder>(?:/[^/]+)*/images/[A-Z]/)(?P<id>[^/.]+)(?:\.(?P<modifiers>[^/]*))?\.(?P<ext>[A-Za-z0-9]{2,5})"
 )
+_EXPERIMENT = re.compile(r"/images/W/[^/]+/images/(?=[A-Z]/)")
 _COMPOSITE = re.compile(r"\||_CLa|%7C", re.IGNORECASE)
 _ASIN = re.compile(r"/(?:dp|gp/product|gp/aw/d|exec/obidos/ASIN)/([A-Z0-9]{10})(?:[/?&#]|$)")
 _SIZE = re.compile(r"_[A-Za-z0-9,_-]+_")
@@ -21,14 +22,23 @@ _SIZE = re.compile(r"_[A-Za-z0-9,_-]+_")
 def fold_image_url(url: str) -> str:
     """The picture's identity: its address without size modifiers, query and fragment; host and scheme in lower case.
 
-    Idempotent. Composites and addresses that are not of the image server's form keep everything but the fragment.
+    Idempotent. The segment that names a server experiment (``/images/W/MEDIAX_1-T2/images/I/…``) goes too, and an escaped
+    plus sign in the id becomes a plain one. Composites and addresses that are not of the image server's form keep
+    everything but the fragment; what is no address at all stays as it is.
     """
-    parts = urlsplit(url.strip())
-    scheme, host = parts.scheme.lower(), parts.netloc.lower()
-    match = _IMAGE_PATH.fullmatch(parts.path)
-    if match is None or _COMPOSITE.search(parts.path):
-        return urlunsplit((scheme, host, parts.path, parts.query, ""))
-    return urlunsplit((scheme, host, f"{match['folder']}{match['id']}.{match['ext']}", "", ""))
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if parts.scheme not in {"http", "https", ""}:
+        return url
+    host, path = parts.netloc.lower(), _EXPERIMENT.sub("/images/", parts.path)
+    match = _IMAGE_PATH.fullmatch(path)
+    if match is None or _COMPOSITE.search(path):
+        return urlunsplit((parts.scheme, host, path, parts.query, ""))
+    picture = match["id"].replace("%2B", "+").replace("%2b", "+")
+    return urlunsplit((parts.scheme, host, f"{match['folder']}{picture}.{match['ext']}", "", ""))
 
 
 def sized_image_url(url: str, size: str) -> str:
@@ -41,7 +51,10 @@ def sized_image_url(url: str, size: str) -> str:
     if size and not _SIZE.fullmatch(size):
         raise ValueError(f"An image size looks like _SL640_, got {size!r}")
     folded = fold_image_url(url)
-    parts = urlsplit(folded)
+    try:
+        parts = urlsplit(folded)
+    except ValueError:
+        return folded
     match = _IMAGE_PATH.fullmatch(parts.path)
     if not size or match is None or match["modifiers"] is not None or _COMPOSITE.search(parts.path):
         return folded

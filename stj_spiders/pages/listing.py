@@ -58,7 +58,7 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
     root = read_tree(text)
     tiles = find_tiles(root, text)
     cards = tuple(read_card(asin, tile, position, url) for position, (asin, tile) in enumerate(tiles, start=1))
-    verdict = judge_tree(root, text, url, status, has_content=bool(cards))
+    verdict = judge_tree(root, url, status, has_content=bool(cards))
     if verdict not in {Verdict.OK, Verdict.EMPTY}:
         return Listing(verdict, None, None, ())
     return Listing(verdict, _next_url(root, url), _total(root, text), cards)

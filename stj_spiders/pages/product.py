@@ -92,7 +92,7 @@ def parse_product(text: str, url: str, status: int = 200) -> Product:
     """
     root = read_tree(text)
     title = product_title(root)
-    verdict = judge_tree(root, text, url, status, has_content=title is not None)
+    verdict = judge_tree(root, url, status, has_content=title is not None)
     if verdict is not Verdict.OK:
         return Product(verdict)
     price, currency = _price(root, url)

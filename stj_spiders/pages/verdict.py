@@ -14,7 +14,7 @@ from typing import Literal
 from lxml.etree import _Element as Element
 
 from stj_spiders.pages.tiles import find_tiles
-from stj_spiders.pages.tree import by_id, condition, elements, read_tree, text_of
+from stj_spiders.pages.tree import by_id, condition, elements, read_tree, strings, text_of
 
 Kind = Literal["listing", "product"]
 
@@ -25,7 +25,7 @@ _CHALLENGE = re.compile(
     | triggerInterstitialChallenge
     | sec-if-cpt-container
     | \bgokuProps\b | \bAwsWafIntegration\b | awsWafCookieDomainList   # AWS WAF
-    | /cdn-cgi/challenge-platform/ | \bcf-chl-                         # Cloudflare
+    | \b_cf_chl_opt\b | \bcf-chl-                                      # Cloudflare
     """,
     re.VERBOSE,
 )
@@ -42,6 +42,9 @@ _UNAVAILABLE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _REFUSALS = frozenset({401, 403, 404, 407, 408, 410, 425, 429, 451})
+_SCRIPTED = strings(
+    '//script/text() | //script/@src | //meta/@content | //form/@action | //div[starts-with(@id, "sec-if")]/@id'
+)
 _CAPTCHA_FORM = elements('//form[contains(@action, "validateCaptcha")]')
 _ASKS_TO_TYPE = condition('.//img | .//input[not(@type) or @type="text"]')
 _CAPTCHA = condition('//input[@id="captchacharacters"] | //img[contains(@src, "/captcha/")]')
@@ -89,14 +92,14 @@ def judge(text: str, url: str = "", status: int = 200, kind: Kind = "listing") -
         kind: what was asked for: a `listing` without cards and a `product` without a product are not `ok`.
     """
     root = read_tree(text)
-    return judge_tree(root, text, url, status, has_content=_has_content(root, text, kind))
+    return judge_tree(root, url, status, has_content=_has_content(root, text, kind))
 
 
-def judge_tree(root: Element, text: str, url: str, status: int, *, has_content: bool) -> Verdict:
+def judge_tree(root: Element, url: str, status: int, *, has_content: bool) -> Verdict:
     """As `judge`, for a page that is parsed already; `has_content`: it holds cards, or a product."""
     if has_content:
         return Verdict.OK
-    return _turned_away(root, text, url) or _by_status(status)
+    return _turned_away(root, url) or _by_status(status)
 
 
 def promises_script(text: str) -> bool:
@@ -106,7 +109,7 @@ def promises_script(text: str) -> bool:
     to a page that is nothing but a script's mount; never to a page that says it found nothing, nor to a block.
     """
     root = read_tree(text)
-    if next(root.iter("script"), None) is None or _turned_away(root, text, ""):
+    if next(root.iter("script"), None) is None or _turned_away(root, ""):
         return False
     if find_tiles(root, text) or has_product(root):
         return False
@@ -133,9 +136,9 @@ def _has_content(root: Element, text: str, kind: Kind) -> bool:
     return has_product(root) if kind == "product" else bool(find_tiles(root, text))
 
 
-def _turned_away(root: Element, text: str, url: str) -> Verdict | None:
+def _turned_away(root: Element, url: str) -> Verdict | None:
     """The block that this page is, by its structure, then by the words in its title and headings."""
-    if _CHALLENGE.search(text):
+    if any(_CHALLENGE.search(piece) for piece in _SCRIPTED(root)):
         return Verdict.CHALLENGE
     if _CAPTCHA(root):
         return Verdict.ROBOT_CHECK
