@@ -1,12 +1,19 @@
-"""Which hashes lie within some Hamming distance: exact, by brute force on numpy arrays.
+"""Which hashes lie within some Hamming distance: exact, on numpy arrays.
 
-Brute force is a decision, not a shortcut: 16 bytes a row, exact at any distance, and 0.7 ms a query among a million rows,
-where tree indexes are slower and banded look-ups are exact only for the smallest distances.
+A query is brute force, which is a decision and not a shortcut: 16 bytes a row, exact at any distance, and under a millisecond
+among a million rows, where tree indexes are slower and banded look-ups are exact only for the smallest distances. All pairs of
+a large index come from four bands (`_Band`), which are exact too: what two hashes differ by cannot be much in every band.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +21,18 @@ from numpy.typing import NDArray
 Ids = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 Distances = NDArray[np.uint8]
+Places = NDArray[np.int64]
+Pairs = tuple[Places, Places, Distances]
 
 # Small enough that a block and its popcounts stay in the processor's cache.
-_BLOCK = 1 << 15
+_BLOCK = 1 << 16
+_BANDS, _BAND_BITS = 4, 16
+# A cell larger than this is cut, so that a product of two cells fits a block.
+_CELL = 128
+# Seconds per compared pair and per mask, measured: only the choice between the two ways depends on them.
+_PAIR_SECONDS, _MASK_SECONDS = 1.2e-9, 5e-3
+# Neighbouring bits of a pHash belong together; bands of scattered bits spread real photographs over more keys.
+_SCATTER = np.random.default_rng(7).permutation(64).astype(np.uint64)
 
 
 def hashes_from_hex(words: Sequence[str]) -> Hashes:
@@ -89,14 +105,16 @@ class NeighbourIndex:
     def query_batch(self, hashes: Hashes, distance: int) -> list[tuple[Ids, Distances]]:
         """For each of uint64[q], what `query` returns."""
         wanted = np.atleast_1d(np.asarray(hashes, dtype=np.uint64))
-        rows: list[list[Ids]] = [[] for _ in wanted]
+        rows: list[list[Places]] = [[] for _ in wanted]
         bits: list[list[Distances]] = [[] for _ in wanted]
         for start in range(0, self._size, _BLOCK):
             block = self._hashes[start : min(start + _BLOCK, self._size)]
+            differing = np.empty_like(block)
+            far = np.empty(len(block), dtype=np.uint8)
             for place, one in enumerate(wanted):
-                far = np.bitwise_count(block ^ one)
-                near = np.flatnonzero(far <= distance)
-                if len(near):
+                np.bitwise_count(np.bitwise_xor(block, one, out=differing), out=far)
+                if far.min() <= distance:  # most blocks hold nobody near: the least distance is the quickest to say so
+                    near = np.flatnonzero(far <= distance)
                     rows[place].append(near + start)
                     bits[place].append(far[near])
         return [
@@ -110,19 +128,220 @@ class NeighbourIndex:
         """Every unordered pair of additions within `distance` bits.
 
         Returns:
-            ids of the earlier addition, int64[k], ids of the later, int64[k], and distances in bits, uint8[k].
+            ids of the earlier addition, int64[k], ids of the later, int64[k], and distances in bits, uint8[k]; ordered by
+            the earlier, then the later addition.
         """
-        first: list[NDArray[np.int64]] = []
-        second: list[NDArray[np.int64]] = []
-        bits: list[Distances] = []
-        hashes = self.hashes
-        for row in range(self._size - 1):
-            far = np.bitwise_count(hashes[row + 1 :] ^ hashes[row])
-            near = np.flatnonzero(far <= distance)
-            if len(near):
-                first.append(np.full(len(near), row, dtype=np.int64))
-                second.append(near + row + 1)
-                bits.append(far[near])
-        if not first:
+        found = list(self._places(distance))
+        if not found:
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint8)
-        return self._ids[np.concatenate(first)], self._ids[np.concatenate(second)], np.concatenate(bits)
+        first, second, bits = (np.concatenate(part) for part in zip(*found, strict=True))
+        order = np.argsort(first * self._size + second)
+        return self._ids[first[order]], self._ids[second[order]], bits[order]
+
+    def pair_blocks(self, distance: int) -> Iterator[tuple[Ids, Ids, Distances]]:
+        """The pairs of `all_pairs`, in blocks and in no promised order: a large catalogue has more than fit in memory."""
+        for first, second, bits in self._places(distance):
+            yield self._ids[first], self._ids[second], bits
+
+    def _places(self, distance: int) -> Iterator[Pairs]:
+        """The cheaper way to the pairs, as places in the index."""
+        hashes = self.hashes.copy()
+        brute = self._size**2 / 2 * _PAIR_SECONDS
+        masks = sum(comb(_BAND_BITS, n) for reach in _reaches(distance) for n in range(reach + 1))
+        if brute > masks * _MASK_SECONDS:
+            bands = _bands(hashes, distance)
+            if brute > sum(band.seconds for band in bands):
+                return _banded_pairs(bands, distance)
+        return _brute_pairs(hashes, distance)
+
+
+def _brute_pairs(hashes: Hashes, distance: int) -> Iterator[Pairs]:
+    """Compare everything with everything after it, a block at a time."""
+    tall = 128
+    for top in range(0, len(hashes), tall):
+        rows = hashes[top : top + tall, None]
+        for left in range(top, len(hashes), _BLOCK // tall):
+            far = np.bitwise_count(rows ^ hashes[left : left + _BLOCK // tall])
+            first, second = np.nonzero(far <= distance)
+            bits = far[first, second]
+            first, second = first + top, second + left
+            later = first < second
+            if later.any():
+                yield first[later], second[later], bits[later]
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Sixteen of the 64 bits as a key, and how far the keys of a pair may be apart to be found in this band.
+
+    Two hashes within d bits are within t of each other in some band if the bands' t + 1 add up to d + 1. The hashes are
+    sorted by key and cut into cells of one key; each mask of at most t bits leads from a cell to those to compare it with.
+
+    Attributes:
+        number: which of the bands.
+        bits: the mask of its bits among the 64.
+        reach: t, the bits by which the keys may differ.
+        order: the place of each sorted row in the index, int64[n].
+        hashes: sorted by key, uint64[n].
+        counts: rows of each key, int64[65536].
+        masks: by which keys may differ, int64[m].
+        earlier: bits and reach of the bands before: a pair that they find too is theirs.
+    """
+
+    number: int
+    bits: int
+    reach: int
+    order: Places
+    hashes: Hashes
+    counts: Places
+    masks: Places
+    earlier: tuple[tuple[int, int], ...]
+
+    @property
+    def seconds(self) -> float:
+        """About how long its pairs take."""
+        counts = self.counts.astype(np.float64)
+        keys = np.arange(len(counts))
+        pairs = sum(float(counts @ counts[keys ^ mask]) for mask in self.masks) / 2
+        return pairs * 2 * _PAIR_SECONDS + len(self.masks) * _MASK_SECONDS
+
+    def cells(self) -> tuple[Places, Places, Places]:
+        """Key, first row and size of every cell, in order of key."""
+        starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+        pieces = -(-self.counts // _CELL)
+        keys = np.repeat(np.arange(len(self.counts)), pieces)
+        piece = np.arange(len(keys)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        sizes = np.minimum(_CELL, self.counts[keys] - piece * _CELL)
+        return keys, starts[keys] + piece * _CELL, sizes
+
+
+def _reaches(distance: int) -> list[int]:
+    """By how much the keys of a pair may differ in each band, so that reach + 1 adds up to distance + 1."""
+    reaches = [(distance + _BANDS - number) // _BANDS - 1 for number in range(_BANDS)]
+    return [reach for reach in reaches if reach >= 0]
+
+
+def _bands(hashes: Hashes, distance: int) -> list[_Band]:
+    """The bands that together find every pair within `distance` bits."""
+    bands: list[_Band] = []
+    earlier: tuple[tuple[int, int], ...] = ()
+    for number, reach in enumerate(_reaches(distance)):
+        positions = _SCATTER[number * _BAND_BITS : (number + 1) * _BAND_BITS]
+        keys = _keys(hashes, positions)
+        order = np.argsort(keys, kind="stable")
+        bits = sum(1 << int(position) for position in positions)
+        bands.append(
+            _Band(
+                number,
+                bits,
+                reach,
+                order,
+                hashes[order],
+                np.bincount(keys, minlength=1 << _BAND_BITS),
+                _ball(reach),
+                earlier,
+            )
+        )
+        earlier = (*earlier, (bits, reach))
+    return bands
+
+
+def _keys(hashes: Hashes, positions: Hashes) -> NDArray[np.uint16]:
+    keys = np.zeros(len(hashes), dtype=np.uint64)
+    for place, position in enumerate(positions):
+        keys |= ((hashes >> position) & np.uint64(1)) << np.uint64(place)
+    return keys.astype(np.uint16)
+
+
+def _ball(reach: int) -> Places:
+    """Every key of at most `reach` set bits."""
+    words = [sum(1 << bit for bit in chosen) for n in range(reach + 1) for chosen in combinations(range(_BAND_BITS), n)]
+    return np.array(words, dtype=np.int64)
+
+
+def _banded_pairs(bands: Sequence[_Band], distance: int) -> Iterator[Pairs]:
+    """Compare the rows of cells that a mask connects; numpy leaves the interpreter's lock, so threads help."""
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for band in bands:
+            cells = band.cells()
+            of_key = np.searchsorted(cells[0], np.arange((1 << _BAND_BITS) + 1))
+            compare = partial(_mask_pairs, band, cells, of_key, distance)
+            for found in pool.map(compare, band.masks.tolist()):
+                yield from found
+
+
+def _mask_pairs(
+    band: _Band, cells: tuple[Places, Places, Places], of_key: Places, distance: int, mask: int
+) -> list[Pairs]:
+    """The pairs of rows whose keys differ by exactly `mask`."""
+    keys, starts, sizes = cells
+    one, two = _connected(keys, sizes, of_key, mask)
+    found: list[Pairs] = []
+    shape = _roomy(sizes[one]) * (2 * _CELL) + _roomy(sizes[two])
+    order = np.argsort(shape, kind="stable")
+    edges = np.flatnonzero(np.diff(shape[order])) + 1
+    for group in np.split(order, edges):
+        if not len(group):
+            continue
+        tall, wide = divmod(int(shape[group[0]]), 2 * _CELL)
+        step = max(1, _BLOCK // (tall * wide))
+        for begin in range(0, len(group), step):
+            some = group[begin : begin + step]
+            a, b = one[some], two[some]
+            pairs = _product(band, (starts[a], sizes[a], tall), (starts[b], sizes[b], wide), distance)
+            if pairs is not None:
+                found.append(pairs)
+    return found
+
+
+def _connected(keys: Places, sizes: Places, of_key: Places, mask: int) -> tuple[Places, Places]:
+    """Pairs of cells whose keys differ by `mask`, each once, the smaller first; where `mask` is 0 also each with itself."""
+    other = keys ^ mask
+    many = of_key[other + 1] - of_key[other]
+    many[other < keys] = 0
+    one = np.repeat(np.arange(len(keys)), many)
+    two = np.arange(len(one)) + np.repeat(of_key[other] - (np.cumsum(many) - many), many)
+    later = one <= two
+    one, two = one[later], two[later]
+    smaller = sizes[one] <= sizes[two]
+    return np.where(smaller, one, two), np.where(smaller, two, one)
+
+
+def _roomy(sizes: Places) -> Places:
+    """Sizes rounded up to few different ones, by an eighth at most where they are large: cells of one shape go together."""
+    grain = np.maximum(1, 2 ** np.maximum(0, np.ceil(np.log2(np.maximum(sizes, 1))).astype(np.int64) - 3))
+    rounded: Places = -(-sizes // grain) * grain
+    return rounded
+
+
+def _product(
+    band: _Band, one: tuple[Places, Places, int], two: tuple[Places, Places, int], distance: int
+) -> Pairs | None:
+    """Compare every row of the first cells with every row of their partners.
+
+    Cells are read up to the common size: what lies behind a cell's end is compared in vain and dropped.
+    """
+    (start_a, size_a, tall), (start_b, size_b, wide) = one, two
+    last = len(band.hashes) - 1
+    left = band.hashes[np.minimum(start_a[:, None] + np.arange(tall), last)]
+    right = band.hashes[np.minimum(start_b[:, None] + np.arange(wide), last)]
+    # numpy is fast along the last axis only: that is the longest one.
+    if len(start_a) > wide:
+        left, right = np.ascontiguousarray(left.T), np.ascontiguousarray(right.T)
+        far = np.bitwise_count(left[:, None, :] ^ right[None, :, :])
+    else:
+        far = np.bitwise_count(left[:, :, None] ^ right[:, None, :])
+    hits = np.flatnonzero(far <= distance)
+    if not len(hits):
+        return None
+    places = np.unravel_index(hits, far.shape)
+    row, column, cell = places if len(start_a) > wide else (places[1], places[2], places[0])
+    i, j = start_a[cell] + row, start_b[cell] + column
+    real = (row < size_a[cell]) & (column < size_b[cell]) & (i != j) & ((start_a[cell] != start_b[cell]) | (i < j))
+    i, j, bits = i[real], j[real], far.ravel()[hits[real]]
+    differing = band.hashes[i] ^ band.hashes[j]
+    ours = np.ones(len(i), dtype=bool)
+    for mask, reach in band.earlier:
+        ours &= np.bitwise_count(differing & np.uint64(mask)) > reach
+    a, b = band.order[i[ours]], band.order[j[ours]]
+    return np.minimum(a, b), np.maximum(a, b), bits[ours]
