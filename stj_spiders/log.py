@@ -10,6 +10,14 @@ from scrapy.http import Response
 from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
 
+_CHATTER = ("addons", "crawler", "middleware", "statscollectors", "utils.log")
+
+
+def quiet() -> None:
+    """Keep Scrapy's lists of versions, settings and components out of a log that people read."""
+    for name in _CHATTER:
+        logging.getLogger(f"scrapy.{name}").setLevel(logging.WARNING)
+
 
 class QuietLogFormatter(LogFormatter):
     """A page's cards are in the catalogue; the log does not repeat them."""

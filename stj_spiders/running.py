@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -26,11 +24,15 @@ CARDS_A_PAGE = 48
 _STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")
 
 
-def watch_quietly(process: Any, opts: argparse.Namespace) -> None:  # noqa: ANN401 - one of Scrapy's process classes
-    """On a terminal the live line tells what the log would; the log keeps to warnings unless it was asked for more."""
-    if sys.stderr.isatty() and not (opts.loglevel or opts.logfile):
-        process.settings.set("LOG_LEVEL", "WARNING", priority="project")
-        logging.getLogger().setLevel(logging.WARNING)
+def watch_quietly(settings: BaseSettings, *, asked: bool) -> None:
+    """On a terminal the live line tells what the log would; the log keeps to warnings unless it was asked for more.
+
+    Args:
+        settings: changed in place, before the crawlers are made.
+        asked: whether a log level or a log file was given.
+    """
+    if sys.stderr.isatty() and not asked:
+        settings.set("LOG_LEVEL", "WARNING", priority="cmdline")
         for handler in logging.getLogger().handlers:
             handler.setLevel(logging.WARNING)
 
@@ -122,7 +124,7 @@ def _print_table(summaries: Sequence[dict[str, Any]]) -> None:
     reasons = {reason: n for one in summaries for reason, n in one["reasons"].items()}
     if reasons:
         emit("why: " + ", ".join(f"{n} {reason}" for reason, n in reasons.items()))
-    if sum(one["new"] for one in summaries) == 0:
+    if any(one["cards"] for one in summaries) and not any(one["new"] for one in summaries):
         emit("Nothing new was fetched: every picture was known.")
     if any(one["state"] == "finished" for one in summaries):
         emit("next: stj-dataset stats, then stj-dataset export --split 0.2")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from stj_spiders.identity import user_agent
+from stj_spiders.log import quiet
+
+quiet()
 
 BOT_NAME = "stj"
 SPIDER_MODULES = ["stj_spiders.spiders"]

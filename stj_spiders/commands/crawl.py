@@ -41,7 +41,7 @@ class Command(CrawlCommand):
             say(str(error))
             self.exitcode = error.exit_code
             return
-        watch_quietly(self.crawler_process, opts)
+        watch_quietly(self.crawler_process.settings, asked=bool(opts.loglevel or opts.logfile))
         crawler = self._create_crawler(spider_class)
         self.crawler_process.crawl(crawler, **opts.spargs)
         self.crawler_process.start()

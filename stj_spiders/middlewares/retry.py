@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scrapy import Request, Spider
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
+from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
 from stj_spiders.manners import PICTURE
@@ -21,7 +22,7 @@ class AccidentRetryMiddleware(RetryMiddleware):
     def process_exception(
         self, request: Request, exception: Exception, spider: Spider | None = None
     ) -> Request | Response | None:
-        """Repeat what broke on the way, but for robots.txt."""
+        """Repeat what broke on the way; without robots.txt nothing is asked at all."""
         if request.meta.get("dont_obey_robotstxt"):
-            return None
+            raise IgnoreRequest(str(exception).strip().rstrip(".") or type(exception).__name__) from exception
         return super().process_exception(request, exception)

@@ -1,0 +1,59 @@
+# The doors of the project; `make` alone lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+IMAGES ?=
+WEIGHTS ?=
+ELSEWHERE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint format docs bench serve clean
+
+help:  ## list these doors
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev  ## everything for working on STJ, in .venv
+
+demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train, report (IMAGES=folder WEIGHTS=file)
+	$(BIN)/python -m demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE))
+
+test: $(VENV)/.dev lint  ## lint, types and the fast tests
+	$(BIN)/python -m pytest -q
+
+test-all: $(VENV)/.dev lint  ## the slow tests too
+	$(BIN)/python -m pytest -q -m ''
+
+lint: $(VENV)/.dev  ## ruff, mypy and the import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev  ## bring the code into its usual form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from the schema
+	$(BIN)/python -m docs.make
+
+bench: $(VENV)/.dev  ## list the benchmarks
+	@ls bench/*.py
+
+serve: $(VENV)/.dev  ## the studio in the browser
+	$(BIN)/stj-web
+
+clean:  ## remove what demo and tests leave behind; .venv stays
+	rm -rf demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+# A crawl, a dataset and a model need no linters and no database servers: the demo installs only what it uses.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@test -e $(VENV)/.dev || $(PIP) -e '.[spiders,model]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
