@@ -8,29 +8,33 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from demo.drawing.layer import Field, Patch
+from demo.drawing.layer import Field, Patch, distance, fraction
 
 _TILE = 768
 _PI2 = np.float32(2 * np.pi)
 
 
-def clouds(random: np.random.Generator, rows: int, columns: int, cells: float = 6) -> Field:
-    """Smooth noise around 0 with a deviation near 1, of shape (rows, columns); `cells` blots fit into the longer side."""
+def clouds(random: np.random.Generator, shape: tuple[int, ...], cells: float = 6) -> Field:
+    """Smooth noise around 0 with a deviation near 1, of `shape` (rows, columns); `cells` blots fit into the longer side."""
+    rows, columns = shape
     if not rows or not columns:
         return np.zeros((rows, columns), np.float32)
     scale = cells / max(rows, columns)
-    coarse = random.standard_normal((max(2, round(rows * scale)) + 1, max(2, round(columns * scale)) + 1)).astype(np.float32)
-    return np.asarray(Image.fromarray(coarse).resize((columns, rows), Image.Resampling.BICUBIC))
+    coarse = random.standard_normal((max(2, round(rows * scale)) + 1, max(2, round(columns * scale)) + 1)).astype(
+        np.float32
+    )
+    return np.asarray(Image.fromarray(coarse).resize((columns, rows), Image.Resampling.BICUBIC), np.float32)
 
 
 def soft_step(value: Field, softness: float) -> Field:
     """0 below zero, 1 above, with a slope of width `softness` between."""
-    return np.clip(value / softness + 0.5, 0, 1)
+    step: Field = np.clip(value / softness + 0.5, 0, 1)
+    return step
 
 
-def weave(name: str, shape: tuple[int, int], random: np.random.Generator) -> Field:
+def weave(name: str, shape: tuple[int, ...], random: np.random.Generator) -> Field:
     """A piece of a weave, around 0 with values near ±1, cut out at random."""
-    tile = _tile(name)
+    tile: Field = _tile(name)
     top, left = random.integers(0, [_TILE - min(shape[0], _TILE) + 1, _TILE - min(shape[1], _TILE) + 1])
     return tile[top : top + shape[0], left : left + shape[1]]
 
@@ -42,7 +46,7 @@ def _tile(name: str) -> Field:
     y, x = np.mgrid[:_TILE, :_TILE].astype(np.float32)
     if name == "denim":
         twill = np.sin((x + y) * _PI2 / 3.4)
-        return _even(0.9 * twill + 1.1 * _smeared(noise, 0, 5) + 0.5 * noise)
+        return _even(1.0 * twill + 0.55 * _smeared(noise, 0, 3) + 0.6 * noise)
     if name == "linen":
         return _even(_smeared(noise, 7, 0) + _smeared(noise[::-1, ::-1].T, 0, 7) + 0.25 * noise)
     if name == "wool":
@@ -79,10 +83,12 @@ def folds(place: Field, random: np.random.Generator, sharpness: float = 0.6) -> 
     return np.asarray(np.sin(phase + sharpness * np.sin(phase)), np.float32)
 
 
-def blurred(field: Field, radius: float) -> Field:
-    """The field seen without glasses; `radius` in pixels."""
-    picture = Image.fromarray(np.asarray(np.clip(field, 0, 1) * 255, np.uint8))
-    small = picture.reduce(4).filter(ImageFilter.GaussianBlur(radius / 4))
+def blurred(field: Field, radius: float, shift: tuple[int, int]) -> Field:
+    """The field seen without glasses, moved by `shift` to the right and down; `radius` and `shift` in pixels."""
+    picture = Image.fromarray((field * 255).astype(np.uint8))
+    moved = Image.new("L", picture.size)
+    moved.paste(picture, shift)
+    small = moved.reduce(8).filter(ImageFilter.GaussianBlur(radius / 8))
     return np.asarray(small.resize(picture.size, Image.Resampling.BILINEAR), np.float32) / 255
 
 
@@ -92,7 +98,7 @@ Print = Callable[[Field, Field, np.random.Generator], Field]
 def stripes(x: Field, y: Field, random: np.random.Generator) -> Field:
     """Stripes along the cloth or across it."""
     place, pitch = (x, random.uniform(9, 26)) if random.random() < 0.5 else (y, random.uniform(12, 40))
-    return soft_step(np.cos(place * _PI2 / pitch) - random.uniform(0.2, 0.85) + 0 * (x + y), 0.3)
+    return soft_step(np.cos(place * _PI2 / pitch) - random.uniform(0.2, 0.85), 0.3)
 
 
 def checks(x: Field, y: Field, random: np.random.Generator) -> Field:
@@ -107,8 +113,8 @@ def buttas(x: Field, y: Field, random: np.random.Generator) -> Field:
     pitch, size = random.uniform(18, 40), random.uniform(0.16, 0.3)
     row = np.floor(y / pitch)
     left = x / pitch + 0.5 * (row % 2)
-    dx, dy = left - np.floor(left) - 0.5, y / pitch - row - 0.5
-    return soft_step(size - np.hypot(dx * (1.5 + dy * 1.6), dy), 3 / pitch)
+    dx, dy = fraction(left) - 0.5, y / pitch - row - 0.5
+    return soft_step(size - distance(dx * (1.5 + dy * 1.6), dy), 3 / pitch)
 
 
 def bandhani(x: Field, y: Field, random: np.random.Generator) -> Field:
@@ -116,13 +122,13 @@ def bandhani(x: Field, y: Field, random: np.random.Generator) -> Field:
     pitch = random.uniform(10, 18)
     row = np.floor(y / pitch)
     left = x / pitch + 0.5 * (row % 2)
-    distance = np.hypot(left - np.floor(left) - 0.5, y / pitch - row - 0.5)
-    return soft_step(0.1 - np.abs(distance - 0.24), 2 / pitch)
+    away = distance(fraction(left) - 0.5, y / pitch - row - 0.5)
+    return soft_step(0.1 - np.abs(away - 0.24), 2 / pitch)
 
 
 def leheriya(x: Field, y: Field, random: np.random.Generator) -> Field:
     """Diagonal waves."""
-    pitch, slope = random.uniform(16, 36), random.choice([-1.0, 1.0]) * random.uniform(0.6, 1.4)
+    pitch, slope = random.uniform(16, 36), float(random.choice([-1.0, 1.0])) * random.uniform(0.6, 1.4)
     place = x + slope * y + 4 * np.sin(y * _PI2 / 60)
     return soft_step(np.cos(place * _PI2 / pitch) - random.uniform(0.0, 0.5), 0.3)
 
@@ -131,8 +137,8 @@ def ikat(x: Field, y: Field, random: np.random.Generator) -> Field:
     """Lozenges with frayed edges."""
     pitch = random.uniform(28, 60)
     frayed = x + 2.5 * np.sin(y * 1.7 + np.sin(x * 0.4))
-    lozenge = np.abs((frayed / pitch) % 1 - 0.5) + np.abs((y / (pitch * 1.4)) % 1 - 0.5)
-    return soft_step(np.cos(lozenge * _PI2 * random.integers(1, 4)) - 0.2, 0.5)
+    lozenge = np.abs(fraction(frayed / pitch) - 0.5) + np.abs(fraction(y / (pitch * 1.4)) - 0.5)
+    return soft_step(np.cos(lozenge * _PI2 * int(random.integers(1, 4))) - 0.2, 0.5)
 
 
 def flowers(x: Field, y: Field, random: np.random.Generator) -> Field:
@@ -140,10 +146,10 @@ def flowers(x: Field, y: Field, random: np.random.Generator) -> Field:
     pitch, petals = random.uniform(34, 70), int(random.integers(5, 7))
     row = np.floor(y / pitch)
     left = x / pitch + 0.5 * (row % 2)
-    dx, dy = left - np.floor(left) - 0.5, y / pitch - row - 0.5
-    angle, distance = np.arctan2(dy, dx), np.hypot(dx, dy)
+    dx, dy = fraction(left) - 0.5, y / pitch - row - 0.5
+    angle, away = np.arctan2(dy, dx), distance(dx, dy)
     edge = 0.22 + 0.1 * np.cos(angle * petals + row)
-    return soft_step(edge - distance, 3 / pitch) * (1 - 0.7 * soft_step(0.07 - distance, 2 / pitch))
+    return soft_step(edge - away, 3 / pitch) * (1 - 0.7 * soft_step(0.07 - away, 2 / pitch))
 
 
 def plain(x: Field, y: Field, random: np.random.Generator) -> Field:  # noqa: ARG001 - one signature for all prints

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from demo.drawing.cloth import clouds, folds, roundness, weave
-from demo.drawing.layer import Field, Layer, Point, band, column, ellipse
+from demo.drawing.layer import Layer, Point, band, column, ellipse
 from demo.drawing.palette import Colour, dye, mix, rgb, skin, vary
 
 # Heights of the body as shares of its whole height, from the crown to the sole.
@@ -56,7 +56,7 @@ def head(layer: Layer, body: Body, random: np.random.Generator, *, bun: bool, ba
     """A head with hair, seen from the front or from behind."""
     tilt = random.uniform(-0.008, 0.008)
     if bun:
-        side = random.choice([-1, 1]) * random.uniform(0.0, 0.035)
+        side = int(random.choice([-1, 1])) * random.uniform(0.0, 0.035)
         layer.paint(ellipse(layer, body.at(tilt + side, 0.03), (0.036 * body.size, 0.034 * body.size)), body.hair)
     neck = band(layer, body.at(tilt, 0.1), body.at(0, SHOULDER + 0.01), (0.022 * body.size, 0.028 * body.size))
     layer.paint(neck, body.skin, 0.86 * roundness(neck, 0.3, body.light))
@@ -67,38 +67,56 @@ def head(layer: Layer, body: Body, random: np.random.Generator, *, bun: bool, ba
         layer.paint(face, body.skin, roundness(face, 0.22, body.light) * (1.02 - 0.08 * face.along))
 
 
-def arm(layer: Layer, body: Body, side: int, sleeve: Colour, length: float, bend: float, spread: float) -> None:
-    """An arm with its sleeve.
+@dataclass(frozen=True)
+class Sleeve:
+    """What covers an arm, and how much of it, 0 to 1."""
 
-    Args:
-        layer: where to paint.
-        body: whose arm.
-        side: -1 for the left in the picture, 1 for the right.
-        sleeve: the sleeve's colour.
-        length: how much of the arm the sleeve covers, 0 to 1.
+    colour: Colour
+    length: float
+
+
+@dataclass(frozen=True)
+class ArmPose:
+    """How an arm is held.
+
+    Attributes:
         bend: how far the hand comes back in, 0 hanging to 1 on the hip.
         spread: how far the elbow is away from the body, in shares of the height.
     """
-    shoulder = body.at(side * 0.103, SHOULDER + 0.022)
+
+    bend: float
+    spread: float
+
+
+def arm(layer: Layer, body: Body, side: int, sleeve: Sleeve, pose: ArmPose) -> None:
+    """An arm with its sleeve; `side` is -1 for the left in the picture, 1 for the right."""
+    bend, spread = pose.bend, pose.spread
+    shoulder = body.at(side * 0.096, SHOULDER + 0.02)
     elbow = body.at(side * (0.125 + spread), 0.365 - 0.25 * spread)
-    hand = body.at(side * (0.14 + 1.5 * spread - bend * (0.06 + 1.4 * spread)), 0.5 - 0.1 * bend - 0.6 * spread * (1 - bend))
-    thick, thin, wrist = (share * body.size for share in (0.03, 0.024, 0.016))
+    hand = body.at(
+        side * (0.14 + 1.5 * spread - bend * (0.06 + 1.4 * spread)), 0.5 - 0.1 * bend - 0.6 * spread * (1 - bend)
+    )
+    thick, thin, wrist = (share * body.size for share in (0.026, 0.022, 0.015))
     for start, end, widths in ((elbow, hand, (thin * 0.92, wrist)), (shoulder, elbow, (thick * 0.9, thin))):
         limb = band(layer, start, end, widths)
         layer.paint(limb, body.skin, roundness(limb, 0.34, body.light))
     palm = ellipse(layer, hand, (0.018 * body.size, 0.024 * body.size))
     layer.paint(palm, body.skin, 0.95)
-    upper, lower = min(1.0, length * 2), max(0.0, length * 2 - 1)
+    upper, lower = min(1.0, sleeve.length * 2), max(0.0, sleeve.length * 2 - 1)
     if lower:
         cuff = _between(elbow, hand, lower)
         part = band(layer, elbow, cuff, (thin * 1.2, thin * 1.2 + (wrist * 1.35 - thin * 1.2) * lower))
-        layer.paint(part, sleeve, roundness(part, 0.34, body.light))
+        layer.paint(part, sleeve.colour, roundness(part, 0.24, body.light))
     if upper:
-        part = band(layer, shoulder, _between(shoulder, elbow, upper), (thick * 1.12, thick + (thin * 1.2 - thick) * upper))
-        layer.paint(part, sleeve, roundness(part, 0.34, body.light))
+        part = band(
+            layer, shoulder, _between(shoulder, elbow, upper), (thick * 1.12, thick + (thin * 1.2 - thick) * upper)
+        )
+        layer.paint(part, sleeve.colour, roundness(part, 0.24, body.light))
 
 
-def torso(layer: Layer, body: Body, colour: Colour, random: np.random.Generator, hem: float, waist: float = 0.074) -> None:
+def torso(
+    layer: Layer, body: Body, colour: Colour, random: np.random.Generator, hem: float, waist: float = 0.074
+) -> None:
     """A close-fitting top from the shoulders to `hem`, a height of the body."""
     shares = (SHOULDER - 0.022, SHOULDER, SHOULDER + 0.03, BUST, 0.34, WAIST, hem)
     halves = (0.034, 0.092, 0.112, 0.098, 0.08, waist, waist + 0.35 * max(0.0, hem - WAIST))
@@ -107,8 +125,10 @@ def torso(layer: Layer, body: Body, colour: Colour, random: np.random.Generator,
     patch = column(
         layer, ys, [body.at(-halves[index], 0)[0] for index in keep], [body.at(halves[index], 0)[0] for index in keep]
     )
-    wrinkles = folds(patch.y / (0.045 * body.size) + 0.7 * patch.across + 0.3 * clouds(random, *patch.shape, 4), random)
-    tone = roundness(patch, 0.3, body.light) * (1 + 0.035 * wrinkles * patch.along + 0.02 * weave("wool", patch.shape, random))
+    wrinkles = folds(patch.y / (0.045 * body.size) + 0.7 * patch.across + 0.3 * clouds(random, patch.shape, 4), random)
+    tone = roundness(patch, 0.3, body.light) * (
+        1 + 0.035 * wrinkles * patch.along + 0.02 * weave("wool", patch.shape, random)
+    )
     layer.paint(patch, colour, tone)
 
 
@@ -118,32 +138,36 @@ def top(layer: Layer, body: Body, random: np.random.Generator, *, hem: float, ba
     length = float(random.choice([0.36, 0.42, 0.95, 0.95]))
     torso(layer, body, colour, random, hem)
     if length > 0.9 and not back:
-        layer.draw_lines([[body.at(0.001, SHOULDER + 0.01), body.at(0.003, hem - 0.01)]], mix(colour, rgb(0, 0, 0), 0.35), 1.2)
+        layer.draw_lines(
+            [[body.at(0.001, SHOULDER + 0.01), body.at(0.003, hem - 0.01)]], mix(colour, rgb(0, 0, 0), 0.35), 1.2
+        )
         buttons = [[body.at(0.006, share), body.at(0.008, share)] for share in np.arange(0.22, hem - 0.02, 0.045)]
         layer.draw_lines(buttons, mix(colour, rgb(255, 255, 255), 0.5), 2)
-    arms(layer, body, random, colour, length)
+    arms(layer, body, random, Sleeve(colour, length))
     head(layer, body, random, bun=bool(random.random() < 0.3), back=back)
 
 
-def arms(layer: Layer, body: Body, random: np.random.Generator, sleeve: Colour, length: float) -> None:
+def arms(layer: Layer, body: Body, random: np.random.Generator, sleeve: Sleeve) -> None:
     """Both arms, each in a pose of its own."""
     for side in (-1, 1):
-        on_hip = bool(random.random() < 0.3)
-        arm(layer, body, side, sleeve, length, 1.0 if on_hip else random.uniform(0, 0.25), random.uniform(0.05, 0.08) if on_hip else random.uniform(0, 0.03))
+        on_hip = ArmPose(1.0, random.uniform(0.05, 0.08))
+        hanging = ArmPose(random.uniform(0, 0.25), random.uniform(0, 0.03))
+        arm(layer, body, side, sleeve, on_hip if random.random() < 0.3 else hanging)
 
 
-def foot(layer: Layer, ankle: Point, size: float, side: int, colour: Colour, light: float) -> None:
+def foot(layer: Layer, body: Body, ankle: Point, side: int, colour: Colour) -> None:
     """A shoe below a trouser leg, pointing a little outwards."""
+    size = body.size
     toe = (ankle[0] + side * 0.028 * size, ankle[1] + 0.034 * size)
     shoe = band(layer, (ankle[0] - side * 0.004 * size, ankle[1] + 0.012 * size), toe, (0.024 * size, 0.021 * size))
-    layer.paint(shoe, colour, roundness(shoe, 0.25, light))
-    sole = band(layer, (ankle[0] - side * 0.012 * size, toe[1] + 0.015 * size), (toe[0] + side * 0.012 * size, toe[1] + 0.017 * size), (0.006 * size, 0.006 * size))
-    layer.paint(sole, mix(colour, rgb(255, 255, 255), 0.7))
-
-
-def shadow_colour(colour: Field) -> Field:
-    """A colour in the shade."""
-    return np.asarray(colour * 0.45, np.float32)
+    layer.paint(shoe, colour, roundness(shoe, 0.25, body.light))
+    sole = band(
+        layer,
+        (ankle[0] - side * 0.014 * size, toe[1] + 0.013 * size),
+        (toe[0] + side * 0.006 * size, toe[1] + 0.015 * size),
+        (0.006 * size, 0.006 * size),
+    )
+    layer.paint(sole, mix(colour, rgb(120, 116, 112), 0.5), 0.9)
 
 
 def _between(start: Point, end: Point, share: float) -> Point:

@@ -10,7 +10,7 @@ import numpy as np
 from demo.drawing.cloth import clouds, folds, soft_step, weave
 from demo.drawing.figure import CROTCH, HIP, KNEE
 from demo.drawing.layer import Field, Layer, Patch, Point, band, ellipse
-from demo.drawing.legwear import Legs, crease_tone, lay_down, opening, panels, waistband, wear
+from demo.drawing.legwear import Legs, crease_tone, lay_down, opening, panels, rows_near, waistband, wear
 from demo.drawing.palette import Colour, Dye, dye, mix, rgb, vary
 
 _CUTS = ("skinny", "slim", "slim", "straight", "straight", "relaxed", "bootcut", "tapered", "wide")
@@ -39,13 +39,15 @@ def design(random: np.random.Generator) -> Jeans:
     return Jeans(
         dye=colour,
         cut=_CUTS[random.integers(len(_CUTS))],
-        wash=random.choice([0.0, 0.12, 0.25, 0.4, 0.55]) + random.uniform(0, 0.1),
-        whiskers=random.choice([0.0, 0.0, 0.12, 0.2]),
-        thread=mix(colour.colour, rgb(255, 255, 255), 0.4) if own_thread else vary(rgb(*_THREADS[random.integers(len(_THREADS))]), random, 0.5),
+        wash=float(random.choice([0.0, 0.12, 0.25, 0.4, 0.55])) + random.uniform(0, 0.1),
+        whiskers=float(random.choice([0.0, 0.0, 0.12, 0.2])),
+        thread=mix(colour.colour, rgb(255, 255, 255), 0.4)
+        if own_thread
+        else vary(rgb(*_THREADS[random.integers(len(_THREADS))]), random, 0.5),
         rips=int(random.choice([0, 0, 0, 0, 1, 2, 4])),
         cuffs=bool(random.random() < 0.2),
         patch=vary(rgb(*((150, 96, 56), (84, 58, 44), (196, 168, 132))[random.integers(3)]), random),
-        grain=random.uniform(0.08, 0.14),
+        grain=random.uniform(0.06, 0.1),
     )
 
 
@@ -87,12 +89,13 @@ class _Tailor:
         jeans, size = self._jeans, legs.body.size
         middle = np.exp(-((patch.across / 0.62) ** 2))
         thigh, knee = (np.exp(-(((patch.y - legs.body.y(share)) / (0.09 * size)) ** 2)) for share in (0.6, KNEE))
-        worn = middle * (0.35 + 0.65 * np.maximum(thigh, 0.8 * knee)) + 0.12 * clouds(random, *patch.shape, 9)
+        worn = middle * (0.35 + 0.65 * np.maximum(thigh, 0.8 * knee)) + 0.12 * clouds(random, patch.shape, 9)
         faded = jeans.wash * worn
         if jeans.whiskers and not legs.back:
-            near = np.exp(-(((patch.y - legs.body.y(CROTCH)) / (0.05 * size)) ** 2))
-            side = np.sign(patch.x - legs.body.centre)
-            faded = faded + jeans.whiskers * near * np.maximum(0, folds(patch.y / (0.028 * size) + side * patch.across * 0.8, random))
+            near = rows_near(patch, legs.body.y(CROTCH), 0.1 * size)
+            y, across = patch.y[near], patch.across[near] * np.sign(patch.x - legs.body.centre)
+            streaks = np.maximum(0, folds(y / (0.028 * size) + across * 0.8, random))
+            faded[near] += jeans.whiskers * np.exp(-(((y - legs.body.y(CROTCH)) / (0.05 * size)) ** 2)) * streaks
         pucker = 0.1 * soft_step(np.abs(patch.across) - 0.9, 0.12) * folds(patch.y / 7.0, random)
         light = mix(jeans.dye.colour, rgb(226, 232, 238), 0.85)
         share = np.clip(faded, 0, 0.9)[:, :, None]
@@ -107,39 +110,80 @@ class _Tailor:
         seams.append([legs.body.at(0, legs.rise), legs.body.at(0, CROTCH)])
         layer.draw_lines(seams, self._seam, 1.3, strength=0.7)
         inner = [legs.outline(leg, edge * 1.2, inner=True, start=CROTCH + 0.03) for leg in (0, 1)]
-        hems = [[legs.edge(leg, legs.hem - rise, 1), legs.edge(leg, legs.hem - rise, 1, inner=True)] for leg in (0, 1) for rise in (0.008, 0.014)]
+        hems = [
+            [legs.edge(leg, legs.hem - rise, 1), legs.edge(leg, legs.hem - rise, 1, inner=True)]
+            for leg in (0, 1)
+            for rise in (0.008, 0.014)
+        ]
         outer = [legs.outline(leg, edge * 1.8, start=HIP - 0.04, end=HIP + 0.06) for leg in (0, 1)]
-        layer.draw_lines([*inner, *outer, *([] if self._jeans.cuffs else hems)], self._jeans.thread, 1.0, dash=3.2, strength=0.85)
+        layer.draw_lines(
+            [*inner, *outer, *([] if self._jeans.cuffs else hems)], self._jeans.thread, 1.0, dash=3.2, strength=0.85
+        )
 
     def _front(self, layer: Layer, legs: Legs) -> None:
         """Scoop pockets with rivets, a coin pocket, and the fly."""
         for leg, side in ((0, -1), (1, 1)):
-            scoop = [legs.across(side * x, legs.rise + y) for x, y in ((0.42, 0.03), (0.46, 0.05), (0.58, 0.068), (0.78, 0.076), (0.985, 0.074))]
+            scoop = [
+                legs.across(side * x, legs.rise + y)
+                for x, y in ((0.42, 0.03), (0.46, 0.05), (0.58, 0.068), (0.78, 0.076), (0.985, 0.074))
+            ]
             smooth = _curve(scoop)
             layer.draw_lines([smooth], self._seam, 2.2, strength=0.75)
-            layer.draw_lines([_moved(smooth, 0, 2.5), _moved(smooth, 0, 5)], self._jeans.thread, 1.0, dash=3.2, strength=0.9)
+            layer.draw_lines(
+                [_moved(smooth, 0, 2.5), _moved(smooth, 0, 5)], self._jeans.thread, 1.0, dash=3.2, strength=0.9
+            )
             self._rivets(layer, legs, [scoop[0], scoop[-1]])
             if leg == 1:
-                layer.draw_lines([[legs.across(0.62, legs.rise + 0.052), legs.across(0.86, legs.rise + 0.054)]], self._jeans.thread, 1.0, dash=3, strength=0.8)
+                layer.draw_lines(
+                    [[legs.across(0.62, legs.rise + 0.052), legs.across(0.86, legs.rise + 0.054)]],
+                    self._jeans.thread,
+                    1.0,
+                    dash=3,
+                    strength=0.8,
+                )
         depth = CROTCH - legs.rise
         fly = [legs.across(x, legs.rise + y * depth) for x, y in ((0.2, 0.2), (0.2, 0.5), (0.16, 0.68), (0.02, 0.8))]
         layer.draw_lines([_curve(fly), _moved(_curve(fly), 2.5, 0)], self._jeans.thread, 1.0, dash=3.2, strength=0.9)
 
     def _back(self, layer: Layer, legs: Legs, random: np.random.Generator) -> None:
         """A yoke, and two patch pockets with their arcs."""
-        yoke = [[legs.across(-1, legs.rise + 0.045), legs.across(0, legs.rise + 0.07), legs.across(1, legs.rise + 0.045)]]
+        yoke = [
+            [legs.across(-1, legs.rise + 0.045), legs.across(0, legs.rise + 0.07), legs.across(1, legs.rise + 0.045)]
+        ]
         layer.draw_lines(yoke, self._seam, 1.6, strength=0.7)
-        layer.draw_lines([_moved(yoke[0], 0, 2.5), _moved(yoke[0], 0, 5)], self._jeans.thread, 1.0, dash=3.2, strength=0.9)
+        layer.draw_lines(
+            [_moved(yoke[0], 0, 2.5), _moved(yoke[0], 0, 5)], self._jeans.thread, 1.0, dash=3.2, strength=0.9
+        )
         top = legs.rise + 0.078
         arc = random.uniform(-0.012, 0.02)
         for side in (-1, 1):
-            corners = [legs.across(side * x, top + y) for x, y in ((0.24, 0), (0.8, -0.006), (0.78, 0.062), (0.5, 0.082), (0.26, 0.066), (0.24, 0))]
+            corners = [
+                legs.across(side * x, top + y)
+                for x, y in ((0.24, 0), (0.8, -0.006), (0.78, 0.062), (0.5, 0.082), (0.26, 0.066), (0.24, 0))
+            ]
             left, right = min(corners[0][0], corners[1][0]), max(corners[0][0], corners[1][0])
-            pocket = band(layer, ((left + right) / 2, corners[0][1]), ((left + right) / 2, corners[3][1]), ((right - left) / 2, (right - left) / 2.3), round_ends=False)
-            layer.paint(pocket.only(np.float32(0.16) * np.ones(pocket.shape, np.float32)), mix(self._jeans.dye.colour, rgb(255, 255, 255), 0.3))
+            pocket = band(
+                layer,
+                ((left + right) / 2, corners[0][1]),
+                ((left + right) / 2, corners[3][1]),
+                ((right - left) / 2, (right - left) / 2.3),
+                round_ends=False,
+            )
+            layer.paint(
+                pocket.only(np.float32(0.16) * np.ones(pocket.shape, np.float32)),
+                mix(self._jeans.dye.colour, rgb(255, 255, 255), 0.3),
+            )
             layer.draw_lines([corners], self._seam, 1.6, strength=0.7)
-            inner = [((x - corners[3][0]) * 0.9 + corners[3][0], (y - corners[0][1]) * 0.92 + corners[0][1] + 2.5) for x, y in corners]
-            arcs = _curve([legs.across(side * x, top + y) for x, y in ((0.27, 0.03), (0.4, 0.03 + arc), (0.5, 0.045), (0.62, 0.03 + arc), (0.77, 0.028))])
+            inner = [
+                ((x - corners[3][0]) * 0.9 + corners[3][0], (y - corners[0][1]) * 0.92 + corners[0][1] + 2.5)
+                for x, y in corners
+            ]
+            arcs = _curve(
+                [
+                    legs.across(side * x, top + y)
+                    for x, y in ((0.27, 0.03), (0.4, 0.03 + arc), (0.5, 0.045), (0.62, 0.03 + arc), (0.77, 0.028))
+                ]
+            )
             layer.draw_lines([inner, arcs, _moved(arcs, 0, 3)], self._jeans.thread, 1.0, dash=3.2, strength=0.9)
 
     def _band(self, layer: Layer, legs: Legs, random: np.random.Generator) -> None:
@@ -152,12 +196,27 @@ class _Tailor:
         layer.draw_lines(lines, self._jeans.thread, 1.0, dash=3.2, strength=0.85)
         loops = (-0.72, -0.38, 0.38, 0.72) if not legs.back else (-0.8, 0.0, 0.8)
         for loop in loops:
-            strip = band(layer, legs.across(loop, legs.rise - 0.002), legs.across(loop, legs.rise + 0.031), (0.0062 * legs.body.size,) * 2, round_ends=False)
-            layer.paint(strip, mix(self._jeans.dye.colour, rgb(255, 255, 255), 0.08), 1 - 0.3 * strip.across**2)
-            edges = [_moved([legs.across(loop, legs.rise), legs.across(loop, legs.rise + 0.029)], shift, 0) for shift in (-2, 2)]
+            strip = band(
+                layer,
+                legs.across(loop, legs.rise - 0.002),
+                legs.across(loop, legs.rise + 0.031),
+                (0.0062 * legs.body.size,) * 2,
+                round_ends=False,
+            )
+            layer.paint(strip, mix(self._jeans.dye.colour, rgb(255, 255, 255), 0.03), 1 - 0.3 * strip.across**2)
+            edges = [
+                _moved([legs.across(loop, legs.rise), legs.across(loop, legs.rise + 0.029)], shift, 0)
+                for shift in (-2, 2)
+            ]
             layer.draw_lines(edges, self._jeans.thread, 0.8, dash=2.6, strength=0.8)
         if legs.back:
-            leather = band(layer, legs.across(0.42, legs.rise + 0.014), legs.across(0.66, legs.rise + 0.014), (0.0125 * legs.body.size,) * 2, round_ends=False)
+            leather = band(
+                layer,
+                legs.across(0.42, legs.rise + 0.014),
+                legs.across(0.66, legs.rise + 0.014),
+                (0.0125 * legs.body.size,) * 2,
+                round_ends=False,
+            )
             layer.paint(leather, self._jeans.patch, 1 + 0.05 * weave("wool", leather.shape, random))
         else:
             button = ellipse(layer, legs.across(0.03, legs.rise + 0.014), (0.0085 * legs.body.size,) * 2)
@@ -171,13 +230,14 @@ class _Tailor:
     def _rips(self, layer: Layer, legs: Legs, patch: Patch, random: np.random.Generator) -> None:
         """White threads across a hole."""
         for _ in range(self._jeans.rips):
-            share, off = random.uniform(0.58, 0.82), random.uniform(-0.35, 0.35)
-            reach = random.uniform(0.008, 0.022) * legs.body.size
-            near = 1 - ((patch.across - off) / random.uniform(0.4, 0.7)) ** 2 - ((patch.y - legs.body.y(share)) / reach) ** 2
-            hole = soft_step(near + 0.15 * weave("plain", patch.shape, random), 0.3)
-            threads = np.clip(0.6 + 0.5 * np.sin(patch.y * 2.1 + patch.across) + 0.2 * weave("linen", patch.shape, random), 0, 1)
-            inside = self._seam * (1 - threads[:, :, None]) + rgb(236, 236, 234) * threads[:, :, None]
-            layer.paint(patch.only(hole), np.asarray(inside, np.float32))
+            y, off = legs.body.y(random.uniform(0.58, 0.82)), random.uniform(-0.35, 0.35)
+            reach, width = random.uniform(0.008, 0.022) * legs.body.size, random.uniform(0.4, 0.7)
+            part = patch.rows(rows_near(patch, y, 1.5 * reach))
+            near = 1 - ((part.across - off) / width) ** 2 - ((part.y - y) / reach) ** 2
+            hole = soft_step(near + 0.15 * weave("plain", part.shape, random), 0.3)
+            threads = 0.6 + 0.5 * np.sin(part.y * 2.1 + part.across) + 0.2 * weave("linen", part.shape, random)
+            share = np.clip(threads, 0, 1)[:, :, None]
+            layer.paint(part.only(hole), self._seam * (1 - share) + rgb(236, 236, 234) * share)
 
     def _cuffs(self, layer: Layer, legs: Legs, random: np.random.Generator) -> None:
         """Rolled-up hems show the pale inside."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = NDArray[np.float32]
+Colour = NDArray[np.floating[Any]]
 
 # Blues come more than once: the shop would be odd without blue jeans, and too easy if only jeans were blue.
 _NAMED = {
@@ -21,7 +22,15 @@ _NAMED = {
     "Grey": (132, 136, 142), "Charcoal": (62, 66, 74), "Black": (34, 34, 40),
 }  # fmt: skip
 _WEIGHTS = {"Navy Blue": 3, "Indigo": 3, "Blue": 3, "Sky Blue": 2, "Ice Blue": 2, "Charcoal": 2, "Black": 2, "Grey": 2}
-_SKIN = ((236, 196, 166), (210, 164, 128), (180, 130, 96), (146, 100, 70), (112, 76, 54), (226, 222, 216), (196, 194, 192))
+_SKIN = (
+    (236, 196, 166),
+    (210, 164, 128),
+    (180, 130, 96),
+    (146, 100, 70),
+    (112, 76, 54),
+    (226, 222, 216),
+    (196, 194, 192),
+)
 _METALS = ((206, 164, 74), (186, 142, 62), (222, 190, 110), (176, 176, 182))
 
 

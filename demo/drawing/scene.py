@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from demo.drawing.cloth import clouds, soft_step
-from demo.drawing.layer import Field
+from demo.drawing.layer import Field, fraction
 from demo.drawing.palette import Colour, mix, rgb, vary
 
 Background = Callable[[np.random.Generator, int, int], Field]
@@ -43,7 +43,7 @@ def room(random: np.random.Generator, width: int, height: int) -> Field:
     floor = soft_step(y - line, 0.006)
     skirting = soft_step(y - line + 0.035, 0.006) - floor
     colour = wall * (1 - floor)[:, :, None] + wood * (floor * (0.9 + 0.1 * boards))[:, :, None]
-    colour = colour * (1 - 0.12 * skirting + 0.02 * clouds(random, *y.shape, 7))[:, :, None]
+    colour = colour * (1 - 0.12 * skirting + 0.02 * clouds(random, y.shape, 7))[:, :, None]
     return _large(_window(colour, x, y, random), width, height)
 
 
@@ -51,31 +51,33 @@ def garden(random: np.random.Generator, width: int, height: int) -> Field:
     """Leaves out of focus, and a path."""
     y, x = _grid(width, height)
     leaf, light = vary(rgb(84, 116, 66), random, 2), vary(rgb(206, 214, 160), random, 1)
-    blots = clouds(random, *y.shape, 7) + 0.7 * clouds(random, *y.shape, 18)
+    blots = clouds(random, y.shape, 7) + 0.7 * clouds(random, y.shape, 18)
     share = np.clip(0.4 + 0.3 * blots + 0.3 * (0.5 - y), 0, 1)[:, :, None]
     colour = leaf * (1 - share) + light * share
     path = soft_step(y - random.uniform(0.76, 0.9), 0.12)[:, :, None]
-    return _large(colour * (1 - path) + vary(rgb(186, 172, 150), random) * path * (0.95 + 0.05 * x[:, :, None]), width, height)
+    return _large(
+        colour * (1 - path) + vary(rgb(186, 172, 150), random) * path * (0.95 + 0.05 * x[:, :, None]), width, height
+    )
 
 
 def bricks(random: np.random.Generator, width: int, height: int) -> Field:
     """A brick wall, painted or bare."""
     rows, columns = int(random.integers(16, 30)), int(random.integers(5, 9))
-    y, x = _grid(width, height, 1)
+    y, x = _grid(width, height, 2)
     row = np.floor(y * rows)
     left = x * columns + 0.5 * (row % 2)
     mortar = np.minimum(_edge(y * rows, 0.12), _edge(left, 0.05))
     stone = vary(rgb(158, 92, 72), random, 2) if random.random() < 0.5 else _paint(random)
-    shade = 0.92 + 0.16 * ((np.sin(row * 12.9 + np.floor(left) * 78.2) * 43758.5) % 1) - 0.08
+    shade = 0.92 + 0.16 * (fraction(np.sin(row * 12.9 + np.floor(left) * 78.2) * 437.5)) - 0.08
     colour = stone * (shade * (0.78 + 0.22 * mortar))[:, :, None]
-    return np.asarray(np.clip(colour, 0, 1), np.float32)
+    return _large(colour, width, height)
 
 
 def street(random: np.random.Generator, width: int, height: int) -> Field:
     """Houses and sky, far away and blurred."""
     y, x = _grid(width, height)
     line = random.uniform(0.66, 0.84)
-    tones = random.uniform(0.45, 0.95, (1, 7, 3)).astype(np.float32) * 0.5 + 0.35
+    tones = random.uniform(0.45, 0.95, (1, 7, 3)).astype(np.float32) * 0.22 + 0.52
     houses = _large(tones, x.shape[1], x.shape[0])
     ground = soft_step(y - line, 0.08)[:, :, None]
     sky = soft_step(random.uniform(0.05, 0.3) - y, 0.25)[:, :, None]
@@ -85,36 +87,40 @@ def street(random: np.random.Generator, width: int, height: int) -> Field:
 
 def curtain(random: np.random.Generator, width: int, height: int) -> Field:
     """Cloth in even folds over the whole wall."""
-    y, x = _grid(width, height, 2)
-    waves = np.sin(x * random.uniform(30, 70) + 0.8 * np.sin(y * 3) + clouds(random, *y.shape, 3))
+    y, x = _grid(width, height, 4)
+    waves = np.sin(x * random.uniform(30, 70) + 0.8 * np.sin(y * 3) + clouds(random, y.shape, 3))
     return _large(_paint(random) * (0.9 + 0.1 * waves)[:, :, None], width, height)
 
 
 def boards(random: np.random.Generator, width: int, height: int) -> Field:
     """A wooden table from above."""
-    y, x = _grid(width, height, 1)
+    y, x = _grid(width, height, 2)
     if random.random() < 0.5:
         y, x = x, y
     count = int(random.integers(4, 8))
     board = np.floor(y * count)
     grain = np.sin(y * count * 40 + 3 * np.sin(x * 5 + board * 4.1) + np.sin(x * 23 + board))
-    tone = 0.9 + 0.04 * grain + 0.12 * (((board * 0.618) % 1) - 0.5) - 0.3 * (1 - _edge(y * count, 0.02))
+    tone = 0.9 + 0.04 * grain + 0.12 * (fraction(board * 0.618) - 0.5) - 0.3 * (1 - _edge(y * count, 0.02))
     wood = vary(rgb(*((176, 136, 96), (214, 190, 158), (108, 78, 58), (206, 204, 198))[random.integers(4)]), random)
-    return np.asarray(np.clip(wood * tone[:, :, None], 0, 1), np.float32)
+    return _large(wood * tone[:, :, None], width, height)
 
 
 def sheet(random: np.random.Generator, width: int, height: int) -> Field:
     """A bed sheet or paper from above, not quite smooth."""
     rows, columns = height // 4, width // 4
-    relief = clouds(random, rows, columns, 4) * random.uniform(0, 0.04) + clouds(random, rows, columns, 11) * 0.012
+    relief = clouds(random, (rows, columns), 4) * random.uniform(0, 0.04) + clouds(random, (rows, columns), 11) * 0.012
     return _large(_paint(random) * (0.96 + relief)[:, :, None], width, height)
 
 
 def marble(random: np.random.Generator, width: int, height: int) -> Field:
     """Stone with veins."""
-    rows, columns = height // 2, width // 2
-    veins = np.abs(clouds(random, rows, columns, 5) + 0.4 * clouds(random, rows, columns, 14))
-    tone = 1 - 0.2 * np.exp(-veins * 14) + 0.015 * clouds(random, rows, columns, 4)
+    rows, columns = height // 3, width // 3
+    veins = np.abs(clouds(random, (rows, columns), 3) + 0.35 * clouds(random, (rows, columns), 12))
+    tone = (
+        1
+        - 0.16 * np.exp(-veins * 9) * np.clip(clouds(random, (rows, columns), 4), 0, 1)
+        + 0.02 * clouds(random, (rows, columns), 6)
+    )
     stone = vary(rgb(*((238, 236, 232), (72, 74, 80), (204, 196, 184))[random.integers(3)]), random, 0.5)
     return _large(stone * tone[:, :, None], width, height)
 
@@ -138,7 +144,7 @@ def _window(colour: Field, x: Field, y: Field, random: np.random.Generator) -> F
 
 def _edge(place: Field, width: float) -> Field:
     """1 within each whole step of `place`, 0 at its borders."""
-    inner = place % 1
+    inner = fraction(place)
     return soft_step(np.minimum(inner, 1 - inner) - width, width)
 
 

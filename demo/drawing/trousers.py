@@ -43,7 +43,7 @@ def design(random: np.random.Generator) -> Trousers:
         roughness=roughness * random.uniform(0.7, 1.3),
         print=("plain", "plain", "plain", "plain", "pinstripe", "check")[random.integers(6)],
         pitch=random.uniform(7, 16),
-        crease=random.choice([0.0, 0.1, 0.16, 0.22, 0.22]),
+        crease=float(random.choice([0.0, 0.1, 0.16, 0.22, 0.22])),
         pleats=bool(random.random() < 0.3),
         belt=belt,
         turn_ups=bool(random.random() < 0.15),
@@ -83,7 +83,9 @@ class _Tailor:
 
     def _cloth(self, patch: Patch, random: np.random.Generator) -> Field:
         trousers = self._trousers
-        tone = 1 + trousers.roughness * weave(trousers.weave, patch.shape, random) + 0.012 * clouds(random, *patch.shape, 5)
+        tone = (
+            1 + trousers.roughness * weave(trousers.weave, patch.shape, random) + 0.012 * clouds(random, patch.shape, 5)
+        )
         contrast = -0.25 if luminance(trousers.dye.colour) > 0.45 else 0.4
         if trousers.print != "plain":
             place = (patch.across * 0.5 + 0.5) * (patch.shape[1] / 1.6)
@@ -91,7 +93,9 @@ class _Tailor:
             if trousers.print == "check":
                 lines = 0.6 * lines + 0.6 * soft_step(np.cos(patch.y * 2 * np.pi / (1.5 * trousers.pitch)) - 0.9, 0.15)
             tone = tone + contrast * 0.7 * lines
-        return np.asarray(np.clip(trousers.dye.colour * tone[:, :, None] + 0.01 * (tone[:, :, None] - 1), 0, 1), np.float32)
+        return np.asarray(
+            np.clip(trousers.dye.colour * tone[:, :, None] + 0.01 * (tone[:, :, None] - 1), 0, 1), np.float32
+        )
 
     def _crease(self, legs: Legs, patch: Patch) -> Field:
         """The ironed line: light on one side, shade on the other."""
@@ -111,14 +115,26 @@ class _Tailor:
 
     def _front(self, layer: Layer, legs: Legs) -> None:
         """Slanted pockets, the covered fly, and sometimes pleats."""
-        lines = [[legs.across(side * 0.66, legs.rise + 0.028), legs.across(side * 0.985, legs.rise + 0.115)] for side in (-1, 1)]
+        lines = [
+            [legs.across(side * 0.66, legs.rise + 0.028), legs.across(side * 0.985, legs.rise + 0.115)]
+            for side in (-1, 1)
+        ]
         layer.draw_lines(lines, self._seam, 1.5, strength=0.75)
-        layer.draw_lines([[(x + 1.5, y + 1) for x, y in line] for line in lines], mix(self._trousers.dye.colour, rgb(255, 255, 255), 0.3), 1.0, strength=0.4)
+        layer.draw_lines(
+            [[(x + 1.5, y + 1) for x, y in line] for line in lines],
+            mix(self._trousers.dye.colour, rgb(255, 255, 255), 0.3),
+            1.0,
+            strength=0.4,
+        )
         depth = CROTCH - legs.rise
         fly = [legs.across(x, legs.rise + y * depth) for x, y in ((0.12, 0.2), (0.12, 0.6), (0.1, 0.72), (0.02, 0.84))]
         layer.draw_lines([fly], self._seam, 1.0, strength=0.35)
         if self._trousers.pleats:
-            pleats = [[legs.across(side * x, legs.rise + 0.028), legs.across(side * (x + 0.02), legs.rise + 0.1)] for side in (-1, 1) for x in (0.34, 0.48)]
+            pleats = [
+                [legs.across(side * x, legs.rise + 0.028), legs.across(side * (x + 0.02), legs.rise + 0.1)]
+                for side in (-1, 1)
+                for x in (0.34, 0.48)
+            ]
             layer.draw_lines(pleats, self._seam, 1.8, strength=0.55)
 
     def _back(self, layer: Layer, legs: Legs) -> None:
@@ -136,15 +152,34 @@ class _Tailor:
         patch = waistband(layer, legs, 0.026)
         tone = 0.97 - 0.14 * patch.across**2 + trousers.roughness * weave(trousers.weave, patch.shape, random)
         layer.paint(patch, trousers.dye.colour, tone)
-        layer.draw_lines([[legs.across(-1, legs.rise + 0.026), legs.across(1, legs.rise + 0.026)]], self._seam, 1.2, strength=0.6)
+        layer.draw_lines(
+            [[legs.across(-1, legs.rise + 0.026), legs.across(1, legs.rise + 0.026)]], self._seam, 1.2, strength=0.6
+        )
         if trousers.belt is not None:
-            belt = band(layer, legs.across(-1, legs.rise + 0.013), legs.across(1, legs.rise + 0.013), (0.0095 * size,) * 2, round_ends=False)
+            belt = band(
+                layer,
+                legs.across(-1, legs.rise + 0.013),
+                legs.across(1, legs.rise + 0.013),
+                (0.0095 * size,) * 2,
+                round_ends=False,
+            )
             layer.paint(belt, trousers.belt, 1.1 - 0.3 * np.abs(2 * belt.along - 1))
             if not legs.back:
-                buckle = [legs.across(x, legs.rise + y) for x, y in ((-0.09, 0.003), (0.09, 0.003), (0.09, 0.024), (-0.09, 0.024), (-0.09, 0.003))]
+                buckle = [
+                    legs.across(x, legs.rise + y)
+                    for x, y in ((-0.09, 0.003), (0.09, 0.003), (0.09, 0.024), (-0.09, 0.024), (-0.09, 0.003))
+                ]
                 layer.draw_lines([buckle], rgb(200, 190, 160), 2.0)
         elif not legs.back:
-            layer.draw_lines([[legs.across(0.13, legs.rise), legs.across(0.13, legs.rise + 0.026)]], self._seam, 1.0, strength=0.7)
+            layer.draw_lines(
+                [[legs.across(0.13, legs.rise), legs.across(0.13, legs.rise + 0.026)]], self._seam, 1.0, strength=0.7
+            )
         for loop in (-0.68, -0.34, 0.34, 0.68):
-            strip = band(layer, legs.across(loop, legs.rise - 0.001), legs.across(loop, legs.rise + 0.028), (0.0038 * size,) * 2, round_ends=False)
+            strip = band(
+                layer,
+                legs.across(loop, legs.rise - 0.001),
+                legs.across(loop, legs.rise + 0.028),
+                (0.0038 * size,) * 2,
+                round_ends=False,
+            )
             layer.paint(strip, trousers.dye.colour, 1.08 - 0.4 * strip.across**2)
