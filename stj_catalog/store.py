@@ -45,6 +45,10 @@ class ImageStore:
         """
         raise NotImplementedError  # the two stores below say how
 
+    def local(self, path: str) -> Path | None:  # noqa: ARG002 - a store elsewhere has none, whatever the path
+        """The file on this machine that holds `path`, or None for a store elsewhere."""
+        return None
+
     def delete(self, path: str) -> None:
         """Remove the file at `path`, if it is there."""
         raise NotImplementedError  # the two stores below say how
@@ -105,6 +109,10 @@ class FolderStore(ImageStore):
     def read(self, path: str) -> bytes:
         """The bytes at `path`."""
         return (self.root / path).read_bytes()
+
+    def local(self, path: str) -> Path | None:
+        """The file itself."""
+        return self.root / path
 
     def delete(self, path: str) -> None:
         """Remove the file at `path`, if it is there."""

@@ -19,6 +19,8 @@ from typing import Any
 from stj_catalog.errors import DatasetError
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
+METADATA, PREVIEW = "metadata.csv", "preview.html"
+BESIDE = frozenset({MANIFEST, LABELS, SETTINGS, CARD, METADATA, PREVIEW})
 SPLITS = ("train", "val", "test")
 _BLOCK = 1 << 20
 
@@ -164,7 +166,7 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
             problems.append(Problem("missing", row.file, "the manifest names it, the folder has no such file"))
         elif hashes and file_sha256(path) != row.sha256:
             problems.append(Problem("changed", row.file, f"its bytes no longer have the sha256 {row.sha256[:12]}…"))
-    known = {row.file for row in rows} | {MANIFEST, LABELS, SETTINGS, CARD}
+    known = {row.file for row in rows} | BESIDE
     problems.extend(
         Problem("unlisted", name, "it lies in the folder, the manifest does not name it")
         for name in _files(dataset)

@@ -1,0 +1,151 @@
+"""What the catalogue says that its files, and its own rules, should agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import and_, func, or_, select, text
+
+from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.schema import PageState, Status, crawls, images, likenesses, pages, sightings
+
+_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that the catalogue names."""
+
+    image_id: int
+    path: str
+    sha256: str
+    size: int | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in the rows that cannot be right: a word, what it is about, and a sentence."""
+
+    kind: str
+    path: str
+    detail: str
+
+
+def stored_files(catalog: Catalog) -> Iterator[StoredFile]:
+    """Every file that should be in the image store, by path; the bytes of forgotten pictures should not."""
+    last = ("", 0)
+    columns = (images.c.id, images.c.path, images.c.sha256, images.c.bytes, images.c.status)
+    while True:
+        # One short transaction for each batch: re-hashing a store takes long, and a crawl must go on meanwhile.
+        after = or_(images.c.path > last[0], and_(images.c.path == last[0], images.c.id > last[1]))
+        wanted = select(*columns).where(images.c.path.is_not(None), images.c.status != Status.FORGOTTEN, after)
+        with catalog.read() as connection:
+            rows = connection.execute(wanted.order_by(images.c.path, images.c.id).limit(_BATCH)).all()
+        if not rows:
+            return
+        for row in rows:
+            yield StoredFile(*row)
+        last = (rows[-1].path, rows[-1].id)
+
+
+def count_files(catalog: Catalog) -> int:
+    """How many pictures `stored_files` gives."""
+    named = (
+        select(func.count()).select_from(images).where(images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
+    )
+    with catalog.read() as connection:
+        return connection.execute(named).scalar_one()
+
+
+def forgotten_paths(catalog: Catalog) -> set[str]:
+    """Files of forgotten pictures that nothing else needs: they should be gone."""
+    gone = select(images.c.path).where(images.c.path.is_not(None), images.c.status == Status.FORGOTTEN)
+    needed = select(images.c.path).where(images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
+    with catalog.read() as connection:
+        return set(connection.execute(gone.except_(needed)).scalars())
+
+
+def known_paths(catalog: Catalog, paths: Sequence[str]) -> set[str]:
+    """Those of `paths` that some picture has."""
+    found: set[str] = set()
+    with catalog.read() as connection:
+        for some in chunks(paths):
+            found |= set(connection.execute(select(images.c.path).where(images.c.path.in_(some))).scalars())
+    return found
+
+
+def row_faults(catalog: Catalog) -> Iterator[Fault]:
+    """Rows that contradict each other or the rules."""
+    yield from _kept_duplicates(catalog)
+    yield from _kept_without_file(catalog)
+    yield from _half_done_pages(catalog)
+    yield from _unsettled(catalog)
+    yield from _broken_database(catalog)
+
+
+def _kept_duplicates(catalog: Catalog) -> Iterator[Fault]:
+    one, two = images.alias("one"), images.alias("two")
+    both = and_(one.c.status == Status.KEPT, two.c.status == Status.KEPT)
+    pairs = (
+        select(one.c.path, two.c.path, likenesses.c.distance, likenesses.c.distance256)
+        .select_from(
+            likenesses.join(one, one.c.id == likenesses.c.image_id).join(two, two.c.id == likenesses.c.other_id)
+        )
+        .where(likenesses.c.kind == "duplicate", both)
+    )
+    with catalog.read() as connection:
+        for path, other, near, near256 in connection.execute(pairs):
+            yield Fault(
+                "kept_duplicate",
+                path,
+                f"it is kept and so is its duplicate {other} ({near} of 64 and {near256} of 256 bits)",
+            )
+
+
+def _kept_without_file(catalog: Catalog) -> Iterator[Fault]:
+    bare = select(images.c.id, images.c.image_key).where(images.c.status == Status.KEPT, images.c.path.is_(None))
+    with catalog.read() as connection:
+        for row, key in connection.execute(bare):
+            yield Fault("no_file", key, f"picture {row} is kept, and its row names no file")
+
+
+def _half_done_pages(catalog: Catalog) -> Iterator[Fault]:
+    """Pages of crawls that count as finished, and pages whose cards contradict their mark."""
+    seen = select(sightings.c.page_id).where(sightings.c.page_id == pages.c.id).exists()
+    open_still = and_(crawls.c.state == "finished", pages.c.state == PageState.LEASED)
+    odd = or_(
+        open_still,
+        and_(pages.c.state.in_([PageState.PENDING, PageState.LEASED]), seen),
+        and_(pages.c.state == PageState.DONE, pages.c.cards > 0, ~seen),
+    )
+    query = select(pages.c.url, pages.c.state, pages.c.cards, pages.c.crawl_id).join_from(pages, crawls).where(odd)
+    with catalog.read() as connection:
+        for url, state, cards, crawl_id in connection.execute(query):
+            yield Fault(
+                "half_done_page",
+                url,
+                f"in crawl {crawl_id} it is {state} with {cards or 0} cards, and its sightings say otherwise",
+            )
+
+
+def _unsettled(catalog: Catalog) -> Iterator[Fault]:
+    """Pictures that were sighted and never compared or grouped."""
+    seen = select(sightings.c.image_id).where(sightings.c.image_id == images.c.id).exists()
+    missing = or_(images.c.compared.is_(None), images.c.group_id.is_(None))
+    open_still = and_(images.c.phash.is_not(None), images.c.status != Status.FORGOTTEN, missing, seen)
+    with catalog.read() as connection:
+        for key in connection.execute(select(images.c.image_key).where(open_still)).scalars():
+            yield Fault("unsettled", key, "it was sighted, and never compared with the others")
+
+
+def _broken_database(catalog: Catalog) -> Iterator[Fault]:
+    if not catalog.is_sqlite:
+        return
+    with catalog.read() as connection:
+        for (word,) in connection.execute(text("PRAGMA quick_check(20)")):
+            if word != "ok":
+                yield Fault("database", str(catalog.engine.url.database), word)
+        for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
+            yield Fault("database", table, f"its row {row} names a row of {parent} that is not there")

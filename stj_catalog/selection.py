@@ -1,0 +1,285 @@
+"""Which pictures a dataset may hold, in the little that planning needs, and everything about a few of them.
+
+Planning reads a few numbers per picture into arrays, so that a million pictures fit where a thousand do; titles and addresses
+are read later, for some pictures at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.schema import Status, assignments, categories, crawls, images, pages, products, sightings
+
+SPLITS = ("train", "val", "test")
+_BATCH = 20_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which kept pictures are asked for.
+
+    Attributes:
+        crawls: only those sighted in one of these crawls; empty for all.
+        since: only those first seen at or after this moment (ISO 8601 text); empty for all.
+    """
+
+    crawls: tuple[int, ...] = ()
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class KeptPictures:
+    """The kept pictures in arrays of one length n, ordered by checksum.
+
+    Attributes:
+        ids: int64[n], rows of the catalogue.
+        labels: int64[n].
+        groups: int64[n], rows of `groups`.
+        heads: uint64[n], the first 16 hex digits of each sha256: an order and a name that no arrival changes.
+        sides: int64[n], the shorter side in pixels.
+        areas: int64[n], pixels.
+        assigned: int8[n], place in SPLITS, or -1 where the scheme has no assignment yet.
+    """
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    heads: NDArray[np.uint64]
+    sides: NDArray[np.int64]
+    areas: NDArray[np.int64]
+    assigned: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self.ids)
+
+    def take(self, which: NDArray[Any]) -> KeptPictures:
+        """Those at the given places, or where a mask is true."""
+        return KeptPictures(**{name: getattr(self, name)[which] for name in self.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """Everything that a manifest says of one picture; texts are empty where nothing is known."""
+
+    id: int
+    label: int
+    sha256: str
+    path: str
+    format: str
+    width: int
+    height: int
+    phash: str
+    phash256: str
+    image_url: str
+    source: str
+    asin: str = ""
+    title: str = ""
+    product_url: str = ""
+    page_url: str = ""
+    page_number: int | None = None
+    crawl_id: int | None = None
+    seen_at: str = ""
+
+
+@dataclass
+class _Columns:
+    rows: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+
+    def add(self, **columns: NDArray[Any]) -> None:
+        for name, values in columns.items():
+            self.rows.setdefault(name, []).append(values)
+
+    def whole(self, name: str, kind: type[Any]) -> NDArray[Any]:
+        parts = self.rows.get(name)
+        return np.concatenate(parts).astype(kind, copy=False) if parts else np.empty(0, kind)
+
+
+def kept_pictures(catalog: Catalog, scheme: str, wanted: Wanted) -> KeptPictures:
+    """The kept pictures that `wanted` asks for, with their assignments under `scheme`."""
+    given = assignments.alias("given")
+    query = (
+        select(
+            images.c.id,
+            images.c.label,
+            images.c.group_id,
+            images.c.sha256,
+            images.c.width,
+            images.c.height,
+            given.c.split,
+        )
+        .join_from(images, given, (given.c.image_id == images.c.id) & (given.c.scheme == scheme), isouter=True)
+        .where(images.c.status == Status.KEPT, *_asked_for(wanted))
+    )
+    columns = _Columns()
+    with catalog.read() as connection:
+        rows = connection.execution_options(yield_per=_BATCH).execute(query)
+        for some in rows.partitions(_BATCH):
+            ids, labels, groups, shas, widths, heights, splits = zip(*some, strict=True)
+            shape = np.array([widths, heights], dtype=np.int64)
+            columns.add(
+                ids=np.array(ids, dtype=np.int64),
+                labels=np.array(labels, dtype=np.int64),
+                # A picture without a group is its own: negative, so that no group's number is taken.
+                groups=np.array([-row if group is None else group for row, group in zip(ids, groups, strict=True)]),
+                heads=heads_of(shas),
+                sides=shape.min(axis=0),
+                areas=shape.prod(axis=0),
+                assigned=np.array([SPLITS.index(one) if one else -1 for one in splits], dtype=np.int8),
+            )
+    heads = columns.whole("heads", np.uint64)
+    found = KeptPictures(
+        ids=columns.whole("ids", np.int64),
+        labels=columns.whole("labels", np.int64),
+        groups=columns.whole("groups", np.int64),
+        heads=heads,
+        sides=columns.whole("sides", np.int64),
+        areas=columns.whole("areas", np.int64),
+        assigned=columns.whole("assigned", np.int8),
+    )
+    return found.take(np.argsort(heads, kind="stable"))
+
+
+def heads_of(checksums: Sequence[str]) -> NDArray[np.uint64]:
+    """The first 16 hex digits of each sha256 as uint64[n]."""
+    return np.frombuffer(bytes.fromhex("".join(one[:16] for one in checksums)), dtype=">u8").astype(np.uint64)
+
+
+def assigned_groups(catalog: Catalog, scheme: str) -> list[tuple[int, str]]:
+    """Every (group, split) in which some picture, whatever became of it since, was assigned under `scheme`."""
+    group = func.coalesce(images.c.group_id, -images.c.id)
+    query = (
+        select(group, assignments.c.split)
+        .join_from(assignments, images)
+        .where(assignments.c.scheme == scheme)
+        .distinct()
+    )
+    with catalog.read() as connection:
+        return [(number, split) for number, split in connection.execute(query)]
+
+
+def group_sources(catalog: Catalog) -> list[tuple[int, str]]:
+    """Every (group, source) of the pictures that were ever kept or assigned: what ties groups to whole shops."""
+    found: set[tuple[int, str]] = set()
+    live = images.c.status.in_([Status.KEPT, Status.DUPLICATE]) | images.c.id.in_(select(assignments.c.image_id))
+    with catalog.read() as connection:
+        rows = connection.execute(_with_sighting().where(live, images.c.group_id.is_not(None)))
+        found.update((row.group_id, _source(row)) for row in rows)
+    return sorted(found)
+
+
+def picture_facts(catalog: Catalog, ids: Sequence[int]) -> list[PictureFacts]:
+    """Everything about some pictures, in the order of `ids`.
+
+    The page, crawl and moment are those of the first sighting under the picture's label, or of its first one where a person
+    gave it a label that no listing did. The source is what an import said, else the product's brand, else the host.
+    """
+    found: dict[int, PictureFacts] = {}
+    with catalog.read() as connection:
+        for some in chunks(ids):
+            for row in connection.execute(_with_sighting().where(images.c.id.in_(some))):
+                found[row.id] = _facts(row)
+    return [found[one] for one in ids]
+
+
+def product_families(catalog: Catalog, ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Every (picture, product family) that some pictures were sighted with; a family is the parent product, or the product."""
+    family = func.coalesce(products.c.parent_asin, products.c.asin)
+    query = select(sightings.c.image_id, family).join_from(sightings, products).distinct()
+    found: list[tuple[int, str]] = []
+    with catalog.read() as connection:
+        for some in chunks(ids):
+            found += [(row, name) for row, name in connection.execute(query.where(sightings.c.image_id.in_(some)))]
+    return found
+
+
+def crawls_known(catalog: Catalog, ids: Sequence[int]) -> set[int]:
+    """Those of `ids` that are crawls of this catalogue."""
+    with catalog.read() as connection:
+        return set(connection.execute(select(crawls.c.id).where(crawls.c.id.in_(list(ids)))).scalars())
+
+
+def _asked_for(wanted: Wanted) -> list[ColumnElement[bool]]:
+    asked: list[ColumnElement[bool]] = []
+    if wanted.crawls:
+        asked.append(images.c.id.in_(select(sightings.c.image_id).where(sightings.c.crawl_id.in_(wanted.crawls))))
+    if wanted.since:
+        asked.append(images.c.first_seen_at >= wanted.since)
+    return asked
+
+
+def _with_sighting() -> Select[Any]:
+    """Pictures with the sighting that tells their story: the first under their label, else the first."""
+    first = select(func.min(sightings.c.id)).where(sightings.c.image_id == images.c.id).correlate(images)
+    same = sightings.c.category_id.in_(
+        select(categories.c.id).where(categories.c.label == images.c.label).correlate(images)
+    )
+    story = sightings.alias("story")
+    return (
+        select(
+            images.c.id,
+            images.c.label,
+            images.c.sha256,
+            images.c.path,
+            images.c.format,
+            images.c.width,
+            images.c.height,
+            images.c.phash,
+            images.c.phash256,
+            images.c.url.label("address"),
+            images.c.source,
+            images.c.group_id,
+            story.c.image_url,
+            func.coalesce(story.c.title, products.c.title).label("title"),
+            story.c.crawl_id,
+            story.c.seen_at,
+            products.c.asin,
+            products.c.brand,
+            products.c.url.label("product_url"),
+            pages.c.url.label("page_url"),
+            pages.c.number.label("page_number"),
+        )
+        .select_from(images)
+        .join(
+            story,
+            story.c.id == func.coalesce(first.where(same).scalar_subquery(), first.scalar_subquery()),
+            isouter=True,
+        )
+        .join(products, products.c.id == story.c.product_id, isouter=True)
+        .join(pages, pages.c.id == story.c.page_id, isouter=True)
+    )
+
+
+def _facts(row: Row[Any]) -> PictureFacts:
+    return PictureFacts(
+        id=row.id,
+        label=row.label,
+        sha256=row.sha256,
+        path=row.path,
+        format=row.format,
+        width=row.width,
+        height=row.height,
+        phash=row.phash,
+        phash256=row.phash256,
+        image_url=row.address,
+        source=_source(row),
+        asin=row.asin or "",
+        title=row.title or "",
+        product_url=row.product_url or "",
+        page_url=row.page_url or "",
+        page_number=row.page_number,
+        crawl_id=row.crawl_id,
+        seen_at=row.seen_at or "",
+    )
+
+
+def _source(row: Row[Any]) -> str:
+    return str(row.source or row.brand or urlsplit(row.address).netloc or "unknown")

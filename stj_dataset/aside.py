@@ -1,0 +1,110 @@
+"""Write a folder aside, then swap it in: what is there is whole, or is what was there before."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from stj_catalog.errors import DatasetError
+from stj_dataset.manifest import SETTINGS
+
+MADE_BY = "stj-dataset"
+
+
+def check_target(out: Path) -> Path:
+    """The folder that `out` means, if it may be written.
+
+    Raises:
+        DatasetError: it is a file, or a folder that no export made.
+    """
+    target = out.resolve()
+    _restore(target)
+    if target.exists() and not _ours(target):
+        kind = "folder that stj-dataset did not make" if target.is_dir() else "file"
+        raise DatasetError(f"{out} is a {kind}, so it is left alone: name another folder, or move it away.")
+    return target
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether an export made this folder."""
+    try:
+        document = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("made_by") == MADE_BY
+
+
+@contextlib.contextmanager
+def aside(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` to write into; whatever of it is still there afterwards is removed.
+
+    Raises:
+        DatasetError: it cannot be written, or the disk is full.
+    """
+    folder = target.with_name(f".{target.name}.part-{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        folder.mkdir()
+        yield folder
+    except OSError as error:
+        place = error.filename or folder
+        raise DatasetError(
+            f"Cannot write the dataset {target} ({place}: {error.strerror or error}): nothing was changed; "
+            "free some space, or name another folder."
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def swapped(folder: Path, target: Path) -> Iterator[None]:
+    """Put `folder` in `target`'s place; if anything fails inside, what was there before comes back."""
+    before = _before(target)
+    if target.exists():
+        target.rename(before)
+    try:
+        folder.rename(target)
+        yield
+    except BaseException:
+        if before.exists():
+            shutil.rmtree(target, ignore_errors=True)
+            before.rename(target)
+        else:
+            shutil.rmtree(target, ignore_errors=True)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _ours(target: Path) -> bool:
+    return target.is_dir() and (is_dataset(target) or not any(target.iterdir()))
+
+
+def _before(target: Path) -> Path:
+    return target.with_name(f".{target.name}.before")
+
+
+def _restore(target: Path) -> None:
+    """Bring back the folder of an export that died between its two renames."""
+    before = _before(target)
+    if before.exists() and is_dataset(before):
+        if target.exists():
+            shutil.rmtree(before, ignore_errors=True)
+        else:
+            before.rename(target)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what exports that died have left."""
+    pattern = re.compile(re.escape(f".{target.name}.part-") + r"(\d+)")
+    for entry in target.parent.iterdir():
+        found = pattern.fullmatch(entry.name)
+        if found and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1]))):
+            shutil.rmtree(entry, ignore_errors=True)

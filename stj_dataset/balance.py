@@ -1,0 +1,132 @@
+"""What came of the request: pictures, groups and products per class and split, and how far each share is from its wish."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stj_dataset.select import Plan
+from stj_dataset.split import SPLITS, Shares
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One class in one split."""
+
+    split: str
+    label: int
+    pictures: int
+    groups: int
+    products: int
+    largest_group: int
+    wanted: float
+
+    @property
+    def excess(self) -> float:
+        """Pictures more than the request; negative where some are missing."""
+        return self.pictures - self.wanted
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The shape of a dataset."""
+
+    cells: tuple[Cell, ...]
+    classes: Mapping[int, str]
+    pictures: int
+    groups: int
+    largest_group: int
+    withheld: Mapping[str, int]
+    wanted: Mapping[str, float]
+
+    @property
+    def splits(self) -> dict[str, dict[str, int]]:
+        """Pictures for each split and label, as in the JSON answer."""
+        answer: dict[str, dict[str, int]] = {}
+        for cell in self.cells:
+            answer.setdefault(cell.split, {})[str(cell.label)] = cell.pictures
+        return answer
+
+    @property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Each split's wanted and real share of all pictures."""
+        return {
+            split: {"wanted": round(self.wanted[split], 6), "got": round(sum(row.values()) / max(self.pictures, 1), 6)}
+            for split, row in self.splits.items()
+        }
+
+    def remarks(self) -> Iterator[str]:
+        """Plain sentences on every share that is not what was asked for, and why."""
+        for cell in self.cells:
+            name = f"{cell.split}, class {cell.label} ({self.classes[cell.label]})"
+            if not cell.pictures:
+                yield f"{name} is empty: no group was left for it; crawl more, or ask for a larger share."
+            elif abs(cell.excess) >= 1:
+                yield f"{name} has {cell.pictures} pictures where {cell.wanted:.1f} were asked for: {_why(cell)}."
+
+
+@dataclass
+class Families:
+    """The products that pictures were sighted with, as numbers: texts would not fit for a million pictures."""
+
+    places: list[Ints] = field(default_factory=list)
+    names: list[Ints] = field(default_factory=list)
+
+    def add(self, places: Ints, names: Ints) -> None:
+        """Add pictures' places in the manifest and their families' numbers."""
+        self.places.append(places)
+        self.names.append(names)
+
+    @property
+    def whole(self) -> tuple[Ints, Ints]:
+        """All places and numbers."""
+        if not self.places:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        return np.concatenate(self.places), np.concatenate(self.names)
+
+
+def measure(plan: Plan, families: tuple[Ints, Ints], shares: Shares) -> Balance:
+    """Count the plan."""
+    pictures = plan.pictures
+    _, groups, sizes = np.unique(pictures.groups, return_inverse=True, return_counts=True)
+    places, names = families
+    cells = []
+    for place, split in enumerate(SPLITS):
+        if split == "test" and not shares.test and not (plan.splits == place).any():
+            continue
+        for label in sorted(plan.classes):
+            here = (pictures.labels == label) & (plan.splits == place)
+            of_class = int((pictures.labels == label).sum())
+            mine = np.unique(groups[here])
+            cells.append(
+                Cell(
+                    split=split,
+                    label=label,
+                    pictures=int(here.sum()),
+                    groups=len(mine),
+                    products=len(np.unique(names[here[places]])),
+                    largest_group=int(sizes[mine].max(initial=0)),
+                    wanted=of_class * shares.of_all[split],
+                )
+            )
+    return Balance(
+        cells=tuple(cells),
+        classes=plan.classes,
+        pictures=len(pictures),
+        groups=len(sizes),
+        largest_group=int(sizes.max(initial=0)),
+        withheld=dict(sorted(Counter(reason for _, _, reason in plan.withheld).items())),
+        wanted=shares.of_all,
+    )
+
+
+def _why(cell: Cell) -> str:
+    if cell.excess > 0 and cell.largest_group > 1:
+        return f"groups stay whole, and its largest has {cell.largest_group} pictures"
+    return "groups stay whole, and pictures never change the split they were given before"

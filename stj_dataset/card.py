@@ -1,0 +1,216 @@
+"""The card of a dataset, `README.md`: what it holds, whence, how it was split, its known faults, and whose pictures they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stj_dataset.balance import Balance
+from stj_dataset.select import WITHHELD_WORDS
+from stj_dataset.settings import ExportSettings
+from stj_dataset.write import Written
+
+_MOST_SOURCES = 20
+
+
+@dataclass
+class Origins:
+    """Whence and when, gathered while the pictures are written."""
+
+    sources: Counter[str] = field(default_factory=Counter)
+    crawls: set[int] = field(default_factory=set)
+    first: str = ""
+    last: str = ""
+    converted: int = 0
+
+    def add(self, one: Written) -> None:
+        """Take note of one picture."""
+        row = one.row
+        self.sources[row.source] += 1
+        self.converted += not one.copied
+        if row.crawl_id is not None:
+            self.crawls.add(row.crawl_id)
+        if row.seen_at:
+            self.first = min(self.first or row.seen_at, row.seen_at)
+            self.last = max(self.last, row.seen_at)
+
+
+def card(settings: ExportSettings, balance: Balance, origins: Origins, proof: str, digest: str) -> str:
+    """The card as Markdown, with the front matter that Hugging Face reads."""
+    return "\n".join(
+        [
+            *_front_matter(settings, balance),
+            f"# {' · '.join(balance.classes.values())}: {balance.pictures} product photographs",
+            "",
+            *_what(settings, balance),
+            *_balance(balance),
+            *_origin(origins),
+            *_method(settings, balance, proof),
+            *_faults(balance, origins),
+            *_licence(),
+            *_reading(settings, digest),
+        ]
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """A Markdown table, followed by an empty line."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'|'.join(' --- ' for _ in head)}|"
+    for row in rows:
+        yield f"| {' | '.join(str(cell).replace('|', '¦') for cell in row)} |"
+    yield ""
+
+
+def _front_matter(settings: ExportSettings, balance: Balance) -> Iterator[str]:
+    size = next(
+        word
+        for most, word in ((1e3, "n<1K"), (1e4, "1K<n<10K"), (1e5, "10K<n<100K"), (1e99, "n>100K"))
+        if balance.pictures < most
+    )
+    yield from ["---", "license: other", "license_name: shop-photographs", "task_categories: [image-classification]"]
+    yield f"size_categories: ['{size}']"
+    if settings.layout == "stj":
+        ending = "-*.tar" if settings.format == "webdataset" else "/**"
+        yield from ["configs:", "- config_name: default", "  data_files:"]
+        for split in balance.splits:
+            name = "validation" if split == "val" else split
+            yield f"  - {{split: {name}, path: '{split}{ending}'}}"
+    yield from ["---", ""]
+
+
+def _what(settings: ExportSettings, balance: Balance) -> Iterator[str]:
+    names = ", ".join(f"{label} = {name}" for label, name in balance.classes.items())
+    yield f"Shop photographs of garments, for image classification. Labels: {names}."
+    yield "Made by `stj-dataset export`; `manifest.csv` says of each picture where it came from and why it is in its split."
+    if settings.layout == "student":
+        yield "`Dataset/` holds train and val, `Test/` holds test; the manifest tells the two apart."
+    yield ""
+
+
+def _balance(balance: Balance) -> Iterator[str]:
+    yield "## Shape"
+    yield ""
+    yield from table(
+        ("split", "label", "class", "pictures", "asked for", "groups", "products", "largest group"),
+        [
+            (
+                cell.split,
+                cell.label,
+                balance.classes[cell.label],
+                cell.pictures,
+                f"{cell.wanted:.1f}",
+                cell.groups,
+                cell.products,
+                cell.largest_group,
+            )
+            for cell in balance.cells
+        ],
+    )
+    yield from table(
+        ("split", "share asked for", "share"),
+        [(split, f"{share['wanted']:.1%}", f"{share['got']:.1%}") for split, share in balance.shares.items()],
+    )
+    remarks = list(balance.remarks())
+    yield from [f"- {one}" for one in remarks] or ["Every share is within one picture of the request."]
+    yield ""
+
+
+def _origin(origins: Origins) -> Iterator[str]:
+    yield "## Whence and when"
+    yield ""
+    crawls = ", ".join(map(str, sorted(origins.crawls)[:50])) or "none"
+    yield (
+        f"First seen between {origins.first or 'unknown'} and {origins.last or 'unknown'} (UTC), "
+        f"in the crawls or imports {crawls}."
+    )
+    yield (
+        f"{len(origins.sources)} sources; a model can learn the shop instead of the garment, "
+        "so look at each source by itself."
+    )
+    yield ""
+    ranked = sorted(origins.sources.items(), key=lambda pair: (-pair[1], pair[0]))
+    rest = sum(n for _, n in ranked[_MOST_SOURCES:])
+    rows = [*ranked[:_MOST_SOURCES], *([(f"{len(ranked) - _MOST_SOURCES} others", rest)] if rest else [])]
+    yield from table(("source", "pictures"), rows)
+
+
+def _method(settings: ExportSettings, balance: Balance, proof: str) -> Iterator[str]:
+    unit = "groups" if settings.by == "group" else "whole sources"
+    yield "## How it was split"
+    yield ""
+    yield (
+        f"Scheme `{settings.scheme}`: {unit} were drawn by the seed, stratified by class. A group is whatever hangs together "
+        "by being the same picture, a relative of it (mirrored copies too) or a picture of one product or product family; "
+        "no group is in two splits. A picture keeps its split in every later export of the same scheme; what a newcomer "
+        "ties to another split is withheld, never moved."
+    )
+    yield ""
+    yield f"{balance.groups} groups; the largest has {balance.largest_group} pictures. {proof}"
+    yield ""
+    if balance.withheld:
+        yield from table(("withheld", "pictures"), [(WITHHELD_WORDS[word], n) for word, n in balance.withheld.items()])
+
+
+def _faults(balance: Balance, origins: Origins) -> Iterator[str]:
+    yield "## Known faults"
+    yield ""
+    yield (
+        "- Labels come from the shop's listings and from reviews; nobody looked at every picture. "
+        "`stj-dataset audit` ranks the doubtful ones."
+    )
+    yield "- Cropped and bordered copies of a picture may have gone unnoticed: perceptual hashes do not see all of them."
+    if origins.converted:
+        yield (
+            f"- {origins.converted} of {balance.pictures} pictures were no upright RGB JPEG and were written as JPEG of "
+            "quality 95 on white; the others are the shop's own bytes."
+        )
+    yield ""
+
+
+def _licence() -> Iterator[str]:
+    yield "## Licence"
+    yield ""
+    yield (
+        "**Shop photographs belong to their makers.** They were gathered for study; no licence comes with them. "
+        "Do not republish the pictures, and ask the shops before any use beyond what your law allows for research."
+    )
+    yield ""
+
+
+def _reading(settings: ExportSettings, digest: str) -> Iterator[str]:
+    yield "## Reading it"
+    yield ""
+    yield "```python"
+    if settings.format == "webdataset":
+        yield 'webdataset.WebDataset("train-000000.tar").decode("pil").to_tuple("jpg", "cls")'
+    elif settings.layout == "student":
+        yield 'keras.utils.image_dataset_from_directory("Dataset")'
+    else:
+        yield 'keras.utils.image_dataset_from_directory("train")   # and "val", "test": never validation_split'
+        yield 'datasets.load_dataset("imagefolder", data_dir=".")'
+    yield "```"
+    yield ""
+    yield f"Digest (sha256 of `manifest.csv`): `{digest}`"
+    yield ""
+
+
+def document(
+    settings: ExportSettings, balance: Balance, digest: str, versions: Mapping[str, object]
+) -> dict[str, object]:
+    """`dataset.json`: everything that made the folder, and its digest."""
+    return {
+        "made_by": "stj-dataset",
+        "version": 1,
+        "digest": digest,
+        "scheme": settings.scheme,
+        "settings": settings.described,
+        "pictures": balance.pictures,
+        "groups": balance.groups,
+        "largest_group": balance.largest_group,
+        "splits": balance.splits,
+        "shares": balance.shares,
+        "withheld": balance.withheld,
+        **versions,
+    }

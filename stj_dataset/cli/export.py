@@ -1,0 +1,125 @@
+"""`stj-dataset export`: a dataset folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit_json
+from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
+
+if TYPE_CHECKING:
+    from stj_dataset.export import ExportResult
+
+
+def export(
+    *,
+    out: Annotated[Path, typer.Argument(help="Folder to write; an earlier dataset there is replaced whole.")] = Path(
+        "dataset"
+    ),
+    split: Annotated[
+        float, typer.Option(help="Val as a share of what is not test, more than 0 and less than 1.")
+    ] = 0.2,
+    test: Annotated[float, typer.Option(help="Test as a share of all pictures, at least 0 and less than 1.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Decides every split that is not decided yet.")] = 42,
+    layout: Annotated[
+        Literal["stj", "student"],
+        typer.Option(help="stj: train/, val/ and test/; student: Dataset/ and Test/; each with a folder per label."),
+    ] = "stj",
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["folder", "webdataset"], typer.Option(help="Pictures in folders, or in WebDataset's tar files.")
+    ] = "folder",
+    by: Annotated[
+        Literal["group", "source"],
+        typer.Option(
+            help="Keep groups together, or whole shops: that measures how a model does in a shop it never saw."
+        ),
+    ] = "group",
+    per_class: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="At most N pictures of a class, drawn by the seed.", show_default=False),
+    ] = None,
+    min_side: Annotated[int, typer.Option(metavar="PIXELS", help="Withhold pictures with a shorter side.")] = 0,
+    max_related: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="At most N pictures of one group, the larger first.", show_default=False),
+    ] = None,
+    crawl: Annotated[
+        list[int] | None,
+        typer.Option(metavar="ID", help="Only pictures sighted in this crawl; may be repeated.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="DATE", help="Only pictures first seen on or after this day (2026-05-01).", show_default=False
+        ),
+    ] = "",
+    link: Annotated[
+        bool, typer.Option("--link", help="Hard links instead of copies where the bytes stay as they are.")
+    ] = False,
+    catalog: CatalogOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset: split by group, stratified by class, proven free of leaks.
+
+    Pictures keep their split in every later export with the same seed, --split, --test and --by; the same
+    catalogue gives the same bytes. The folder is written aside and swapped in when it is whole.
+    """
+    from stj_catalog.labels import load_labels
+    from stj_catalog.settle import thresholds_of
+    from stj_catalog.store import open_store
+    from stj_dataset.export import export_dataset
+    from stj_dataset.settings import ExportSettings
+
+    settings = ExportSettings(
+        out, split, test, seed, layout, format, by, per_class, min_side, max_related, tuple(crawl or ()), since, link
+    )
+    with opened(catalog, images) as (found, config), bars() as progress:
+        categories = load_labels(config.labels)
+        result = export_dataset(
+            found,
+            open_store(config.images),
+            categories,
+            settings,
+            thresholds=thresholds_of(config),
+            progress=progress,
+        )
+    if as_json:
+        emit_json(result.as_json())
+    else:
+        _print(result)
+
+
+def _print(result: ExportResult) -> None:
+    from stj_dataset.select import WITHHELD_WORDS
+
+    balance = result.balance
+    rows = [
+        [
+            cell.split,
+            f"{cell.label} {balance.classes[cell.label]}",
+            cell.pictures,
+            f"{cell.wanted:.1f}",
+            cell.groups,
+            cell.products,
+            cell.largest_group,
+        ]
+        for cell in balance.cells
+    ]
+    head = ("split", "class", "pictures", "asked for", "groups", "products", "largest group")
+    show(make_table(f"{result.out}: {balance.pictures:,} pictures", head, rows, words=2))
+    shares = ", ".join(
+        f"{split} {share['got']:.1%} (asked for {share['wanted']:.1%})" for split, share in balance.shares.items()
+    )
+    show(f"Shares: {shares}.")
+    for remark in balance.remarks():
+        show(f"- {remark}")
+    for reason, n in balance.withheld.items():
+        show(f"- {n} withheld: {WITHHELD_WORDS[reason]}.")
+    show(result.proof.sentence)
+    if result.nearest:
+        show(f"That pair: {result.nearest[0]} and {result.nearest[1]}.")
+    show(f"Digest {result.digest}")

@@ -1,0 +1,55 @@
+"""`stj-dataset verify`: is everything as it was promised."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit, emit_json, say
+from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, opened
+
+if TYPE_CHECKING:
+    from stj_dataset.manifest import Problem
+
+
+def verify(
+    dataset: Annotated[
+        Path | None,
+        typer.Argument(help="A dataset's folder; without it, the catalogue and its image store.", show_default=False),
+    ] = None,
+    catalog: CatalogOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the image store with the catalogue, or a dataset with its manifest.
+
+    Reads every picture again. Exit code 1, with the list, when something is not as it should be.
+    """
+    problems = _of_dataset(dataset) if dataset else _of_catalog(catalog, images)
+    if as_json:
+        emit_json({"ok": not problems, "problems": [asdict(one) for one in problems]})
+    else:
+        for one in problems:
+            emit(f"{one.kind}: {one.path}: {one.detail}")
+        what = f"The dataset {dataset}" if dataset else "The catalogue and its image store"
+        say(f"{what}: {len(problems)} problems." if problems else f"{what}: everything is as it should be.")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _of_dataset(dataset: Path) -> list[Problem]:
+    from stj_dataset.verify import verify_dataset
+
+    return list(verify_dataset(dataset))
+
+
+def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
+    from stj_catalog.health import count_files
+    from stj_catalog.store import open_store
+    from stj_dataset.verify import verify_catalog
+
+    with opened(catalog, images) as (found, config), bars() as progress:
+        return list(verify_catalog(found, open_store(config.images), progress("Reading", count_files(found))))

@@ -1,0 +1,302 @@
+"""Make a dataset folder from the catalogue: plan, write aside, prove, describe, swap in."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stj_catalog.catalog import Catalog
+from stj_catalog.errors import DatasetError, LeakError
+from stj_catalog.exports import ExportedPicture, ExportRecord, recording
+from stj_catalog.fingerprint import HASH_RECIPE
+from stj_catalog.labels import Category
+from stj_catalog.likeness import Thresholds
+from stj_catalog.selection import product_families
+from stj_catalog.store import ImageStore
+from stj_dataset.aside import aside, check_target, swapped
+from stj_dataset.balance import Balance, Families, measure
+from stj_dataset.card import Origins, card, document
+from stj_dataset.leaks import LeakReport, Pair, check_leaks
+from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, write_json, write_labels
+from stj_dataset.metadata import write_metadata
+from stj_dataset.preview import write_preview
+from stj_dataset.select import AFTER_WRITING, Plan, make_plan
+from stj_dataset.settings import ExportSettings
+from stj_dataset.split import SPLITS
+from stj_dataset.write import WORKERS, open_sink, write_pictures
+
+Ints = NDArray[np.int64]
+Progress = Callable[[str, int], Callable[[int], None]]
+_FAMILY_CHUNK = 2_000
+_MOST_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export made.
+
+    Attributes:
+        out: the folder.
+        digest: sha256 of its manifest.
+        balance: its shape.
+        proof: the leak check.
+        nearest: files of the most alike pair across splits.
+        seconds: how long each stage took.
+    """
+
+    out: Path
+    digest: str
+    balance: Balance
+    proof: LeakReport
+    nearest: tuple[str, str] | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def withheld(self) -> int:
+        """Pictures that stayed out."""
+        return sum(self.balance.withheld.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of `stj-dataset export --json`."""
+        return {
+            "out": str(self.out),
+            "digest": self.digest,
+            "splits": self.balance.splits,
+            "groups": self.balance.groups,
+            "withheld": self.withheld,
+            "leaks": self.proof.leaks,
+            "shares": self.balance.shares,
+        }
+
+
+def no_progress(what: str, total: int) -> Callable[[int], None]:  # noqa: ARG001 - nobody watches
+    """A progress bar for nobody."""
+    return lambda _: None
+
+
+def export_dataset(
+    catalog: Catalog,
+    store: ImageStore,
+    categories: Sequence[Category],
+    settings: ExportSettings,
+    *,
+    thresholds: Thresholds,
+    progress: Progress = no_progress,
+) -> ExportResult:
+    """Write a dataset; the same pictures, reviews and assignments give the same bytes.
+
+    Args:
+        catalog: which pictures there are; the export is recorded in it.
+        store: their bytes.
+        categories: every class that the dataset must have.
+        settings: what is asked for.
+        thresholds: what counts as the same and as related in the leak check.
+        progress: makes a progress bar from a stage's name and its number of pictures.
+
+    Raises:
+        UsageError: the settings cannot be right.
+        DatasetError: a class is empty, the folder is not ours or cannot be written; nothing was changed.
+        LeakError: splits share something; nothing was changed.
+    """
+    target = check_target(settings.out)
+    clock = _Clock()
+    with clock.stage("plan"):
+        plan = make_plan(catalog, settings, categories)
+    with aside(target) as root, _threads() as pool:
+        assigned = plan
+        for _ in range(_MOST_ROUNDS):
+            draft = root / "dataset"
+            job = _Job(catalog, store, settings, thresholds, plan, draft, pool, progress, clock)
+            result, pairs = job.write()
+            late = _late_relatives(plan, pairs, draft / MANIFEST)
+            if not late:
+                break
+            # Turned into JPEG, a picture came within reach of one in another split: it stays out.
+            plan = plan.without(late, AFTER_WRITING)
+            _remove(draft)
+        if result.proof.leaks:
+            raise LeakError(_leak_sentence(result, draft))
+        with clock.stage("record"):
+            record = ExportRecord(str(settings.out), settings.scheme, settings.described, result.digest)
+            rows = _exported(plan, draft / MANIFEST)
+            places = zip(assigned.pictures.ids.tolist(), (SPLITS[one] for one in assigned.splits), strict=True)
+            with recording(catalog, record, rows, places), swapped(draft, target):
+                pass
+    return result
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    pool = ThreadPoolExecutor(WORKERS, "export")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass
+class _Job:
+    """One attempt at writing a plan."""
+
+    catalog: Catalog
+    store: ImageStore
+    settings: ExportSettings
+    thresholds: Thresholds
+    plan: Plan
+    root: Path
+    pool: ThreadPoolExecutor
+    progress: Progress
+    clock: _Clock
+
+    def write(self) -> tuple[ExportResult, list[Pair]]:
+        self.root.mkdir()
+        write_labels(self.plan.classes, self.root / LABELS)
+        with self.clock.stage("write"):
+            digest, origins = self._write_pictures()
+        with self.clock.stage("check"):
+            families = self._families()
+            proof = self._check(families)
+        balance = measure(self.plan, families, self.settings.shares)
+        versions = {"hash_recipe": HASH_RECIPE, "thresholds": asdict(self.thresholds)}
+        write_json(document(self.settings, balance, digest, versions), self.root / SETTINGS)
+        text = card(self.settings, balance, origins, proof.sentence, digest)
+        (self.root / CARD).write_text(text, encoding="utf-8", newline="\n")
+        nearest = self._nearest(proof)
+        with self.clock.stage("preview"):
+            write_metadata(self.root, self.settings)
+            write_preview(self.root, self.settings, balance, proof, nearest)
+        result = ExportResult(self.settings.out, digest, balance, proof, nearest, self.clock.seconds)
+        return result, [*proof.duplicates, *proof.relatives]
+
+    def _write_pictures(self) -> tuple[str, Origins]:
+        """Write the pictures and the manifest; returns its digest and whence they came."""
+        origins = Origins()
+        labels = sorted(self.plan.classes)
+        sink = open_sink(self.root, self.settings, self.store, labels)
+        tick = self.progress("Writing", len(self.plan.pictures))
+        path = self.root / MANIFEST
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for one in write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick):
+                writer.writerow([getattr(one.row, name) for name in COLUMNS])
+                origins.add(one)
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest(), origins
+
+    def _families(self) -> tuple[Ints, Ints]:
+        """Places in the manifest, and the product families that each was sighted with, as numbers."""
+        families = Families()
+        ids = self.plan.pictures.ids
+        for start in range(0, len(ids), _FAMILY_CHUNK):
+            some = ids[start : start + _FAMILY_CHUNK].tolist()
+            place = {row: start + at for at, row in enumerate(some)}
+            found = product_families(self.catalog, some)
+            families.add(
+                np.array([place[row] for row, _ in found], dtype=np.int64),
+                np.array([_number(name) for _, name in found], dtype=np.int64),
+            )
+        return families.whole
+
+    def _check(self, families: tuple[Ints, Ints]) -> LeakReport:
+        tick = self.progress("Checking", len(self.plan.pictures))
+        written = ((row["file"], row["sha256"]) for row in manifest_rows(self.root / MANIFEST))
+        return check_leaks(
+            self.root,
+            written,
+            self.plan.splits,
+            families,
+            thresholds=self.thresholds,
+            pool=self.pool,
+            tick=tick,
+        )
+
+    def _nearest(self, proof: LeakReport) -> tuple[str, str] | None:
+        if proof.nearest is None:
+            return None
+        files = files_at(self.root / MANIFEST, (proof.nearest.one, proof.nearest.two))
+        return files[0], files[1]
+
+
+def manifest_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The lines of a manifest, one at a time."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def files_at(path: Path, places: Sequence[int]) -> list[str]:
+    """The files at some places of a manifest."""
+    found = {place: row["file"] for place, row in enumerate(manifest_rows(path)) if place in places}
+    return [found[place] for place in places]
+
+
+def _late_relatives(plan: Plan, pairs: Sequence[Pair], manifest: Path) -> set[int]:
+    """Pictures to withhold because turning one into JPEG brought it near another group's: of each pair the one nearer to train.
+
+    Where both are the shop's own bytes the catalogue's groups are not what they should be: that is a leak.
+    """
+    if not pairs:
+        return set()
+    wanted = {place for pair in pairs for place in (pair.one, pair.two)}
+    converted = {
+        place
+        for place, row in enumerate(manifest_rows(manifest))
+        if place in wanted and row["sha256"] != row["original_sha256"]
+    }
+    groups, splits, ids = plan.pictures.groups, plan.splits, plan.pictures.ids
+    return {
+        int(ids[pair.one if splits[pair.one] < splits[pair.two] else pair.two])
+        for pair in pairs
+        if groups[pair.one] != groups[pair.two] and converted & {pair.one, pair.two}
+    }
+
+
+def _exported(plan: Plan, manifest: Path) -> Iterator[ExportedPicture]:
+    for row_id, row in zip(plan.pictures.ids.tolist(), manifest_rows(manifest), strict=True):
+        yield ExportedPicture(row_id, int(row["label"]), row["split"], row["file"], row["sha256"])
+    for row_id, label, reason in plan.withheld:
+        yield ExportedPicture(row_id, label, reason=reason)
+
+
+def _leak_sentence(result: ExportResult, root: Path) -> str:
+    proof = result.proof
+    first = next(iter((*proof.duplicates, *proof.relatives, *proof.same_product)))
+    one, two = files_at(root / MANIFEST, (first.one, first.two))
+    return (
+        f"The export leaks, so it was not put in place: {proof.leaks} pairs across splits, the first is "
+        f"{one} and {two} ({first.kind}); run stj-dataset dedupe, then export again."
+    )
+
+
+def _number(family: str) -> int:
+    return int.from_bytes(hashlib.blake2b(family.encode(), digest_size=8).digest(), signed=True)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise DatasetError(f"Cannot remove {folder} ({error.strerror}): nothing was changed.") from error

@@ -1,0 +1,90 @@
+"""What one export was asked for, checked once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from stj_catalog.errors import UsageError
+from stj_catalog.selection import Wanted
+from stj_dataset.split import Shares
+
+Layout = Literal["stj", "student"]
+Format = Literal["folder", "webdataset"]
+Unit = Literal["group", "source"]
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?")
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """The settings of an export.
+
+    Attributes:
+        out: folder to write.
+        split: val as a share of what is not test.
+        test: test as a share of all.
+        seed: decides every split that is not decided yet.
+        layout: folder names, ours or the student's.
+        format: pictures in folders, or in WebDataset shards.
+        by: what must stay together: groups, or whole sources.
+        per_class: at most so many pictures of a class; None for all.
+        min_side: pictures with a shorter side than so many pixels are withheld.
+        max_related: at most so many pictures of one group; None for all.
+        crawls: only pictures sighted in these crawls.
+        since: only pictures first seen at or after this moment, ISO 8601.
+        link: hard links where the bytes are copied unchanged.
+    """
+
+    out: Path = Path("dataset")
+    split: float = 0.2
+    test: float = 0.1
+    seed: int = 42
+    layout: Layout = "stj"
+    format: Format = "folder"
+    by: Unit = "group"
+    per_class: int | None = None
+    min_side: int = 0
+    max_related: int | None = None
+    crawls: tuple[int, ...] = field(default_factory=tuple)
+    since: str = ""
+    link: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.shares
+        for name, words in (("layout", Layout), ("format", Format), ("by", Unit)):
+            if getattr(self, name) not in get_args(words):
+                raise UsageError(f"--{name} must be {' or '.join(get_args(words))}, got {getattr(self, name)!r}.")
+        for name in ("per_class", "max_related"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}: leave it out for all.")
+        if self.min_side < 0:
+            raise UsageError(f"--min-side must be at least 0 pixels, got {self.min_side}.")
+        if self.since and not _MOMENT.fullmatch(self.since):
+            raise UsageError(f"--since must be a day or a moment such as 2026-05-01, got {self.since!r}.")
+        if self.format == "webdataset" and (self.link or self.layout != "stj"):
+            raise UsageError("--format webdataset writes tar files: it goes with neither --link nor --layout student.")
+
+    @property
+    def shares(self) -> Shares:
+        """How large the splits should be."""
+        return Shares(self.split, self.test)
+
+    @property
+    def scheme(self) -> str:
+        """What an assignment is stored under: everything that decides a split, and nothing else."""
+        return f"seed={self.seed} split={self.split:g} test={self.test:g} by={self.by}"
+
+    @property
+    def wanted(self) -> Wanted:
+        """The pictures that are asked for."""
+        return Wanted(self.crawls, self.since)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The settings as dataset.json keeps them: all that the folder's bytes depend on."""
+        document = asdict(self)
+        del document["out"], document["link"]
+        return {**document, "crawls": list(self.crawls)}

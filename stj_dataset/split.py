@@ -1,0 +1,136 @@
+"""Which split each unit goes to: stratified by class, decided by the seed, and never moved once it is decided.
+
+A unit is what must stay together (a group of pictures, or all groups of some shops). Units that are decided already are left
+alone; the others fill what is missing, large units first. Each draws its split with a chance proportional to the room that is
+left there, so that single pictures are spread exactly as by drawing without replacement, and large units no differently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stj_catalog.errors import UsageError
+
+SPLITS = ("train", "val", "test")
+TRAIN, VAL, TEST = range(3)
+UNDECIDED = -1
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How large the splits should be.
+
+    Attributes:
+        split: `val` as a share of what is not test, as in Keras's `validation_split`.
+        test: `test` as a share of all.
+    """
+
+    split: float = 0.2
+    test: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.split < 1:
+            raise UsageError(f"--split must be more than 0 and less than 1, got {self.split:g}: 0.2 is usual.")
+        if not 0 <= self.test < 1:
+            raise UsageError(f"--test must be at least 0 and less than 1, got {self.test:g}: 0.1 is usual.")
+
+    @property
+    def of_all(self) -> dict[str, float]:
+        """Each split's share of all pictures."""
+        rest = 1 - self.test
+        return {"train": rest * (1 - self.split), "val": rest * self.split, "test": self.test}
+
+    def targets(self, pictures: int) -> tuple[int, int, int]:
+        """Pictures of one class for train, val and test.
+
+        Shares are rounded to whole pictures; with three pictures or more no split that was asked for is left without one,
+        but train: a share that leaves nothing to learn from is a mistake to be told.
+        """
+        least = 1 if pictures >= 3 else 0
+        test = max(_rounded(pictures * self.test), least) if self.test else 0
+        val = max(_rounded((pictures - test) * self.split), least)
+        return pictures - test - val, val, test
+
+
+def split_units(
+    counts: NDArray[np.int64], names: NDArray[np.uint64], decided: NDArray[np.int8], shares: Shares, seed: int
+) -> NDArray[np.int8]:
+    """Decide every unit's split.
+
+    Args:
+        counts: int64[units, classes], pictures of each class.
+        names: uint64[units], what the seed is mixed with: a name that no order of arrival changes.
+        decided: int8[units], place in SPLITS, or -1 for those that are not decided yet.
+        shares: how large the splits should be.
+        seed: decides everything that is open.
+
+    Returns:
+        int8[units], place in SPLITS.
+    """
+    answer = decided.copy()
+    targets = np.array([shares.targets(int(n)) for n in counts.sum(axis=0)], dtype=np.int64).reshape(-1, 3)
+    room = targets.T.copy()
+    for place in range(3):
+        room[place] -= counts[decided == place].sum(axis=0)
+    fresh = np.flatnonzero(decided == UNDECIDED)
+    draws = [_draws(seed, int(name)) for name in names[fresh]]
+    sizes = counts[fresh].sum(axis=1)
+    left: list[list[int]] = room.tolist()
+    for at in sorted(range(len(fresh)), key=lambda one: (-sizes[one], draws[one][0], int(names[fresh[one]]))):
+        unit = fresh[at]
+        wanted = [(kind, n) for kind, n in enumerate(counts[unit].tolist()) if n]
+        place = _choose(wanted, left, draws[at][1])
+        answer[unit] = place
+        for kind, n in wanted:
+            left[place][kind] -= n
+    return answer
+
+
+def _choose(wanted: list[tuple[int, int]], left: list[list[int]], draw: float) -> int:
+    """The split for a unit: drawn among those with room for all of it, else the one that lacks most."""
+    room = [min((split[kind] - n for kind, n in wanted), default=-1) for split in left]
+    lacks = [sum(split[kind] for kind, _ in wanted) for split in left]
+    chances = [lack if fits >= 0 else 0 for fits, lack in zip(room, lacks, strict=True)]
+    total = sum(chances)
+    if not total:
+        return max(range(3), key=lambda place: (lacks[place], -place))
+    point = draw * total
+    for place, chance in enumerate(chances):
+        point -= chance
+        if point < 0:
+            return place
+    return max(place for place in range(3) if chances[place])
+
+
+def _draws(seed: int, name: int) -> tuple[int, float]:
+    """Two numbers that only the seed and the name decide: a place in the order, and a draw from [0, 1)."""
+    digest = hashlib.blake2b(f"{seed}:{name:016x}".encode(), digest_size=16).digest()
+    return int.from_bytes(digest[:8]), int.from_bytes(digest[8:14]) / (1 << 48)
+
+
+def order_of(seed: int, names: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A number for each name that only the seed and the name decide: sorting by it is a seeded shuffle."""
+    words = (hashlib.blake2b(f"{seed}/{int(name):016x}".encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(b"".join(words), dtype=">u8").astype(np.uint64)
+
+
+def winners(units: NDArray[np.int64], splits: NDArray[Any], size: int) -> NDArray[np.int8]:
+    """The split of each unit that has any: where several met, test beats val and val beats train.
+
+    Args:
+        units: int64[n], the unit of each thing that has a split.
+        splits: int8[n], its split.
+        size: number of units.
+    """
+    answer = np.full(size, UNDECIDED, dtype=np.int8)
+    np.maximum.at(answer, units, splits.astype(np.int8))
+    return answer
+
+
+def _rounded(value: float) -> int:
+    return int(np.floor(value + 0.5))

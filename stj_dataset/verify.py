@@ -1,0 +1,113 @@
+"""Is everything as it was promised: the image store as the catalogue says, a dataset's folder as its manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from stj_catalog.catalog import Catalog
+from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
+from stj_catalog.store import ImageStore
+from stj_dataset.leaks import read_files
+from stj_dataset.manifest import Problem, find_problems, read_manifest, read_settings
+from stj_dataset.write import WORKERS
+
+_CHUNK = 256
+
+
+def verify_catalog(
+    catalog: Catalog, store: ImageStore, tick: Callable[[int], None] = lambda _: None
+) -> Iterator[Problem]:
+    """Everything in the store and the catalogue that is not as it should be.
+
+    Kinds: `missing` (a row names it, the store has no such file), `torn` (its bytes have another sha256), `leftover`
+    (written aside and never finished), `orphan` (no row names it), `not_forgotten` (its picture was to be forgotten),
+    `no_file`, `kept_duplicate`, `half_done_page`, `unsettled` and `database`.
+
+    Args:
+        catalog: what should be.
+        store: what is.
+        tick: told how many files were read.
+    """
+    yield from _file_problems(catalog, store, tick)
+    yield from _strangers(catalog, store)
+    for fault in row_faults(catalog):
+        yield Problem(fault.kind, fault.path, fault.detail)
+
+
+def verify_dataset(dataset: Path) -> Iterator[Problem]:
+    """Everything in a dataset's folder that is not as its manifest says.
+
+    Raises:
+        DatasetError: the folder is no dataset.
+    """
+    if read_settings(dataset).get("settings", {}).get("format") == "webdataset":
+        yield from _shard_problems(dataset)
+    else:
+        yield from find_problems(dataset)
+
+
+def _file_problems(catalog: Catalog, store: ImageStore, tick: Callable[[int], None]) -> Iterator[Problem]:
+    files = stored_files(catalog)
+    with ThreadPoolExecutor(WORKERS, "verify") as pool:
+        while chunk := list(islice(files, _CHUNK)):
+            for problem in pool.map(lambda one: _file_problem(store, one), chunk):
+                if problem is not None:
+                    yield problem
+            tick(len(chunk))
+
+
+def _file_problem(store: ImageStore, one: StoredFile) -> Problem | None:
+    try:
+        data = store.read(one.path)
+    except FileNotFoundError:
+        return Problem(
+            "missing", one.path, f"picture {one.image_id} ({one.status}) names it, the store has no such file"
+        )
+    except OSError as error:
+        return Problem("unreadable", one.path, f"it cannot be read: {error.strerror or error}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != one.sha256:
+        size = (
+            f"{len(data)} bytes where {one.size} were stored"
+            if len(data) != one.size
+            else "other bytes than were stored"
+        )
+        return Problem("torn", one.path, f"picture {one.image_id} ({one.status}): {size}, sha256 {found[:12]}…")
+    return None
+
+
+def _strangers(catalog: Catalog, store: ImageStore) -> Iterator[Problem]:
+    """Files of the store that no row names, and those that should be gone."""
+    forgotten = forgotten_paths(catalog)
+    paths = store.paths()
+    while chunk := list(islice(paths, _CHUNK)):
+        known = known_paths(catalog, chunk)
+        for path in chunk:
+            if store.is_leftover(path):
+                yield Problem("leftover", path, "it was written aside and never finished")
+            elif path in forgotten:
+                yield Problem("not_forgotten", path, "its picture was to be forgotten, and its bytes are still here")
+            elif path not in known:
+                yield Problem("orphan", path, "no picture of the catalogue names it")
+
+
+def _shard_problems(dataset: Path) -> Iterator[Problem]:
+    """The problems of a dataset in tar shards; the pictures' names stand for paths."""
+    pictures = read_manifest(dataset)
+    beside = {row.file.split("/")[0] for row in pictures}
+    for problem in find_problems(dataset, hashes=False):
+        inside = problem.kind == "missing" and ".tar/" in problem.path
+        if not inside and not (problem.kind == "unlisted" and problem.path in beside):
+            yield problem
+    for row in pictures:
+        try:
+            data = next(read_files(dataset, [row.file]))
+        except (OSError, KeyError, StopIteration):
+            yield Problem("missing", row.file, "the manifest names it, its shard has no such file")
+            continue
+        if hashlib.sha256(data).hexdigest() != row.sha256:
+            yield Problem("changed", row.file, f"its bytes no longer have the sha256 {row.sha256[:12]}…")

@@ -1,0 +1,231 @@
+"""Write a plan's pictures, in folders or in tar shards, and the manifest row of each."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from stj_catalog.catalog import Catalog
+from stj_catalog.errors import DatasetError, PictureError
+from stj_catalog.selection import PictureFacts, picture_facts
+from stj_catalog.store import ImageStore
+from stj_dataset.manifest import ManifestRow
+from stj_dataset.pixels import as_jpeg, is_upright_rgb_jpeg
+from stj_dataset.select import Plan
+from stj_dataset.settings import ExportSettings
+from stj_dataset.split import SPLITS
+
+# At most so many pictures' bytes are in memory at once.
+_CHUNK, _TASK = 256, 32
+WORKERS = min(4, os.cpu_count() or 1)
+_SHARD_PICTURES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One picture as it was written.
+
+    Attributes:
+        row: its line of the manifest.
+        facts: what the catalogue says of it.
+        copied: whether the bytes are the shop's own.
+    """
+
+    row: ManifestRow
+    facts: PictureFacts
+    copied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    data: bytes
+    copied: bool
+
+
+class Sink(Protocol):
+    """Where pictures go."""
+
+    def place(self, split: str, label: int, name: str) -> str:
+        """The file of a picture, relative to the dataset; called in the manifest's order."""
+
+    def put(self, file: str, data: bytes, facts: PictureFacts, *, copied: bool) -> None:
+        """Write one picture."""
+
+    def close(self) -> None:
+        """Finish what is open."""
+
+
+class FolderSink:
+    """One file per picture, below split and label."""
+
+    parallel = True
+
+    def __init__(self, root: Path, settings: ExportSettings, store: ImageStore, labels: Sequence[int]) -> None:
+        """Make the folders, empty ones too: every reader then finds every class."""
+        self._root, self._store, self._settings = root, store, settings
+        for split in SPLITS if settings.test else SPLITS[:2]:
+            for label in labels:
+                (root / self._folder(split, label)).mkdir(parents=True, exist_ok=True)
+
+    def place(self, split: str, label: int, name: str) -> str:
+        """`train/0/0123456789abcdef.jpg`, or the student's folders."""
+        return f"{self._folder(split, label)}/{name}.jpg"
+
+    def put(self, file: str, data: bytes, facts: PictureFacts, *, copied: bool) -> None:
+        """Write the file, or link it to the store's where that was asked for."""
+        original = self._store.local(facts.path) if copied and self._settings.link else None
+        if original is None:
+            with open(self._root / file, "xb") as stream:  # noqa: PTH123 - twice as fast as Path.open, once per picture
+                stream.write(data)
+            return
+        try:
+            os.link(original, self._root / file)
+        except OSError as error:
+            raise DatasetError(
+                f"Cannot link {original} into the dataset ({error.strerror}): export without --link, "
+                "or to a folder on the same disk as the images."
+            ) from error
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _folder(self, split: str, label: int) -> str:
+        if self._settings.layout == "student":
+            return f"{'Test' if split == 'test' else 'Dataset'}/{label}"
+        return f"{split}/{label}"
+
+
+class ShardSink:
+    """WebDataset: tar files of a thousand pictures, each with its class and its facts."""
+
+    parallel = False
+
+    def __init__(self, root: Path) -> None:
+        """Begin with no shard."""
+        self._root = root
+        self._planned: dict[str, int] = {}
+        self._open: tuple[str, tarfile.TarFile] | None = None
+
+    def place(self, split: str, label: int, name: str) -> str:  # noqa: ARG002 - the class is a file beside the picture
+        """`train-000000.tar/0123456789abcdef.jpg`."""
+        number = self._planned.get(split, 0)
+        self._planned[split] = number + 1
+        return f"{split}-{number // _SHARD_PICTURES:06d}.tar/{name}.jpg"
+
+    def put(self, file: str, data: bytes, facts: PictureFacts, *, copied: bool) -> None:  # noqa: ARG002 - never linked
+        """Append the picture to its shard."""
+        shard, name = file.split("/")
+        if self._open is None or self._open[0] != shard:
+            self.close()
+            self._open = shard, tarfile.open(self._root / shard, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - open across calls
+        stem = name.removesuffix(".jpg")
+        told = {"label": facts.label, "asin": facts.asin, "title": facts.title, "sha256": facts.sha256}
+        self._append(name, data)
+        self._append(f"{stem}.cls", str(facts.label).encode())
+        self._append(f"{stem}.json", json.dumps(told, ensure_ascii=False).encode())
+
+    def close(self) -> None:
+        """Finish the open shard."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def _append(self, name: str, data: bytes) -> None:
+        assert self._open is not None
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(data), 0o644
+        self._open[1].addfile(entry, io.BytesIO(data))
+
+
+def open_sink(root: Path, settings: ExportSettings, store: ImageStore, labels: Sequence[int]) -> FolderSink | ShardSink:
+    """Where the settings want the pictures."""
+    return ShardSink(root) if settings.format == "webdataset" else FolderSink(root, settings, store, labels)
+
+
+def write_pictures(
+    catalog: Catalog,
+    store: ImageStore,
+    plan: Plan,
+    sink: FolderSink | ShardSink,
+    *,
+    pool: ThreadPoolExecutor,
+    tick: Callable[[int], None],
+) -> Iterator[Written]:
+    """Write every picture of the plan; yields them in its order.
+
+    Raises:
+        DatasetError: a picture's file is missing or broken.
+        OSError: the folder cannot be written.
+    """
+    groups = plan.group_names
+    for start in range(0, len(plan.pictures), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        facts = picture_facts(catalog, plan.pictures.ids[chunk].tolist())
+        splits = [SPLITS[one] for one in plan.splits[chunk].tolist()]
+        files = [sink.place(split, one.label, one.sha256[:16]) for split, one in zip(splits, facts, strict=True)]
+
+        def work(places: range, facts: list[PictureFacts] = facts, files: list[str] = files) -> list[_Picture]:
+            done = []
+            for place in places:
+                picture = _prepare(store, facts[place])
+                if sink.parallel:
+                    sink.put(files[place], picture.data, facts[place], copied=picture.copied)
+                done.append(picture)
+            return done
+
+        tasks = [range(at, min(at + _TASK, len(facts))) for at in range(0, len(facts), _TASK)]
+        pictures = [one for done in pool.map(work, tasks) for one in done]
+        names = groups[chunk].tolist()
+        for one, picture, file, split, group in zip(facts, pictures, files, splits, names, strict=True):
+            if not sink.parallel:
+                sink.put(file, picture.data, one, copied=picture.copied)
+            yield Written(_row(one, picture, file, split, f"{group:016x}"), one, picture.copied)
+        tick(len(facts))
+    sink.close()
+
+
+def _prepare(store: ImageStore, facts: PictureFacts) -> _Picture:
+    try:
+        data = store.read(facts.path)
+        if is_upright_rgb_jpeg(data):
+            return _Picture(data, copied=True)
+        return _Picture(as_jpeg(data), copied=False)
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"The image store has no file {facts.path}, which the catalogue names: stj-dataset verify lists what is wrong."
+        ) from error
+    except PictureError as error:
+        raise DatasetError(
+            f"The image store's file {facts.path} is broken: {error} stj-dataset verify lists what is wrong."
+        ) from error
+
+
+def _row(facts: PictureFacts, picture: _Picture, file: str, split: str, group: str) -> ManifestRow:
+    return ManifestRow(
+        file=file,
+        label=facts.label,
+        split=split,
+        group=group,
+        sha256=facts.sha256 if picture.copied else hashlib.sha256(picture.data).hexdigest(),
+        original_sha256=facts.sha256,
+        phash=facts.phash,
+        width=facts.width,
+        height=facts.height,
+        asin=facts.asin,
+        title=facts.title,
+        source=facts.source,
+        image_url=facts.image_url,
+        product_url=facts.product_url,
+        page_url=facts.page_url,
+        page_number=facts.page_number,
+        crawl_id=facts.crawl_id,
+        seen_at=facts.seen_at,
+    )
