@@ -20,7 +20,7 @@ _AD_LINKS = ("/sspa/click", "/gp/slredirect/", "picassoRedirect")
 # "Sponsored", as the shops of other countries print it.
 _AD_WORDS = (
     r"sponsored|gesponse?r[dt]e?|sponsoris[ée]e?|patrocinad[oa]|sponsorizzat[oa]|sponsrad|sponset|sponsorowan[ey]|sponsorlu"
-    r"|スポンサー|贊助|赞助|推广|प्रायोजित|சான்சர்|ممول(?:ة)?|إعلان مُمول"
+    r"|スポンサー|贊助|赞助|推廣|推广|प्रायोजित|சான்சர்|ممول(?:ة)?|إعلان مُمول"
 )
 _AD_WORD = re.compile(rf"\[?(?:{_AD_WORDS})\]?", re.IGNORECASE)
 # In front of a title: Sponsored Ad - ..., [Gesponsert]..., 贊助廣告 - ...
