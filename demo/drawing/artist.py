@@ -14,8 +14,8 @@ from PIL import Image
 
 from demo.drawing import jeans, saree, trousers, tunic
 from demo.drawing.cloth import blurred, clouds, weave
-from demo.drawing.layer import Field, Layer
-from demo.drawing.palette import Dye
+from demo.drawing.layer import Field, Layer, planes
+from demo.drawing.palette import Dye, rgb
 from demo.drawing.scene import LYING, STANDING
 
 _SIZES = ((450, 600), (450, 600), (432, 600), (480, 600), (460, 620), (510, 570))
@@ -71,7 +71,7 @@ def draw(kind: str, seed: int, index: int, view: int = 0) -> Image.Image:
     places = LYING if lying else STANDING
     background = places[random.integers(len(places))](random, width, height)
     shaded = _with_shadow(background, layer, random, lying=lying)
-    return _develop(shaded + layer.alpha[:, :, None] * (layer.colour - shaded), random)
+    return _develop(shaded + layer.alpha * (layer.colour - shaded), random)
 
 
 @cache
@@ -90,7 +90,7 @@ def _random(kind: str, seed: int, index: int, view: int | None = None) -> np.ran
 def _turned(layer: Layer, degrees: float) -> Layer:
     """What lies down rarely lies straight."""
     rgba = np.empty((layer.height, layer.width, 4), np.uint8)
-    rgba[:, :, :3] = np.clip(layer.colour * 255, 0, 255)
+    rgba[:, :, :3] = np.clip(layer.colour * 255, 0, 255).transpose(1, 2, 0)
     rgba[:, :, 3] = layer.alpha * 255
     scale = 1 / (1 - min(0.25, abs(degrees) / 100))
     cosine, sine = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
@@ -99,9 +99,9 @@ def _turned(layer: Layer, degrees: float) -> Layer:
     picture = Image.fromarray(rgba, "RGBA").transform(
         (layer.width, layer.height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
     )
-    turned = np.asarray(picture, np.float32) / 255
+    turned = planes(np.asarray(picture))
     result = Layer(layer.width, layer.height)
-    result.colour, result.alpha = turned[:, :, :3], turned[:, :, 3]
+    result.colour, result.alpha = turned[:3], turned[3]
     return result
 
 
@@ -111,20 +111,20 @@ def _with_shadow(background: Field, layer: Layer, random: np.random.Generator, *
     blur = random.uniform(5, 9) if lying else random.uniform(12, 26)
     shadow = blurred(layer.alpha, blur, (round(random.uniform(-1, 1) * reach), round(reach * random.uniform(0.2, 0.8))))
     depth = random.uniform(0.35, 0.6) if lying else random.uniform(0.05, 0.3)
-    return background * (1 - depth * shadow)[:, :, None]
+    return background * (1 - depth * shadow)
 
 
 def _develop(picture: Field, random: np.random.Generator) -> Image.Image:
     """Exposure, the colour of the light, uneven light, grain; and sometimes the picture is mirrored."""
-    height, width = picture.shape[:2]
+    shape = picture.shape[1:]
     warmth = random.normal(0, 0.02)
-    gains = np.array([1 + warmth, 1, 1 - warmth], np.float32) * np.float32(255 * random.uniform(0.93, 1.06))
+    gains = rgb(1 + warmth, 1, 1 - warmth) * (255 * 255 * random.uniform(0.93, 1.06))
     light = (
         1
-        + random.uniform(0, 0.06) * clouds(random, (height, width), 2)
-        + random.uniform(0.004, 0.016) * weave("plain", (height, width), random)
+        + random.uniform(0, 0.06) * clouds(random, shape, 2)
+        + random.uniform(0.004, 0.016) * weave("plain", shape, random)
     )
     picture *= gains
-    picture *= light[:, :, None]
-    exposed = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
-    return Image.fromarray(exposed if random.random() < 0.5 else np.ascontiguousarray(exposed[:, ::-1]))
+    picture *= light
+    exposed = np.clip(picture, 0, 255, out=picture).astype(np.uint8).transpose(1, 2, 0)
+    return Image.fromarray(np.ascontiguousarray(exposed if random.random() < 0.5 else exposed[:, ::-1]))

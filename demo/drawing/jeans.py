@@ -98,9 +98,9 @@ class _Tailor:
             faded[near] += jeans.whiskers * np.exp(-(((y - legs.body.y(CROTCH)) / (0.05 * size)) ** 2)) * streaks
         pucker = 0.1 * soft_step(np.abs(patch.across) - 0.9, 0.12) * folds(patch.y / 7.0, random)
         light = mix(jeans.dye.colour, rgb(226, 232, 238), 0.85)
-        share = np.clip(faded, 0, 0.9)[:, :, None]
+        share = np.clip(faded, 0, 0.9)
         grain = 1 + jeans.grain * weave("denim", patch.shape, random) + pucker
-        colour = (jeans.dye.colour * (1 - share) + light * share) * grain[:, :, None] + 0.016 * grain[:, :, None]
+        colour = (jeans.dye.colour * (1 - share) + light * share) * grain + 0.016 * grain
         return np.asarray(np.clip(colour, 0, 1), np.float32)
 
     def _seams(self, layer: Layer, legs: Legs) -> None:
@@ -236,7 +236,7 @@ class _Tailor:
             near = 1 - ((part.across - off) / width) ** 2 - ((part.y - y) / reach) ** 2
             hole = soft_step(near + 0.15 * weave("plain", part.shape, random), 0.3)
             threads = 0.6 + 0.5 * np.sin(part.y * 2.1 + part.across) + 0.2 * weave("linen", part.shape, random)
-            share = np.clip(threads, 0, 1)[:, :, None]
+            share = np.clip(threads, 0, 1)
             layer.paint(part.only(hole), self._seam * (1 - share) + rgb(236, 236, 234) * share)
 
     def _cuffs(self, layer: Layer, legs: Legs, random: np.random.Generator) -> None:

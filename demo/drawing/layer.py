@@ -53,11 +53,11 @@ class Patch:
 
 
 class Layer:
-    """Colours and their coverage; shapes are painted one over the other."""
+    """Colours, (3, height, width), and their coverage, (height, width); shapes are painted one over the other."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self.colour: Field = np.zeros((height, width, 3), np.float32)
+        self.colour: Field = np.zeros((3, height, width), np.float32)
         self.alpha: Field = np.zeros((height, width), np.float32)
 
     def paint(self, patch: Patch, colour: Field, tone: Field | float = 1.0) -> None:
@@ -65,16 +65,15 @@ class Layer:
 
         Args:
             patch: the shape.
-            colour: one colour of three values, or one per pixel of the patch.
+            colour: one colour, (3, 1, 1), or one per pixel of the patch, (3, rows, columns).
             tone: light that falls on it, per pixel of the patch.
         """
         rows, columns = patch.shape
         if not rows or not columns:
             return
         area = np.s_[patch.top : patch.top + rows, patch.left : patch.left + columns]
-        light = np.broadcast_to(np.asarray(tone, np.float32), patch.shape)
-        cover = patch.cover[:, :, None]
-        self.colour[area] += cover * (colour * light[:, :, None] - self.colour[area])
+        ground = self.colour[:, *area]
+        ground += patch.cover * (colour * tone - ground)
         self.alpha[area] += patch.cover * (1 - self.alpha[area])
 
     def draw_lines(
@@ -110,7 +109,8 @@ class Layer:
                 pen.line([(2 * (x - left), 2 * (y - top)) for x, y in run], fill=255, width=max(1, round(2 * width)))
         area = np.s_[top:bottom, left:right]
         cover = np.asarray(board.reduce(2), np.float32) * np.float32(strength / 255) * self.alpha[area]
-        self.colour[area] += cover[:, :, None] * (colour - self.colour[area])
+        ground = self.colour[:, *area]
+        ground += cover * (colour - ground)
 
 
 def stitches(line: Sequence[Point], dash: float) -> list[list[Point]]:
@@ -122,6 +122,12 @@ def stitches(line: Sequence[Point], dash: float) -> list[list[Point]]:
     ends = np.minimum(starts + dash, reach[-1])
     xs, ys = ([np.interp(side, reach, points[:, axis]).tolist() for side in (starts, ends)] for axis in (0, 1))
     return [[(x0, y0), (x1, y1)] for x0, x1, y0, y1 in zip(*xs, *ys, strict=True)]
+
+
+def planes(pixels: NDArray[np.uint8]) -> Field:
+    """A picture's bytes, (rows, columns, n), as n planes of 0 to 1, (n, rows, columns)."""
+    result: Field = np.ascontiguousarray(pixels.transpose(2, 0, 1)) * np.float32(1 / 255)
+    return result
 
 
 def fraction(value: Field) -> Field:

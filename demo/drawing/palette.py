@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Three planes of one pixel, (3, 1, 1): it meets a tone of (rows, columns) without further ado.
 Colour = NDArray[np.floating[Any]]
 
 # Blues come more than once: the shop would be odd without blue jeans, and too easy if only jeans were blue.
@@ -44,7 +45,7 @@ class Dye:
 
 def rgb(red: float, green: float, blue: float) -> Colour:
     """A colour from values of 0 to 255."""
-    return np.array([red, green, blue], dtype=np.float32) / 255
+    return _planes(red / 255, green / 255, blue / 255)
 
 
 def dye(random: np.random.Generator) -> Dye:
@@ -57,11 +58,11 @@ def dye(random: np.random.Generator) -> Dye:
 
 def vary(colour: Colour, random: np.random.Generator, amount: float = 1.0) -> Colour:
     """The colour a little off in hue, saturation and lightness."""
-    hue, lightness, saturation = colorsys.rgb_to_hls(*map(float, colour))
+    hue, lightness, saturation = colorsys.rgb_to_hls(*colour.ravel().tolist())
     hue = (hue + random.normal(0, 0.012 * amount)) % 1
     lightness = float(np.clip(lightness * random.uniform(1 - 0.16 * amount, 1 + 0.16 * amount), 0.06, 0.94))
     saturation = float(np.clip(saturation * random.uniform(1 - 0.2 * amount, 1 + 0.2 * amount), 0, 1))
-    return np.array(colorsys.hls_to_rgb(hue, lightness, saturation), dtype=np.float32)
+    return _planes(*colorsys.hls_to_rgb(hue, lightness, saturation))
 
 
 def skin(random: np.random.Generator) -> Colour:
@@ -76,9 +77,13 @@ def metal(random: np.random.Generator) -> Colour:
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """`share` of the other colour in the one."""
-    return (one * (1 - share) + other * share).astype(np.float32)
+    return one * (1 - share) + other * share
 
 
 def luminance(colour: Colour) -> float:
     """How light a colour looks, 0 to 1."""
-    return float(colour @ np.array([0.299, 0.587, 0.114], dtype=np.float32))
+    return float(colour.ravel() @ np.array([0.299, 0.587, 0.114]))
+
+
+def _planes(red: float, green: float, blue: float) -> Colour:
+    return np.array([red, green, blue], np.float32).reshape(3, 1, 1)

@@ -85,13 +85,9 @@ class _Weaver:
         x, y = np.broadcast_arrays(x, y)
         mask = saree.print(x, y, np.random.default_rng(saree.print_seed)) * saree.print_strength
         share = np.clip(np.asarray(fade, np.float32) * saree.ombre, 0, 1)
-        base = (
-            saree.dye.colour * (1 - share[..., None]) + saree.second * share[..., None]
-            if saree.ombre
-            else saree.dye.colour
-        )
-        colour = base * (1 - mask[:, :, None]) + saree.second * mask[:, :, None]
-        return np.asarray(colour * (1 + 0.03 * weave(saree.weave, mask.shape, random))[:, :, None], np.float32)
+        base = saree.dye.colour * (1 - share) + saree.second * share if saree.ombre else saree.dye.colour
+        colour = base * (1 - mask) + saree.second * mask
+        return np.asarray(colour * (1 + 0.03 * weave(saree.weave, mask.shape, random)), np.float32)
 
     def trim(self, colour: Field, run: Field, depth: Field, width: float) -> Field:
         """Weave a border into `colour`, and give it back.
@@ -106,12 +102,13 @@ class _Weaver:
         run, depth = np.broadcast_arrays(run, depth)
         area = _extent(depth < width + 1)
         run, depth = run[area], depth[area]
-        inside = soft_step(width - depth, 1.5)[:, :, None]
-        pattern = self.motif(run, depth / width, width)[:, :, None]
+        inside = soft_step(width - depth, 1.5)
+        pattern = self.motif(run, depth / width, width)
         woven = saree.second * (1 - pattern) + saree.zari * pattern
         if np.array_equal(saree.second, saree.zari):
             woven = mix(saree.dye.colour, rgb(20, 10, 20), 0.35) * (1 - pattern) + saree.zari * pattern
-        colour[area] += inside * (woven - colour[area])
+        ground = colour[:, *area]
+        ground += inside * (woven - ground)
         return colour
 
     def motif(self, run: Field, depth: Field, width: float) -> Field:
@@ -128,8 +125,9 @@ class _Weaver:
         run, left = run[area], left[area]
         bands = soft_step(np.cos(left * _PI2 / (width * 0.62)) - 0.15, 0.3)
         rich = self.motif(run, fraction(left / width), width)
-        share = (np.clip(0.75 * bands + 0.5 * rich, 0, 1) * soft_step(width * 2.4 - left, 2))[:, :, None]
-        colour[area] += share * (self.saree.zari - colour[area])
+        share = np.clip(0.75 * bands + 0.5 * rich, 0, 1) * soft_step(width * 2.4 - left, 2)
+        ground = colour[:, *area]
+        ground += share * (self.saree.zari - ground)
         return colour
 
 
@@ -252,9 +250,7 @@ class _Draper:
 
     def _paint(self, patch: Patch, colour: Field, tone: Field) -> None:
         shine = 1 + self._weaver.saree.sheen * np.maximum(0, tone - 1) * 4
-        self._layer.paint(
-            patch, np.asarray(np.clip(colour * shine[:, :, None], 0, 1), np.float32), np.asarray(tone, np.float32)
-        )
+        self._layer.paint(patch, np.asarray(np.clip(colour * shine, 0, 1), np.float32), np.asarray(tone, np.float32))
 
 
 def _whole(layer: Layer) -> tuple[Field, Field]:

@@ -93,9 +93,7 @@ class _Tailor:
             if trousers.print == "check":
                 lines = 0.6 * lines + 0.6 * soft_step(np.cos(patch.y * 2 * np.pi / (1.5 * trousers.pitch)) - 0.9, 0.15)
             tone = tone + contrast * 0.7 * lines
-        return np.asarray(
-            np.clip(trousers.dye.colour * tone[:, :, None] + 0.01 * (tone[:, :, None] - 1), 0, 1), np.float32
-        )
+        return np.asarray(np.clip(trousers.dye.colour * tone + 0.01 * (tone - 1), 0, 1), np.float32)
 
     def _crease(self, legs: Legs, patch: Patch) -> Field:
         """The ironed line: light on one side, shade on the other."""

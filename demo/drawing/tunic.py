@@ -56,7 +56,7 @@ def _sew(layer: Layer, tunic: Tunic, body: Body, random: np.random.Generator) ->
     patch = column(layer, ys, [body.at(-half, 0)[0] for half in halves], [body.at(half, 0)[0] for half in halves])
     mask = tunic.print(
         patch.across * 0.1 * body.size, patch.y + 0 * patch.across, np.random.default_rng(tunic.print_seed)
-    )[:, :, None]
+    )
     wobble = clouds(random, patch.shape, 4)
     ridges = folds(patch.across * random.uniform(1.5, 3) + 0.3 * wobble, random)
     tone = roundness(patch, 0.3, body.light) * (
