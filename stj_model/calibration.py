@@ -14,7 +14,7 @@ from stj_catalog.errors import ModelError
 from stj_model.head import Doubles, Ints, Normaliser, log_softmax
 
 CALIBRATION, NEIGHBOURS = "calibration.json", "neighbours.npz"
-SCOPE_QUANTILE = 0.99
+SCOPE_QUANTILE = 0.95
 _BOUNDS = (np.log(0.05), np.log(20.0))
 
 

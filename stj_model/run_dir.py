@@ -21,13 +21,8 @@ from stj_model.config import TrainConfig, from_document
 from stj_model.preprocess import Preprocessing
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
-PREDICTIONS, OUT_OF_FOLD, MODEL, REPORT, PLOTS = (
-    "predictions.csv",
-    "out_of_fold.csv",
-    "model.keras",
-    "report.html",
-    "plots",
-)
+PREDICTIONS, OUT_OF_FOLD, MISTAKES = "predictions.csv", "out_of_fold.csv", "mistakes.json"
+MODEL, REPORT, PLOTS = "model.keras", "report.html", "plots"
 LATEST, UNFINISHED = "latest", ".unfinished"
 _NEEDED = (CONFIG, LABELS, MANIFEST, MODEL, CALIBRATION, NEIGHBOURS)
 _SCRATCH = ("lock", "checkpoint.json", "*.state.npz", "*.part")
@@ -148,17 +143,22 @@ def unfinished(runs: Path, key: str) -> Iterator[Path]:
         yield folder
 
 
-def finish(folder: Path, runs: Path, recipe: str) -> Run:
+def free_name(runs: Path, recipe: str) -> str:
+    """A name for a new run: when, and by which recipe."""
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}"
+    name, number = stem, 1
+    while (runs / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def finish(folder: Path, runs: Path, name: str) -> Run:
     """Rename the unfinished run into place and point `latest` at it."""
     for pattern in _SCRATCH:
         for path in folder.glob(pattern):
             path.unlink()
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}"
-    target = runs / stem
-    number = 1
-    while target.exists():
-        number += 1
-        target = runs / f"{stem}-{number}"
+    target = runs / name
     folder.rename(target)
     point_latest(runs, target)
     return Run(target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -25,12 +26,14 @@ from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
     METRICS,
+    MISTAKES,
     MODEL,
     OUT_OF_FOLD,
     PREDICTIONS,
     Run,
     discard,
     finish,
+    free_name,
     unfinished,
     write_csv,
     write_json,
@@ -67,12 +70,13 @@ def train(dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, talk: 
             fitted = _recipe(config.recipe)(job)
             _write_fit(job, fitted)
             _write_figures(job, fitted, started)
-            _write_report(Run(folder), talk)
+            name = free_name(runs, config.recipe)
+            _write_report(Run(folder), name, talk)
         except Exception:
             if not (folder / "checkpoint.json").is_file():
                 discard(folder)
             raise
-        return finish(folder, runs, config.recipe)
+        return finish(folder, runs, name)
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -126,6 +130,7 @@ def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> No
     else:
         job.talk.say("The dataset has no test split: export with --test above 0 for an honest figure.")
     _write_predictions(judged, labels, job.folder / PREDICTIONS)
+    _write_mistakes(judged, job.folder / MISTAKES)
     if fitted.out_of_fold is not None:
         found["out_of_fold"] = {"split": "out_of_fold", **_figures_out_of_fold(fitted.out_of_fold, labels)}
     spent = {
@@ -174,11 +179,29 @@ def _write_predictions(judged: Sequence[Judged], labels: list[int], path: Path) 
     write_csv(columns, rows, path)
 
 
-def _write_report(run: Run, talk: Talk) -> None:
+def _write_mistakes(judged: Sequence[Judged], path: Path) -> None:
+    """Every mistake of the test pass, the surest first, with the training picture most like it."""
+    wrong = sorted((one for one in judged if not one.correct), key=lambda one: (-one.confidence, one.picture.name))
+    lines = [
+        {
+            **one.answer.as_json(),
+            "sha256": one.picture.sha256,
+            "true": one.picture.label,
+            "nearest": one.answer.nearest,
+            "source": one.picture.source,
+            "asin": one.picture.asin,
+            "product_url": one.picture.product_url,
+        }
+        for one in wrong
+    ]
+    path.write_text(json.dumps(lines, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_report(run: Run, name: str, talk: Talk) -> None:
     from stj_model.report import write_report
 
     talk.say("Writing the report …")
-    write_report(run)
+    write_report(run, name)
 
 
 def environment() -> dict[str, Any]:
