@@ -31,6 +31,7 @@ CARD = """<div role="listitem" data-asin="B0{n:08d}" data-index="{n}" data-compo
 <span class="a-icon-alt">4.1 out of 5 stars</span>
 <span class="a-price"><span class="a-offscreen">₹1,{n:03d}</span></span></div>
 """
+PICTURED = "<li id=result_{n} data-asin=B{n:09d}><img class=s-image src=https://m.media-amazon.com/images/I/{n:09d}xL._AC_UL320_.jpg>"
 
 
 def repeat(piece: str, size: int, head: str = "<html><body>") -> str:
@@ -61,6 +62,7 @@ def noise(size: int) -> str:
 PAGES: dict[str, Callable[[int], str]] = {
     "cards": many_cards,
     "bare tiles": bare_cards,
+    "tiles with a picture": lambda size: "".join(PICTURED.format(n=n) for n in range(size // len(PICTURED))),
     "one card, many pictures": lambda size: repeat(
         "<img class=s-image><a href=/dp/B012345678><h2>", size, CARD.format(n=1)[:-7]
     ),

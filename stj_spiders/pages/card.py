@@ -67,6 +67,8 @@ class Card:
 def read_card(asin: str, tile: Element, position: int, base: str) -> Card:
     """Read the card in `tile`; `base` is the address that its links start from."""
     parts = find_parts(tile)
+    if parts.bare:
+        return Card(asin, None, None, None, None, None, None, None, None, None, position, parts.marked)
     heading = _title_heading(parts.headings)
     image = _image(parts)
     image_url = None if image is None else picture_of(image, base)

@@ -41,6 +41,20 @@ class Parts:
     rows: list[Element] = field(default_factory=list)
     marked: bool = False
 
+    @property
+    def bare(self) -> bool:
+        """Whether there is nothing that a field could be read from."""
+        return not (
+            self.headings
+            or self.links
+            or self.pictures
+            or self.loose
+            or self.prices
+            or self.stars
+            or self.small_print
+            or self.rows
+        )
+
 
 def find_parts(tile: Element) -> Parts:
     """Walk over a card once and sort its elements."""

@@ -169,7 +169,7 @@ WORST: dict[str, Callable[[int], str]] = {
     "attributes": lambda size: "<div " + " ".join(f"a{number}='>'" for number in range(size // 12)) + ">" + TILE,
     "nested tiles": lambda size: TILE * (size // len(TILE)),
     "bare tiles": lambda size: "".join(
-        f"<li id=result_{number} data-asin=B{number:09d}>" for number in range(size // 37)
+        f"<li id=result_{number} data-asin=B{number:09d}><b>" for number in range(size // 37)
     ),
     "nesting": lambda size: "<div>" * (size // 5),
     "unmatched ends": lambda size: "<i>" * 250 + "</b>" * (size // 4),
