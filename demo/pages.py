@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
@@ -181,8 +180,3 @@ def rupees(amount: int) -> str:
     head, tail = digits[:-3], digits[-3:]
     pairs = [head[max(0, end - 2) : end] for end in range(len(head), 0, -2)][::-1]
     return "₹" + ",".join([*pairs, tail])
-
-
-def to_json(value: object) -> str:
-    """JSON that may stand inside a script element."""
-    return json.dumps(value, ensure_ascii=False).replace("</", "<\\/")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -147,6 +149,6 @@ def encode(picture: Image.Image, quality: int = 86, kind: str = "JPEG") -> bytes
 def write_aside(path: Path, content: bytes) -> None:
     """Write a file that is either whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{id(content):x}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     aside.write_bytes(content)
     aside.replace(path)
