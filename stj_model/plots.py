@@ -50,36 +50,43 @@ class Drawing:
         path.write_bytes(self.png)
 
 
-def draw_history(history: Sequence[Mapping[str, float]], best: int | None) -> Drawing:
-    """Accuracy and loss by epoch, for training and validation, side by side.
+def draw_curve(history: Sequence[Mapping[str, float]], name: str, best: int | None) -> Drawing:
+    """One figure of `history.csv` by epoch, for training and validation.
 
     Args:
-        history: the lines of `history.csv`.
+        history: its lines.
+        name: `accuracy` or `loss`.
         best: the epoch whose weights were kept, marked where it is not the last.
     """
     epochs = [line["epoch"] for line in history]
 
     def draw(figure: Figure) -> None:
-        for place, name in enumerate(("accuracy", "loss")):
-            axes = figure.add_subplot(1, 2, place + 1)
-            axes.plot(epochs, [line[name] for line in history], color=TRAIN, lw=2, label="training")
-            axes.plot(
-                epochs, [line[f"val_{name}"] for line in history], color=VAL, lw=2, ls=(0, (4, 1.5)), label="validation"
+        axes = figure.add_subplot()
+        marker = "o" if len(epochs) < 4 else None
+        axes.plot(epochs, [line[name] for line in history], color=TRAIN, lw=2, marker=marker, label="training")
+        axes.plot(
+            epochs,
+            [line[f"val_{name}"] for line in history],
+            color=VAL,
+            lw=2,
+            ls=(0, (4, 1.5)),
+            marker=marker,
+            label="validation",
+        )
+        axes.set_title(name.capitalize(), loc="left", fontweight="bold", fontsize=11)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _quiet(axes)
+        if name == "loss":
+            axes.set_ylim(bottom=0)
+        if best is not None and best < max(epochs):
+            axes.axvline(best, color=FAINT, lw=1, ls=":")
+            axes.annotate(
+                f"kept: {best}", (best, axes.get_ylim()[1]), xytext=(4, -10), textcoords="offset points", fontsize=9
             )
-            axes.set_title(name.capitalize(), loc="left", fontweight="bold", fontsize=11)
-            axes.set_xlabel("epoch")
-            _quiet(axes)
-            if name == "loss":
-                axes.set_ylim(bottom=0)
-            if best is not None and best < max(epochs):
-                axes.axvline(best, color=FAINT, lw=1, ls=":")
-                axes.annotate(
-                    f"kept: {best}", (best, axes.get_ylim()[1]), xytext=(4, -10), textcoords="offset points", fontsize=9
-                )
-            if place == 0:
-                axes.legend(loc="lower right")
+        axes.legend(loc="best")
 
-    return _render(draw, (9, 3.2))
+    return _render(draw, (5, 3.2))
 
 
 def draw_reliability(confidences: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], bins: int) -> Drawing:

@@ -13,10 +13,15 @@ import numpy as np
 
 from stj_dataset.manifest import ManifestRow
 from stj_model.evaluation import ECE_BINS
-from stj_model.plots import Drawing, draw_confusion, draw_history, draw_reliability
+from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
 from stj_model.run_dir import CONFIG, ENVIRONMENT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
 from stj_model.thumbnails import Thumbnails
 
+UNUSED = {
+    "default": {"patience", "batch_size", "learning_rate"},
+    "paper": {"l2", "balance", "folds"},
+}
+"""Settings that a recipe does not look at, beside those that the report shows elsewhere."""
 TEMPLATES = Path(__file__).with_name("templates")
 SAMPLES_PER_CLASS, TEST_TILES, WORST = 12, 60, 24
 SPLIT_NAMES = {"test": "Test", "out_of_fold": "Out of fold", "val": "Validation", "train": "Training"}
@@ -99,6 +104,8 @@ def _content(run: Run, name: str, thumbs: Thumbnails, plots: Path) -> dict[str, 
         "tested": len(guesses),
         "recipe": document["config"]["recipe"],
         "config": document["config"],
+        "unused": UNUSED.get(document["config"]["recipe"], set())
+        | {"assumptions", "preprocessing", "weights", "architecture"},
         "weights": document["weights"],
         "fit": document["fit"],
         "digest": document["dataset_digest"],
@@ -143,7 +150,8 @@ def _draw(
     drawings = {"confusion": draw_confusion(head["confusion"], list(labels.values()))}
     history = run.history()
     if history:
-        drawings["history"] = draw_history(history, document["fit"].get("best_epoch"))
+        best = document["fit"].get("best_epoch")
+        drawings.update({kind: draw_curve(history, kind, best) for kind in ("accuracy", "loss")})
     if len(guesses) >= 2 * ECE_BINS:
         sure = np.array([guess.sure for guess in guesses])
         drawings["reliability"] = draw_reliability(sure, np.array([guess.right for guess in guesses]), ECE_BINS)
@@ -194,4 +202,4 @@ def _sources(per_source: Mapping[str, Mapping[str, int]]) -> list[tuple[str, int
 
 
 def _percent(value: float, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f} %"
+    return f"{100 * value:.{digits}f}\u202f%"  # a narrow space that does not break
