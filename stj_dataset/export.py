@@ -27,7 +27,7 @@ from stj_dataset.aside import aside, check_target, swapped
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
 from stj_dataset.leaks import LeakReport, Pair, check_leaks
-from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, write_json, write_labels
+from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, iter_manifest, write_json, write_labels
 from stj_dataset.metadata import write_metadata
 from stj_dataset.preview import write_preview
 from stj_dataset.select import AFTER_WRITING, Plan, make_plan
@@ -221,7 +221,7 @@ class _Job:
 
     def _check(self, families: tuple[Ints, Ints]) -> LeakReport:
         tick = self.progress("Checking", len(self.plan.pictures))
-        written = ((row["file"], row["sha256"]) for row in manifest_rows(self.root / MANIFEST))
+        written = ((row["file"], row["sha256"]) for row in iter_manifest(self.root / MANIFEST))
         return check_leaks(
             self.root,
             written,
@@ -239,15 +239,9 @@ class _Job:
         return files[0], files[1]
 
 
-def manifest_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The lines of a manifest, one at a time."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
-
-
 def files_at(path: Path, places: Sequence[int]) -> list[str]:
     """The files at some places of a manifest."""
-    found = {place: row["file"] for place, row in enumerate(manifest_rows(path)) if place in places}
+    found = {place: row["file"] for place, row in enumerate(iter_manifest(path)) if place in places}
     return [found[place] for place in places]
 
 
@@ -261,7 +255,7 @@ def _late_relatives(plan: Plan, pairs: Sequence[Pair], manifest: Path) -> set[in
     wanted = {place for pair in pairs for place in (pair.one, pair.two)}
     converted = {
         place
-        for place, row in enumerate(manifest_rows(manifest))
+        for place, row in enumerate(iter_manifest(manifest))
         if place in wanted and row["sha256"] != row["original_sha256"]
     }
     groups, splits, ids = plan.pictures.groups, plan.splits, plan.pictures.ids
@@ -273,7 +267,7 @@ def _late_relatives(plan: Plan, pairs: Sequence[Pair], manifest: Path) -> set[in
 
 
 def _exported(plan: Plan, manifest: Path) -> Iterator[ExportedPicture]:
-    for row_id, row in zip(plan.pictures.ids.tolist(), manifest_rows(manifest), strict=True):
+    for row_id, row in zip(plan.pictures.ids.tolist(), iter_manifest(manifest), strict=True):
         yield ExportedPicture(row_id, int(row["label"]), row["split"], row["file"], row["sha256"])
     for row_id, label, reason in plan.withheld:
         yield ExportedPicture(row_id, label, reason=reason)

@@ -20,8 +20,8 @@ from stj_catalog.errors import DatasetError
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
 METADATA, PREVIEW = "metadata.csv", "preview.html"
-BESIDE = frozenset({MANIFEST, LABELS, SETTINGS, CARD, METADATA, PREVIEW})
 SPLITS = ("train", "val", "test")
+BESIDE = frozenset({MANIFEST, LABELS, SETTINGS, CARD, METADATA, PREVIEW, *(f"{split}/{METADATA}" for split in SPLITS)})
 _BLOCK = 1 << 20
 
 
@@ -88,6 +88,12 @@ def read_manifest(dataset: Path) -> list[ManifestRow]:
     if missing:
         raise DatasetError(f"The manifest {path} lacks the columns {', '.join(missing)}: export the dataset again.")
     return [_row(values, path, number) for number, values in enumerate(reader, start=2)]
+
+
+def iter_manifest(path: Path) -> Iterator[dict[str, str]]:
+    """The lines of a manifest that an export has just written, one at a time and as text: a million do not fill memory."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
 
 
 def read_labels(dataset: Path) -> dict[int, str]:

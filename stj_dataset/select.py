@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,29 +82,50 @@ def make_plan(catalog: Catalog, settings: ExportSettings, categories: Sequence[C
     classes = {one.label: one.name for one in categories}
     pictures = kept_pictures(catalog, settings.scheme, settings.wanted)
     _check_labels(pictures, classes, "is kept in the catalogue", settings)
-    withheld: list[tuple[int, int, str]] = []
-
-    def keep(stay: NDArray[np.bool_], reason: str) -> KeptPictures:
-        withheld.extend((int(row), int(label), reason) for row, label in _pairs(pictures.take(~stay)))
-        return pictures.take(stay)
-
-    if settings.min_side:
-        pictures = keep(pictures.sides >= settings.min_side, TOO_SMALL)
     units, decided = _units(catalog, settings, pictures)
+    return choose(pictures, units, decided, classes, settings)
+
+
+def choose(
+    pictures: KeptPictures,
+    units: NDArray[np.int64],
+    decided: NDArray[np.int8],
+    classes: Mapping[int, str],
+    settings: ExportSettings,
+) -> Plan:
+    """The plan as a pure function of the pictures.
+
+    Args:
+        pictures: those that were asked for.
+        units: int64[n], what each must stay together with.
+        decided: int8[units], the split of each unit where an earlier export decided it, else -1.
+        classes: name of each label that the dataset must have.
+        settings: what was asked for.
+
+    Raises:
+        DatasetError: a class has no picture, or train would have none of it.
+    """
+    out = np.full(len(pictures), "", dtype="U24")
+
+    def withhold(which: NDArray[np.bool_], reason: str) -> None:
+        out[which & (out == "")] = reason
+
+    withhold(pictures.sides < settings.min_side, TOO_SMALL)
     for place, reason in _CONFLICT.items():
-        beaten = (pictures.assigned >= 0) & (pictures.assigned < decided[units]) & (decided[units] == place)
-        pictures, units = keep(~beaten, reason), units[~beaten]
+        withhold((pictures.assigned >= 0) & (pictures.assigned < place) & (decided[units] == place), reason)
     if settings.max_related:
-        stay = _first_of(pictures.groups, (pictures.heads, -pictures.areas), settings.max_related)
-        pictures, units = keep(stay, RELATED), units[stay]
+        larger_first = (pictures.heads, -pictures.areas)
+        withhold(~_first_of(pictures.groups, larger_first, settings.max_related, out == ""), RELATED)
     if settings.per_class:
-        stay = _first_of(pictures.labels, (order_of(settings.seed, pictures.heads),), settings.per_class)
-        pictures, units = keep(stay, OVER_CLASS), units[stay]
+        shuffled = (order_of(settings.seed, pictures.heads),)
+        withhold(~_first_of(pictures.labels, shuffled, settings.per_class, out == ""), OVER_CLASS)
+    withheld = [(row, label, str(why)) for (row, label), why in zip(_pairs(pictures), out, strict=True) if why]
+    pictures, units = pictures.take(out == ""), units[out == ""]
     _check_labels(pictures, classes, "is left", settings)
     splits = _split(pictures, units, decided, settings)
     _check_train(pictures, splits, classes, settings)
     order = np.lexsort((pictures.heads, pictures.labels, splits))
-    return Plan(pictures.take(order), splits[order], classes, sorted(withheld))
+    return Plan(pictures.take(order), splits[order], classes, withheld)
 
 
 def _units(
@@ -136,11 +158,13 @@ def _split(
     return split_units(counts, names, decided[known], settings.shares, settings.seed)[places]
 
 
-def _first_of(kinds: NDArray[np.int64], keys: tuple[NDArray[np.generic], ...], most: int) -> NDArray[np.bool_]:
-    """True for the first `most` of each kind, in the order of `keys` (the last key weighs most)."""
-    order = np.lexsort((*keys, kinds))
-    ordered = kinds[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
+def _first_of(
+    kinds: NDArray[np.int64], keys: tuple[NDArray[Any], ...], most: int, among: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """True for the first `most` of each kind `among` those that count, in the order of `keys` (the last weighs most)."""
+    order = np.lexsort((*keys, kinds, ~among))
+    ordered = np.where(among[order], kinds[order], -1)
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: len(ordered)])
     lengths = np.diff(np.r_[starts, len(ordered)])
     place = np.arange(len(ordered)) - np.repeat(starts, lengths)
     stay = np.zeros(len(kinds), dtype=bool)
