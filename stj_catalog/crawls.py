@@ -145,7 +145,7 @@ def add_page(connection: Connection, crawl_id: int, kind: str, number: int, url:
 
 
 def lease_page(catalog: Catalog, crawl_id: int, seconds: float, *, max_listing: int) -> LeasedPage | None:
-    """Take the next page of a crawl, listing pages first, or None when none is free.
+    """Take the next page of a crawl, products before the listing page after theirs, or None when none is free.
 
     Args:
         catalog: where the frontier is.
@@ -155,7 +155,7 @@ def lease_page(catalog: Catalog, crawl_id: int, seconds: float, *, max_listing: 
     """
     host, pid, started = _me()
     wanted = and_(pages.c.crawl_id == crawl_id, or_(pages.c.kind != "listing", pages.c.number <= max_listing))
-    order = (pages.c.kind, pages.c.number)
+    order = (pages.c.kind.desc(), pages.c.number)
     with catalog.write() as connection:
         _free_dead(connection, crawl_id)
         pending = select(pages).where(wanted, pages.c.state == PageState.PENDING).order_by(*order).limit(1)

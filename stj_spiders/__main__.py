@@ -5,7 +5,6 @@ All crawls of a process share one `Manners`: three listings of one shop are aske
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -51,7 +50,6 @@ def crawl(
     for slug, crawler in zip(wanted, crawlers, strict=True):
         process.crawl(crawler, **given, category=slug)
     process.start()
-    sys.stdout.flush()
     raise typer.Exit(finish(crawlers, settings))
 
 

@@ -10,13 +10,27 @@ from scrapy.http import Response
 from scrapy.logformatter import LogFormatter, LogFormatterResult
 from twisted.python.failure import Failure
 
-_CHATTER = ("addons", "crawler", "middleware", "statscollectors", "utils.log")
+_CHATTER = (
+    "scrapy.addons",
+    "scrapy.core.engine",
+    "scrapy.crawler",
+    "scrapy.middleware",
+    "scrapy.statscollectors",
+    "scrapy.utils.log",
+    "scrapy-playwright",
+)
 
 
 def quiet() -> None:
     """Keep Scrapy's lists of versions, settings and components out of a log that people read."""
     for name in _CHATTER:
-        logging.getLogger(f"scrapy.{name}").setLevel(logging.WARNING)
+        # A level would not outlive Scrapy's own logging set-up; a filter does.
+        logging.getLogger(name).addFilter(_matters)
+
+
+def _matters(record: logging.LogRecord) -> bool:
+    # Scrapy lets the root logger pass everything; what people asked for is on its handlers.
+    return record.levelno >= logging.WARNING or any(one.level <= logging.DEBUG for one in logging.getLogger().handlers)
 
 
 class QuietLogFormatter(LogFormatter):

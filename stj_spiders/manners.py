@@ -1,8 +1,9 @@
 """When we may ask a host again: gaps, gates, cool-downs and the breaker, shared by all crawls of a process.
 
-Every request takes its turn here before it is sent. A turn is a reservation in time, so that three crawls of one shop in one
-process ask no faster than one would. A blocked answer cools its host down, each further one for twice as long; an answer to
-a question that was asked before the cool-down began says nothing new.
+Every request asks here for leave before it is sent, so that three crawls of one shop in one process ask no faster than one
+would. Nothing is reserved ahead: whatever slows a host down (a block, its Crawl-delay, AutoThrottle) holds for those who wait
+already. A blocked answer cools its host down, each further one for twice as long; an answer to a question that was asked
+before the cool-down began says nothing new.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,16 +38,17 @@ class Lane:
 
     least: float
     delay: float
-    free_at: float = 0.0
+    free_at: float = float("-inf")
     transferring: set[object] = field(default_factory=set)
 
 
 @dataclass
 class _Host:
     crawl_delay: float = 0.0
-    cool_until: float = 0.0
+    cool_until: float = float("-inf")
     cooled_at: float = float("-inf")
-    blocks: int = 0
+    # Pages and pictures are counted apart: pictures that are served do not make up for pages that are not.
+    blocks: Counter[bool] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,14 @@ class Manners:
             self._gates[host] = asyncio.Semaphore(self.pace.pictures_at_once)
         return self._gates[host]
 
-    def reserve(self, host: str, *, picture: bool) -> float:
-        """Take the next turn: seconds to wait before asking."""
+    def leave(self, host: str, *, picture: bool) -> float:
+        """Ask to send a request: 0 means that it must go now, anything else is after how many seconds to ask again."""
         now, lane = self._clock(), self.lane(host, picture=picture)
-        moment = max(now, lane.free_at, self._hosts[host].cool_until)
-        lane.free_at = moment + lane.delay * (1 + self._jitter.uniform(0, self.pace.jitter))
-        return moment - now
+        wait = max(lane.free_at, self._hosts[host].cool_until) - now
+        if wait > 0:
+            return wait
+        lane.free_at = now + lane.delay * (1 + self._jitter.uniform(0, self.pace.jitter))
+        return 0.0
 
     def cooling(self, host: str) -> float:
         """Seconds until the host may be asked again after a block."""
@@ -113,27 +117,34 @@ class Manners:
         lane.delay = max(lane.delay, seconds)
         lane.free_at = max(lane.free_at, self._clock() + seconds)
 
-    def answered(self, host: str) -> None:
-        """Note that the host serves us."""
-        self._hosts[host].blocks = 0
+    def answered(self, host: str, asked_at: float, *, picture: bool) -> None:
+        """Note that the host serves us; what it was asked before the last block does not count."""
+        known = self._hosts[host]
+        if asked_at >= known.cooled_at:
+            known.blocks[picture] = 0
 
-    def turned_away(self, host: str, asked_at: float, retry_after: float | None = None) -> TurnedAway:
+    def turned_away(
+        self, host: str, asked_at: float, retry_after: float | None = None, *, picture: bool = False
+    ) -> TurnedAway:
         """Note a blocked answer and leave the host alone for a while.
 
         Args:
             host: who turned us away.
             asked_at: moment of the monotonic clock when the question was sent.
             retry_after: seconds that the host asked for.
+            picture: whether a picture was asked for.
         """
         known, now = self._hosts[host], self._clock()
-        if retry_after is not None and retry_after > self.patience.cool_most_seconds:
-            return TurnedAway(retry_after, f"it asks to come back in {_spell(retry_after)}")
         if asked_at >= known.cooled_at:
-            known.blocks += 1
-            seconds = min(self.patience.cool_seconds * 2 ** (known.blocks - 1), self.patience.cool_most_seconds)
-            known.cooled_at, known.cool_until = now, max(known.cool_until, now + seconds)
+            known.blocks[picture] += 1
+            doubled = self.patience.cool_seconds * 2.0 ** min(known.blocks[picture] - 1, 60)
+            known.cooled_at = now
+            known.cool_until = max(known.cool_until, now + min(doubled, self.patience.cool_most_seconds))
+        if retry_after is not None and retry_after > self.patience.cool_most_seconds:
+            return TurnedAway(retry_after, f"it asks to come back in {spell(retry_after)}")
         known.cool_until = max(known.cool_until, now + (retry_after or 0.0))
-        over = f"it did so {known.blocks} times in a row" if known.blocks >= self.patience.blocks else None
+        blocks = known.blocks[picture]
+        over = f"it did so {blocks} times in a row" if blocks >= self.patience.blocks else None
         return TurnedAway(self.cooling(host), over)
 
     def _least(self, host: str, *, picture: bool) -> float:
@@ -144,20 +155,18 @@ class Manners:
 
 def retry_after_seconds(value: str | None) -> float | None:
     """The seconds that a Retry-After header asks for (a number or a date), or None."""
-    if not value:
-        return None
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
     try:
-        return max(0.0, float(int(value.strip())))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def _spell(seconds: float) -> str:
+def spell(seconds: float) -> str:
+    """A duration as people say it."""
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"

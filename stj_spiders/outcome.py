@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stj_catalog.cli import BUG, INTERRUPTED, write_log
+from stj_catalog.errors import StjError
 from stj_catalog.schema import CrawlState
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Outcome:
 
     Attributes:
         state: what the catalogue keeps.
-        exit_code: 0 done, 1 an expected failure, 130 interrupted.
+        exit_code: 0 done, 1 an expected failure, 3 a bug, 130 interrupted.
         sentence: what happened and what to do; None when it did its job.
     """
 
@@ -25,6 +25,7 @@ class Outcome:
 
 
 FINISHED = Outcome(CrawlState.FINISHED, 0)
+STOPPED = Outcome(CrawlState.INTERRUPTED, INTERRUPTED, "Interrupted: the same command goes on from here.")
 
 
 def blocked(sentence: str) -> Outcome:
@@ -38,10 +39,18 @@ def refused(sentence: str) -> Outcome:
 
 
 def failed(sentence: str) -> Outcome:
-    """Something on our side was in the way; the same command goes on."""
+    """Something was in the way that is nobody's fault here; the same command goes on."""
     return Outcome(CrawlState.INTERRUPTED, 1, sentence)
 
 
-def interrupted() -> Outcome:
-    """Somebody stopped it."""
-    return Outcome(CrawlState.INTERRUPTED, INTERRUPTED, "Interrupted: the same command goes on from here.")
+def empty(sentence: str) -> Outcome:
+    """The listing shows nothing."""
+    return Outcome(CrawlState.FINISHED, 1, sentence)
+
+
+def unexpected(error: BaseException) -> Outcome:
+    """An error that was met on the way: ours has its sentence, any other is a bug and gets a log."""
+    if isinstance(error, StjError):
+        return failed(str(error))
+    sentence = f"This is a bug in STJ ({type(error).__name__}: {error}); please report it with {write_log(error)}."
+    return Outcome(CrawlState.INTERRUPTED, BUG, sentence)

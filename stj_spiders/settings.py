@@ -36,6 +36,7 @@ DOWNLOAD_WARNSIZE = 0
 RETRY_HTTP_CODES = [500, 502, 504, 522, 524, 408]  # 429 and 503 are answers to obey, not accidents to repeat
 REDIRECT_MAX_TIMES = 5
 HTTPERROR_ALLOW_ALL = True  # every answer is judged by its content
+METAREFRESH_ENABLED = False  # a challenge reloads itself that way: following it would be evading it
 
 # What is fetched.
 STJ_IMAGE_SIZE = "_SL640_"
@@ -44,6 +45,12 @@ IMAGES_MIN_HEIGHT = 64
 STJ_RENDER = "auto"
 STJ_RENDER_HOSTS: list[str] = []
 STJ_LEASE_SECONDS = 600.0
+
+# Plain HTTP, and a browser for the pages that need one (rendering/handler.py).
+DOWNLOAD_HANDLERS = dict.fromkeys(("http", "https"), "stj_spiders.rendering.handler.BrowserDownloadHandler")
+PLAYWRIGHT_MAX_PAGES_PER_CONTEXT = 1
+PLAYWRIGHT_MAX_CONTEXTS = 1
+PLAYWRIGHT_DEFAULT_NAVIGATION_TIMEOUT = 30_000
 
 DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
@@ -66,6 +73,7 @@ EXTENSIONS = {
 # What people see.
 STJ_SUMMARY = "table"
 LOG_LEVEL = "INFO"
+STATS_DUMP = False  # the summary and the catalogue say more
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LOG_FORMATTER = "stj_spiders.log.QuietLogFormatter"
 FEED_EXPORT_ENCODING = "utf-8"

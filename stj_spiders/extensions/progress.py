@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 from scrapy import Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 
 from stj_spiders.spiders.amazon import CategorySpider
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
 
 
 class Progress:
@@ -43,6 +44,9 @@ class Progress:
         if isinstance(spider, CategorySpider):
             Progress.watched.append((spider, time.monotonic()))
         if Progress.live is None:
+            from rich.console import Console
+            from rich.live import Live
+
             Progress.live = Live(
                 get_renderable=rows, console=Console(stderr=True), refresh_per_second=4, transient=True
             )
@@ -58,6 +62,8 @@ class Progress:
 
 def rows() -> Table:
     """The display as it is now."""
+    from rich.table import Table
+
     table = Table.grid(padding=(0, 2))
     for spider, began in Progress.watched:
         seconds = time.monotonic() - began
@@ -65,7 +71,7 @@ def rows() -> Table:
         pace = fetched / seconds if seconds > 1 else 0.0
         missing = max(0, spider.arguments.limit - spider.kept)
         left = f"{missing / pace / 60:.0f} min left" if pace and missing else ""
-        cooling = max((spider.manners.cooling(host) for host in (spider.host,)), default=0.0)
+        cooling = spider.manners.cooling(spider.host)
         table.add_row(
             spider.name,
             f"{spider.pages_done} pages",

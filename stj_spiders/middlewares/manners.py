@@ -14,11 +14,12 @@ from stj_spiders.manners import ASKED_AT, PICTURE
 from stj_spiders.refusals import StoppingError
 from stj_spiders.spiders.amazon import CategorySpider
 
+# Long waits are slept in naps, so that Ctrl-C is heard.
 _NAP = 0.5
 
 
 class MannersMiddleware:
-    """Waits for the turn that `Manners` gives."""
+    """Waits for the leave that `Manners` gives."""
 
     def __init__(self, crawler: Crawler) -> None:
         """Stand in for one crawl."""
@@ -30,16 +31,14 @@ class MannersMiddleware:
         return cls(crawler)
 
     async def process_request(self, request: Request) -> None:
-        """Wait, in naps short enough that Ctrl-C is heard."""
+        """Hold the request back until it may go."""
         spider = cast("CategorySpider", self.crawler.spider)
         host, picture = urlparse_cached(request).netloc, bool(request.meta.get(PICTURE))
-        waiting = spider.manners.reserve(host, picture=picture)
-        until = time.monotonic() + waiting
         while True:
             if spider.stopping:
                 raise StoppingError(f"Not asked: the crawl is ending ({request.url})")
-            left = max(until - time.monotonic(), spider.manners.cooling(host))
-            if left <= 0:
+            wait = spider.manners.leave(host, picture=picture)
+            if not wait:
                 break
-            await asyncio.sleep(min(left, _NAP))
+            await asyncio.sleep(min(wait, _NAP))
         request.meta[ASKED_AT] = time.monotonic()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from scrapy import Request, Spider
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
-from scrapy.exceptions import IgnoreRequest
 from scrapy.http import Response
 
 from stj_spiders.manners import PICTURE
+from stj_spiders.middlewares.robots import ASKS_RULES
 
 
 class AccidentRetryMiddleware(RetryMiddleware):
-    """Retries lost connections, and pictures that met a failing server; a page's answer is judged, and robots.txt is asked once."""
+    """Retries lost connections, and pictures that met a failing server.
+
+    A page's answer is judged instead, and robots.txt is asked once.
+    """
 
     def process_response(
         self, request: Request, response: Response, spider: Spider | None = None
@@ -23,6 +26,4 @@ class AccidentRetryMiddleware(RetryMiddleware):
         self, request: Request, exception: Exception, spider: Spider | None = None
     ) -> Request | Response | None:
         """Repeat what broke on the way; without robots.txt nothing is asked at all."""
-        if request.meta.get("dont_obey_robotstxt"):
-            raise IgnoreRequest(str(exception).strip().rstrip(".") or type(exception).__name__) from exception
-        return super().process_exception(request, exception)
+        return None if request.meta.get(ASKS_RULES) else super().process_exception(request, exception)

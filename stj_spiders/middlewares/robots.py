@@ -1,153 +1,84 @@
-"""robots.txt that fails closed: what cannot be read allows nothing, and a refusal names its rule.
+"""Ask each host for its robots.txt before anything else, once for all crawls of the process, and obey it.
 
-404 and 410 mean that there are no rules. Any other answer than a text file of at most 500 KB means "not now": 401, 403, 429, 5xx,
-a time-out, a redirect loop, an HTML page. A rule for STJ or for Scrapy binds; Crawl-delay is kept.
+In the place of Scrapy's middleware, which goes on when robots.txt cannot be had and leaves Crawl-delay aside
+(docs/decisions/0003).
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
-from typing import cast
+from collections import defaultdict
+from typing import ClassVar, cast
 
-from protego import Protego
 from scrapy import Request
 from scrapy.crawler import Crawler
-from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
-from scrapy.http import Response
-from scrapy.robotstxt import RobotParser
+from scrapy.exceptions import NotConfigured
+from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.httpobj import urlparse_cached
 
-from stj_spiders.identity import AGENT_NAMES
 from stj_spiders.refusals import RobotsRefusedError, StoppingError
+from stj_spiders.robots import Rules, read_rules
 from stj_spiders.spiders.amazon import CategorySpider
 
-MOST_BYTES = 500 * 1000
 KEPT_SECONDS = 24 * 3600
-_NO_RULES = (404, 410)
+# The request for robots.txt itself.
+ASKS_RULES = "dont_obey_robotstxt"
 
 
-class Rules(RobotParser):
-    """One host's robots.txt, or the reason why it allows nothing."""
+class ClosedRobotsMiddleware:
+    """Lets through what robots.txt allows; a refusal is a sentence that names the rule."""
 
-    def __init__(self, text: str, closed: str | None = None) -> None:
-        """Read the rules.
+    known: ClassVar[dict[str, Rules]] = {}
+    asking: ClassVar[defaultdict[str, asyncio.Lock]] = defaultdict(asyncio.Lock)
 
-        Args:
-            text: of the file.
-            closed: why nothing is allowed now; None when the file could be read.
+    def __init__(self, crawler: Crawler) -> None:
+        """Stand in for one crawl.
+
+        Raises:
+            NotConfigured: the user has the shop's permission, and said ROBOTSTXT_OBEY=False.
         """
-        self.closed = closed
-        self.read_at = time.monotonic()
-        self._text = text
-        self._rules = Protego.parse(text)
+        if not crawler.settings.getbool("ROBOTSTXT_OBEY"):
+            raise NotConfigured
+        self.crawler = crawler
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler, robotstxt_body: bytes) -> Rules:
-        """Read the rules as Scrapy hands them over."""
-        return cls(robotstxt_body.decode("utf-8", errors="replace"))
+    def from_crawler(cls, crawler: Crawler) -> ClosedRobotsMiddleware:
+        """Build for a crawl."""
+        return cls(crawler)
 
-    def allowed(self, url: str | bytes, user_agent: str | bytes) -> bool:
-        """Whether every name we go by may fetch `url`."""
-        return self.refusal(url.decode() if isinstance(url, bytes) else url) is None
+    async def process_request(self, request: Request) -> None:
+        """Refuse what the rules refuse.
 
-    def refusal(self, url: str) -> str | None:
-        """Why `url` may not be fetched, quoting the rule, or None when it may."""
-        if self.closed:
-            return self.closed
-        for name in AGENT_NAMES:
-            if not self._rules.can_fetch(url, name):
-                agent, rule = self._rule(url, name)
-                return f'its robots.txt says "User-agent: {agent}" "{rule}"'
-        return None
-
-    def delay(self) -> float:
-        """The longest Crawl-delay asked of any name we go by, in seconds."""
-        return max((self._rules.crawl_delay(name) or 0.0 for name in AGENT_NAMES), default=0.0)
-
-    def _rule(self, url: str, name: str) -> tuple[str, str]:
-        """The longest Disallow line that alone would refuse `url`, of the group that binds `name`."""
-        groups = list(_groups(self._text))
-        named = [(agent, rule) for agent, rule in groups if name.lower() in agent.lower()]
-        candidates = named or [(agent, rule) for agent, rule in groups if agent == "*"]
-        refusing = [
-            (agent, rule)
-            for agent, rule in candidates
-            if not Protego.parse(f"User-agent: *\n{rule}").can_fetch(url, name)
-        ]
-        return max(refusing, key=lambda pair: len(pair[1]), default=(name, "Disallow"))
-
-
-def _groups(text: str) -> Iterator[tuple[str, str]]:
-    """Each Disallow line with each agent of its group."""
-    agents: list[str] = []
-    in_rules = False
-    for raw in text.splitlines():
-        field, _, value = raw.partition("#")[0].partition(":")
-        field, value = field.strip().lower(), value.strip()
-        if field == "user-agent":
-            agents = [value] if in_rules else [*agents, value]
-            in_rules = False
-        elif field in {"allow", "disallow", "crawl-delay"}:
-            in_rules = True
-            if field == "disallow" and value:
-                yield from ((agent, f"Disallow: {value}") for agent in agents)
-
-
-class ClosedRobotsMiddleware(RobotsTxtMiddleware):
-    """Scrapy's robots.txt middleware, failing closed and keeping Crawl-delay."""
-
-    async def robot_parser(self, request: Request) -> RobotParser | None:
-        """The rules of the request's host, read anew after a day."""
-        host = urlparse_cached(request).netloc
-        known = self._parsers.get(host)
-        if isinstance(known, Rules) and time.monotonic() - known.read_at > KEPT_SECONDS:
-            del self._parsers[host]
-        return await super().robot_parser(request)
-
-    def process_request_2(self, rp: RobotParser | None, request: Request) -> None:
-        """Refuse with a sentence that names the rule."""
-        refusal = cast("Rules", rp).refusal(request.url)
+        Raises:
+            RobotsRefusedError: they do.
+        """
+        if request.meta.get(ASKS_RULES):
+            return
+        parts = urlparse_cached(request)
+        refusal = (await self._rules(f"{parts.scheme}://{parts.netloc}", parts.netloc)).refusal(request.url)
         if refusal is not None:
-            self._stats.inc_value("robotstxt/forbidden")
-            host = urlparse_cached(request).netloc
-            raise RobotsRefusedError(f"{host} does not allow {request.url}: {refusal}.")
+            self.crawler.stats.inc_value("robotstxt/forbidden")
+            raise RobotsRefusedError(f"{parts.netloc} does not allow {request.url}: {refusal}.")
 
-    async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
-        """Judge what came for robots.txt, then let those who wait for it go on."""
-        self._stats.inc_value("robotstxt/response_count")
-        self._stats.inc_value(f"robotstxt/response_status_count/{response.status}")
-        rules = read_rules(response.status, response.body, response.headers.get(b"Content-Type", b"") or b"")
-        self._settle(netloc, rules)
+    async def _rules(self, origin: str, host: str) -> Rules:
+        async with self.asking[origin]:
+            rules = self.known.get(origin)
+            if rules is None or time.monotonic() - rules.read_at > KEPT_SECONDS:
+                rules = await self._ask(origin)
+                self.known[origin] = rules
+                if rules.delay():
+                    cast("CategorySpider", self.crawler.spider).manners.obey_crawl_delay(host, rules.delay())
+            return rules
 
-    def _robots_error(self, exc: Exception, netloc: str) -> None:
-        """Treat no answer as a no."""
-        self._stats.inc_value(f"robotstxt/exception_count/{type(exc)}")
-        what = (
-            "the crawl is ending" if isinstance(exc, StoppingError) else f"its robots.txt cannot be had ({_word(exc)})"
-        )
-        self._settle(netloc, Rules("", closed=what))
-
-    def _settle(self, netloc: str, rules: Rules) -> None:
-        waiting = self._parsers[netloc]
-        self._parsers[netloc] = rules
-        if rules.delay():
-            cast("CategorySpider", self.crawler.spider).manners.obey_crawl_delay(netloc, rules.delay())
-        waiting.callback(rules)  # type: ignore[union-attr]  # Scrapy leaves a Deferred here until now
-
-
-def read_rules(status: int, body: bytes, content_type: bytes = b"") -> Rules:
-    """What an answer to /robots.txt allows."""
-    if status in _NO_RULES:
-        return Rules("")
-    if status != 200:
-        return Rules("", closed=f"its robots.txt answers {status}")
-    if len(body) > MOST_BYTES:
-        return Rules("", closed=f"its robots.txt has {len(body)} bytes, over {MOST_BYTES}")
-    if b"html" in content_type.lower() or body.lstrip()[:1] == b"<":
-        return Rules("", closed="its robots.txt is an HTML page")
-    return Rules(body.decode("utf-8-sig", errors="replace"))
-
-
-def _word(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    async def _ask(self, origin: str) -> Rules:
+        self.crawler.stats.inc_value("robotstxt/request_count")
+        request = Request(f"{origin}/robots.txt", meta={ASKS_RULES: True}, callback=NO_CALLBACK)
+        try:
+            response = await self.crawler.engine.download_async(request)
+        except StoppingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever kept the rules from us, it was no permission
+            return Rules("", closed=f"its robots.txt cannot be had ({str(error).rstrip('.') or type(error).__name__})")
+        self.crawler.stats.inc_value(f"robotstxt/response_status_count/{response.status}")
+        return read_rules(response.status, response.body, response.headers.get(b"Content-Type", b"") or b"")

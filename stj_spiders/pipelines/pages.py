@@ -10,7 +10,7 @@ from scrapy.exceptions import DropItem
 from stj_catalog.errors import StjError
 from stj_catalog.intake import SeenPage, commit_page
 from stj_spiders.items import PageItem
-from stj_spiders.outcome import failed
+from stj_spiders.outcome import unexpected
 from stj_spiders.spiders.amazon import CategorySpider
 
 
@@ -33,7 +33,7 @@ class PagesPipeline:
         try:
             tally = await spider.desk.run(commit_page, spider.desk.catalog, spider.desk.settler, page)
         except StjError as error:
-            spider.stop(failed(str(error)))
+            spider.stop(unexpected(error))
             raise DropItem(str(error)) from error
         spider.page_done(item, tally)
         return item

@@ -12,11 +12,10 @@ from typing import cast
 
 from scrapy import Request
 from scrapy.crawler import Crawler
-from scrapy.exceptions import DownloadTimeoutError, DropItem
+from scrapy.exceptions import DownloadCancelledError, DownloadTimeoutError, DropItem
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.httpobj import urlparse_cached
-from twisted.internet.error import TimeoutError as TwistedTimeoutError
 
 from stj_catalog.errors import NotAnImageError, PictureError, StjError, TooSmallError
 from stj_catalog.fingerprint import fingerprint
@@ -24,13 +23,13 @@ from stj_catalog.intake import FetchedPicture, known_pictures
 from stj_catalog.urls import sized_image_url
 from stj_spiders.items import PageItem
 from stj_spiders.manners import ASKED_AT, PICTURE, retry_after_seconds
-from stj_spiders.outcome import failed, refused
+from stj_spiders.outcome import refused, unexpected
+from stj_spiders.pages.verdict import Verdict, judge
 from stj_spiders.refusals import RobotsRefusedError, StoppingError
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.spiders.amazon import READ, CategorySpider, body_text
 
 _TURNED_AWAY = (429, 503)
 _THREADS = 2
-_TIME_OUTS = (DownloadTimeoutError, TwistedTimeoutError, asyncio.TimeoutError)
 
 
 class PicturesPipeline:
@@ -40,7 +39,6 @@ class PicturesPipeline:
         """Stand ready for one crawl."""
         self.crawler = crawler
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pictures")
-        self._flying: dict[str, asyncio.Task[None]] = {}
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> PicturesPipeline:
@@ -58,38 +56,72 @@ class PicturesPipeline:
 
     async def process_item(self, item: PageItem) -> PageItem:
         """Fetch what is unknown on the page; a page that cannot be completed is dropped, to be read again later."""
-        spider = self.spider
         wanted = {card.image_key: card.image_url or "" for card in item.cards if card.image_key}
         try:
-            known = await spider.desk.run(known_pictures, spider.desk.catalog, list(wanted), spider.crawl.id)
-            tasks = [self._fly(key, url) for key, url in wanted.items() if key not in known]
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            await spider.desk.flush()
-        except StjError as error:
-            spider.stop(failed(str(error)))
-            raise DropItem(str(error)) from error
-        finally:
-            for key in wanted:
-                self._flying.pop(key, None)
-        for met in results:
-            if isinstance(met, StjError):
-                spider.stop(failed(str(met)))
-            elif isinstance(met, BaseException) and not isinstance(met, StoppingError):
-                raise met
-        if any(isinstance(met, BaseException) for met in results):
-            raise DropItem(f"page {item.page.number} is left for later: the crawl is ending")
+            await self._fetch_unknown(wanted)
+        except (StjError, StoppingError) as error:
+            if isinstance(error, StjError):
+                self.spider.stop(unexpected(error))
+            raise DropItem(f"page {item.page.number} is left for later: the crawl is ending") from error
         return item
 
-    def _fly(self, key: str, url: str) -> asyncio.Task[None]:
-        """The one task that fetches a picture, however many pages show it meanwhile."""
-        if key not in self._flying:
-            self._flying[key] = asyncio.ensure_future(self._settle(key, url))
-        return self._flying[key]
+    async def _fetch_unknown(self, wanted: dict[str, str]) -> None:
+        """Give every picture of `wanted` (address without size: address on the page) a row in the catalogue.
+
+        Raises:
+            StoppingError: the crawl is ending.
+            StjError: the catalogue or the image store cannot be written.
+        """
+        desk, crawl_id = self.spider.desk, self.spider.crawl.id
+        try:
+            while True:
+                known = await desk.run(known_pictures, desk.catalog, list(wanted), crawl_id)
+                missing = [key for key in wanted if key not in known]
+                results = await asyncio.gather(
+                    *(self._task(key, wanted[key]) for key in missing), return_exceptions=True
+                )
+                met = {key: error for key, error in zip(missing, results, strict=True) if error is not None}
+                self._note_refusals(met, of=len(wanted))
+                await desk.flush()
+                if not met:
+                    return
+                # What another crawl was fetching when it ended is ours now.
+                for key in met:
+                    desk.fetching.pop(key, None)
+        finally:
+            for key in wanted:
+                desk.fetching.pop(key, None)
+
+    def _task(self, key: str, url: str) -> asyncio.Task[None]:
+        """The one task of this process that fetches a picture, however many pages and crawls want it meanwhile."""
+        fetching = self.spider.desk.fetching
+        if key not in fetching:
+            fetching[key] = asyncio.ensure_future(self._settle(key, url))
+        return fetching[key]
+
+    def _note_refusals(self, met: dict[str, BaseException], *, of: int) -> None:
+        """Reject the pictures that robots.txt refuses; when it refuses all of a page's, the crawl ends instead.
+
+        Raises:
+            StoppingError: the crawl is ending.
+            BaseException: anything unexpected among `met`.
+        """
+        refusals = [error for error in met.values() if isinstance(error, PictureRefusedError)]
+        if refusals and len(refusals) == of:
+            self.spider.stop(refused(f"{refusals[0]} Ask the shop for permission, or practise on your own machine."))
+        if met and self.spider.stopping:
+            raise StoppingError("the crawl is ending")
+        for error in met.values():
+            if not isinstance(error, PictureRefusedError | StoppingError):
+                raise error
+        for refusal in refusals:
+            self._note(refusal.picture)
 
     async def _settle(self, key: str, url: str) -> None:
         """Fetch one picture and have its row written, whatever it turned out to be."""
-        address = sized_image_url(url, self.spider.settings_read.image_size)
-        picture = await self._fetch(key, address)
+        self._note(await self._fetch(key, sized_image_url(url, self.spider.settings_read.image_size)))
+
+    def _note(self, picture: FetchedPicture) -> None:
         self.spider.count_picture(picture.reason)
         self.spider.desk.record(picture)
 
@@ -98,37 +130,36 @@ class PicturesPipeline:
         crawl_id = spider.crawl.id
         while True:
             async with spider.manners.gate(host):
-                if spider.stopping:
-                    raise StoppingError(f"Not asked: the crawl is ending ({url})")
                 try:
                     response = await self._download(url)
-                except _TIME_OUTS:
-                    return FetchedPicture(key, url, crawl_id, reason="timeout")
-                except RobotsRefusedError as error:
-                    spider.stop(refused(str(error)))
-                    raise StoppingError(str(error)) from error
                 except StoppingError:
                     raise
+                except RobotsRefusedError as error:
+                    raise PictureRefusedError(
+                        str(error), FetchedPicture(key, url, crawl_id, reason="robots")
+                    ) from error
                 except Exception as error:  # noqa: BLE001 - every way a line can break ends in one word
                     spider.logger.info("picture %s could not be had: %r", url, error)
-                    return FetchedPicture(key, url, crawl_id, reason="network_error")
-            if response.status not in _TURNED_AWAY:
+                    return FetchedPicture(key, url, crawl_id, reason=_word(error))
+            turned_away = _turned_away(response)
+            if turned_away is None:
                 break
-            self._turned_away(host, response)
+            self._cool_down(host, response, turned_away)
+        spider.manners.answered(host, _asked_at(response), picture=True)
         if response.status != 200:
             return FetchedPicture(key, url, crawl_id, reason="http_error", http_status=response.status)
-        spider.manners.answered(host)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._take_in, key, url, response.body)
 
     async def _download(self, url: str) -> Response:
+        if self.spider.stopping:
+            raise StoppingError(f"Not asked: the crawl is ending ({url})")
         request = Request(url, callback=NO_CALLBACK, meta={PICTURE: True}, headers={"Accept": "image/*"})
         return await self.crawler.engine.download_async(request)
 
-    def _turned_away(self, host: str, response: Response) -> None:
-        """Cool the picture host down; the same picture is asked for again unless the crawl had better end."""
-        asked_at = response.request.meta[ASKED_AT] if response.request else 0.0
+    def _cool_down(self, host: str, response: Response, what: str) -> None:
+        """Leave the picture host alone; the same picture is asked for again unless the crawl had better end."""
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
-        self.spider.turned_away(host, f"picture answered {response.status}", asked_at, wait)
+        self.spider.turned_away(host, what, _asked_at(response), wait, picture=True)
         if self.spider.stopping:
             raise StoppingError(f"{host} turned us away")
 
@@ -145,3 +176,31 @@ class PicturesPipeline:
             return FetchedPicture(key, url, spider.crawl.id, reason=error.reason, http_status=200)
         path = spider.desk.store.put(found.sha256, found.extension, body)
         return FetchedPicture(key, url, spider.crawl.id, found, path, http_status=200)
+
+
+class PictureRefusedError(RobotsRefusedError):
+    """robots.txt refuses a picture; `picture` is the row it gets unless the whole page is refused."""
+
+    def __init__(self, sentence: str, picture: FetchedPicture) -> None:
+        super().__init__(sentence)
+        self.picture = picture
+
+
+def _turned_away(response: Response) -> str | None:
+    """What is wrong when the host would rather not serve us: its status, or a page about robots in a picture's place."""
+    if response.status in _TURNED_AWAY:
+        return f"picture answered {response.status}"
+    if response.body[:512].lstrip()[:1] != b"<":
+        return None
+    verdict = judge(body_text(response), response.url)
+    return None if verdict in READ or verdict is Verdict.UNAVAILABLE else f"picture is a {verdict} page"
+
+
+def _asked_at(response: Response) -> float:
+    return float(response.request.meta[ASKED_AT]) if response.request else 0.0
+
+
+def _word(error: Exception) -> str:
+    if isinstance(error, DownloadTimeoutError | TimeoutError):
+        return "timeout"
+    return "too_large" if isinstance(error, DownloadCancelledError) else "network_error"

@@ -26,21 +26,23 @@ from stj_catalog.catalog import open_catalog
 from stj_catalog.config import Config
 from stj_catalog.crawls import LeasedPage
 from stj_catalog.errors import StjError
-from stj_catalog.intake import CardSighting, NextPage
+from stj_catalog.intake import NextPage
 from stj_catalog.labels import load_labels
-from stj_catalog.schema import CrawlState, PageState
-from stj_catalog.urls import is_loopback, product_url
+from stj_catalog.schema import PageState
+from stj_catalog.urls import is_loopback
 from stj_spiders.arguments import Arguments, read_arguments
 from stj_spiders.config import CrawlConfig
 from stj_spiders.desk import Desk
 from stj_spiders.identity import user_agent
 from stj_spiders.items import PageItem
 from stj_spiders.manners import ASKED_AT, Manners, retry_after_seconds
-from stj_spiders.outcome import FINISHED, Outcome, blocked, failed, interrupted, refused
-from stj_spiders.pages.listing import Card, parse_listing
-from stj_spiders.pages.product import Product, parse_product
-from stj_spiders.pages.verdict import Verdict
+from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, empty, failed, refused, unexpected
+from stj_spiders.pages.listing import parse_listing
+from stj_spiders.pages.product import parse_product
+from stj_spiders.pages.verdict import Verdict, judge, promises_script
 from stj_spiders.refusals import RobotsRefusedError, StoppingError
+from stj_spiders.rendering import RENDER, RENDERED_BY
+from stj_spiders.sightings import gallery_sightings, listing_sightings, product_pages
 
 LEASES = 2
 READ = frozenset({Verdict.OK, Verdict.EMPTY})
@@ -67,7 +69,7 @@ class CategorySpider(scrapy.Spider):
         super().__init__(name)
         self.arguments, self.config = self.read_arguments(arguments)
         self.settings_read: CrawlConfig
-        self.desk = Desk(self.config)
+        self.desk: Desk
         self.crawl: crawls.Crawl
         self.outcome: Outcome | None = None
         self.summary: dict[str, Any] | None = None
@@ -99,14 +101,16 @@ class CategorySpider(scrapy.Spider):
         open_catalog(config.catalog_url, create=True).close()
 
     @classmethod
-    def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> CategorySpider:
+    def from_crawler(cls, crawler: Crawler, *args: object, **arguments: str) -> CategorySpider:
         """Build for a crawl, with the pace that all crawls of this process share."""
-        spider = super().from_crawler(crawler, *args, **kwargs)
+        spider = super().from_crawler(crawler, *args, **arguments)
         spider.settings_read = CrawlConfig.from_settings(crawler.settings)
         if not hasattr(CategorySpider, "manners"):
             CategorySpider.manners = Manners(spider.settings_read.pace, spider.settings_read.patience)
         crawler.settings.set("USER_AGENT", user_agent(spider.config.contact), priority="spider")
         crawler.signals.connect(spider.end, signals.spider_closed)
+        for broken in (signals.spider_error, signals.item_error):
+            crawler.signals.connect(spider.broke, broken)
         return spider
 
     @property
@@ -125,27 +129,32 @@ class CategorySpider(scrapy.Spider):
             self.outcome = outcome
             self._moved.set()
 
+    def broke(self, failure: Failure) -> None:
+        """End the crawl when a callback or a pipeline met what it did not expect; a page it held would never be done."""
+        self.stop(unexpected(failure.value or RuntimeError("unknown")))
+
     # Taking pages from the frontier.
 
     async def start(self) -> AsyncIterator[Request]:
         """Ask for one page after another until the listing ends, enough was kept, or the shop turns us away."""
         try:
             await self._open()
-            while not self.stopping and not await self._enough():
-                page = await self._lease() if self._leased < LEASES else None
+            while not self.stopping:
+                enough = await self._enough()
+                page = await self._lease() if not enough and self._leased < LEASES else None
                 if page is not None:
                     self._leased += 1
                     yield self._request(page)
-                elif await self._exhausted():
+                elif not self._leased and (enough or await self._exhausted()):
                     break
                 else:
                     await self._something_moved()
-        except StjError as error:
-            self.stop(failed(str(error)))
+        except Exception as error:  # noqa: BLE001 - Scrapy would log it and call the crawl finished
+            self.stop(unexpected(error))
         # Pages in the air come to their end before the spider is idle.
 
     async def _open(self) -> None:
-        await self.desk.open()
+        self.desk = await Desk.open(self.config)
         arguments, origin = self.arguments, self.config.origin
         self.crawl = await self.desk.run(
             crawls.begin_crawl,
@@ -167,7 +176,7 @@ class CategorySpider(scrapy.Spider):
     async def _enough(self) -> bool:
         label = self.arguments.category.label
         self.kept = await self.desk.run(crawls.kept_in_crawl, self.desk.catalog, self.crawl.id, label)
-        return self._leased == 0 and self.kept >= self.arguments.limit
+        return self.kept >= self.arguments.limit
 
     async def _lease(self) -> LeasedPage | None:
         seconds, most = self.settings_read.lease_seconds, self.arguments.pages
@@ -193,66 +202,77 @@ class CategorySpider(scrapy.Spider):
 
     # What came back.
 
-    async def read_listing(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem]:
-        """Judge a listing page, and pass its cards on."""
-        listing = parse_listing(_text(response), response.url, response.status)
+    async def read_listing(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem | Request]:
+        """Judge a listing page, and pass its cards on; a page made by a script is asked for once more, with a browser."""
+        text = body_text(response)
+        listing = parse_listing(text, response.url, response.status)
         record = _record(response, listing.verdict, len(listing.cards), listing.total_results)
         if listing.verdict not in READ:
             await self._blocked_page(response, page, record)
             return
-        self.manners.answered(_host(response.url))
-        cards = [self._sighting(card, position) for position, card in enumerate(listing.cards, 1)]
+        self._answered(response)
+        if self._needs_browser(response, listing.verdict, text):
+            self.logger.info("listing page %d is made by a script: looking again with a browser", page.number)
+            yield self._request(page).replace(meta={RENDER: True})
+            return
+        cards = listing_sightings(listing.cards, self.arguments.category, self.config.origin)
         found = [NextPage("listing", page.number + 1, listing.next_url)] if listing.next_url and listing.cards else []
         if self.arguments.details:
-            asins = dict.fromkeys(
-                card.asin for card in cards if card.asin and card.reason not in {"sponsored", "title_mismatch"}
-            )
-            found += [
-                NextPage("product", 1000 * page.number + i, product_url(self.config.origin, asin))
-                for i, asin in enumerate(asins)
-            ]
+            found += product_pages(cards, page.number, self.config.origin)
         yield PageItem(page, record, cards, found)
+
+    def _needs_browser(self, response: Response, verdict: Verdict, text: str) -> bool:
+        """Whether a plain response that no block is shall be rendered."""
+        if RENDERED_BY in response.meta or self.settings_read.render == "never":
+            return False
+        return self.settings_read.render == "always" or (verdict is Verdict.EMPTY and promises_script(text))
 
     async def read_product(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem]:
         """Judge a product's page, and pass its gallery on."""
-        product = parse_product(_text(response), response.url, response.status)
+        product = parse_product(body_text(response), response.url, response.status)
         record = _record(response, product.verdict, len(product.pictures), None)
         if product.verdict not in READ:
             await self._blocked_page(response, page, record)
             return
-        self.manners.answered(_host(response.url))
-        yield PageItem(page, record, self._gallery(product))
+        self._answered(response)
+        yield PageItem(page, record, gallery_sightings(product, self.arguments.category, self.config.origin))
 
     async def not_fetched(self, failure: Failure) -> None:
         """End the crawl when a page cannot be had; what was learned stays."""
         error = failure.value
-        page: LeasedPage = failure.request.cb_kwargs["page"]  # type: ignore[attr-defined]  # Scrapy sets it
+        request: Request = failure.request  # type: ignore[attr-defined]  # Scrapy sets it
+        page: LeasedPage = request.cb_kwargs["page"]
         if isinstance(error, RobotsRefusedError):
-            self.stop(
-                refused(
-                    f"{error} Nothing else was fetched. Ask the shop for permission, or practise on your own machine."
-                )
-            )
+            if judge("", request.url) is Verdict.SIGN_IN:
+                # Led to the sign-in page, which no robots.txt lets us fetch: that is an answer, too.
+                led = Response(request.url, status=302, request=request)
+                await self._blocked_page(led, page, _record(led, Verdict.SIGN_IN, 0, None))
+                return
+            self.stop(refused(f"{error} Ask the shop for permission, or practise on your own machine."))
+        elif isinstance(error, StjError):
+            self.stop(unexpected(error))
         elif not isinstance(error, StoppingError):
             what = str(error).strip().rstrip(".") or type(error).__name__
-            self.stop(
-                failed(
-                    f"{_host(page.url)} cannot be reached ({what}): try the same command again later, it goes on from here."
-                )
-            )
-        await self._give_back(page)
+            self.stop(failed(f"{_host(page.url)} cannot be reached ({what}): give the same command again later."))
+        await self.desk.run(crawls.release_page, self.desk.catalog, page.id)
+        self._give_back()
+
+    def _answered(self, response: Response) -> None:
+        self.manners.answered(_host(response.url), response.meta.get(ASKED_AT, 0.0), picture=False)
 
     async def _blocked_page(self, response: Response, page: LeasedPage, record: crawls.Response) -> None:
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
         await self.desk.run(crawls.record_response, self.desk.catalog, page.id, record, PageState.PENDING)
         asked_at = response.meta.get(ASKED_AT, 0.0)
-        self.turned_away(_host(response.url), f"page {page.number} is a {record.verdict} page", asked_at, wait)
-        self._leased -= 1
-        self._moved.set()
+        what = f"{page.kind} page {page.number} is a {record.verdict} page"
+        self.turned_away(_host(response.url), what, asked_at, wait)
+        self._give_back()
 
-    def turned_away(self, host: str, what: str, asked_at: float, retry_after: float | None) -> None:
+    def turned_away(
+        self, host: str, what: str, asked_at: float, retry_after: float | None, *, picture: bool = False
+    ) -> None:
         """Cool a host down, or end the crawl when there is no hope left."""
-        away = self.manners.turned_away(host, asked_at, retry_after)
+        away = self.manners.turned_away(host, asked_at, retry_after, picture=picture)
         if away.over:
             self.stop(
                 blocked(
@@ -262,55 +282,6 @@ class CategorySpider(scrapy.Spider):
             )
         else:
             self.logger.warning("%s turned us away (%s): leaving it alone for %.0f s", host, what, away.seconds)
-
-    # From cards to sightings.
-
-    def _sighting(self, card: Card, position: int) -> CardSighting:
-        return CardSighting(
-            position=position,
-            image_key=card.image_key,
-            image_url=card.image_url,
-            asin=card.asin,
-            title=card.title,
-            brand=card.brand,
-            product_url=product_url(self.config.origin, card.asin) if card.asin else card.product_url,
-            price=card.price,
-            currency=card.currency,
-            rating=card.rating,
-            sponsored=bool(card.sponsored),
-            reason=self._doubt(card.title, card.image_key, sponsored=bool(card.sponsored)),
-        )
-
-    def _gallery(self, product: Product) -> list[CardSighting]:
-        breadcrumb = " › ".join(product.breadcrumb) if product.breadcrumb else None
-        said = " ".join(
-            part for part in (product.title, product.breadcrumb[-1] if product.breadcrumb else None) if part
-        )
-        return [
-            CardSighting(
-                position=position,
-                image_key=picture.image_key,
-                image_url=picture.image_url,
-                asin=product.asin,
-                parent_asin=product.parent_asin,
-                title=product.title,
-                brand=product.brand,
-                breadcrumb=breadcrumb,
-                product_url=product_url(self.config.origin, product.asin) if product.asin else None,
-                price=product.price,
-                currency=product.currency,
-                reason=self._doubt(said, picture.image_key, sponsored=False),
-            )
-            for position, picture in enumerate(product.pictures, 1)
-        ]
-
-    def _doubt(self, title: str | None, picture: str | None, *, sponsored: bool) -> str | None:
-        """Why a card says nothing about the label of its picture."""
-        if picture is None:
-            return "no_image"
-        if sponsored:
-            return "sponsored"
-        return "title_mismatch" if title and self.arguments.category.contradiction(title) else None
 
     # The end.
 
@@ -324,11 +295,9 @@ class CategorySpider(scrapy.Spider):
         self.tally += tally
         words = ", ".join(f"{n} {word}" for word, n in sorted(tally.items())) or "nothing"
         self.logger.info("%s page %d: %d cards: %s", item.page.kind, item.page.number, len(item.cards), words)
-        self._leased -= 1
-        self._moved.set()
+        self._give_back()
 
-    async def _give_back(self, page: LeasedPage) -> None:
-        await self.desk.run(crawls.release_page, self.desk.catalog, page.id)
+    def _give_back(self) -> None:
         self._leased -= 1
         self._moved.set()
 
@@ -336,18 +305,19 @@ class CategorySpider(scrapy.Spider):
         """Write how the crawl ended and close the catalogue."""
         try:
             if hasattr(self, "crawl"):
-                outcome = self.outcome or (FINISHED if reason == "finished" else interrupted())
-                self.outcome = await self._judge_end(outcome)
+                outcome = self.outcome or (FINISHED if reason == "finished" else STOPPED)
                 await self.desk.flush()
+                self.outcome = await self._judge_end(outcome)
                 await self.desk.run(
                     crawls.end_crawl, self.desk.catalog, self.crawl.id, self.outcome.state, self.outcome.sentence
                 )
                 self.summary = await self.desk.run(crawls.crawl_summary, self.desk.catalog, self.crawl.id)
-        except StjError as error:
-            self.outcome = failed(str(error))
-        finally:
-            self.outcome = self.outcome or interrupted()
-            await self.desk.close()
+            if hasattr(self, "desk"):
+                await self.desk.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, people are told how the crawl ended
+            if self.outcome is None or not self.outcome.exit_code:
+                self.outcome = unexpected(error)
+        self.outcome = self.outcome or STOPPED
 
     async def _judge_end(self, outcome: Outcome) -> Outcome:
         """A listing without a single card is no success."""
@@ -357,15 +327,14 @@ class CategorySpider(scrapy.Spider):
         if cards:
             return outcome
         category = self.arguments.category
-        return Outcome(
-            CrawlState.FINISHED,
-            1,
-            f"{self.config.origin}{category.listing_path} shows no card: check the node of {category.slug} in labels.toml, "
-            "or try -s STJ_RENDER=always.",
-        )
+        hint = f"check the node of {category.slug} in labels.toml"
+        if self.settings_read.render != "always":
+            hint += ", or try -s STJ_RENDER=always"
+        return empty(f"{self.config.origin}{category.listing_path} shows no card: {hint}.")
 
 
-def _text(response: Response) -> str:
+def body_text(response: Response) -> str:
+    """The decoded body, whatever it is."""
     return response.text if isinstance(response, TextResponse) else response.body.decode("utf-8", errors="replace")
 
 
@@ -374,7 +343,8 @@ def _host(url: str) -> str:
 
 
 def _record(response: Response, verdict: Verdict, cards: int, total: int | None) -> crawls.Response:
-    return crawls.Response(response.status, verdict.value, len(response.body), cards, total)
+    browser = response.meta.get(RENDERED_BY)
+    return crawls.Response(response.status, verdict.value, len(response.body), cards, total, browser)
 
 
 def _named_spiders() -> dict[str, type[CategorySpider]]:

@@ -1,0 +1,80 @@
+"""From what a page shows to what the catalogue keeps of it; a card that says nothing about its label has a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stj_catalog.intake import CardSighting, NextPage
+from stj_catalog.labels import Category
+from stj_catalog.urls import product_url
+from stj_spiders.pages.listing import Card
+from stj_spiders.pages.product import Product
+
+# The products of a listing page come between it and the next one; no page has more cards.
+_PRODUCTS_A_PAGE = 1000
+
+
+def listing_sightings(cards: Sequence[Card], category: Category, origin: str) -> list[CardSighting]:
+    """The cards of a listing page, in the page's order."""
+    return [
+        CardSighting(
+            position=position,
+            image_key=card.image_key,
+            image_url=card.image_url,
+            asin=card.asin,
+            title=card.title,
+            brand=card.brand,
+            product_url=product_url(origin, card.asin) if card.asin else card.product_url,
+            price=card.price,
+            currency=card.currency,
+            rating=card.rating,
+            sponsored=bool(card.sponsored),
+            reason=doubt(category, card.title, card.image_key, sponsored=bool(card.sponsored)),
+        )
+        for position, card in enumerate(cards, 1)
+    ]
+
+
+def gallery_sightings(product: Product, category: Category, origin: str) -> list[CardSighting]:
+    """The pictures of a product's page; its title and its department may contradict the category."""
+    department = product.breadcrumb[-1] if product.breadcrumb else ""
+    said = f"{product.title or ''} {department}"
+    return [
+        CardSighting(
+            position=position,
+            image_key=picture.image_key,
+            image_url=picture.image_url,
+            asin=product.asin,
+            parent_asin=product.parent_asin,
+            title=product.title,
+            brand=product.brand,
+            breadcrumb=" › ".join(product.breadcrumb) or None,
+            product_url=product_url(origin, product.asin) if product.asin else None,
+            price=product.price,
+            currency=product.currency,
+            reason=doubt(category, said, picture.image_key, sponsored=False),
+        )
+        for position, picture in enumerate(product.pictures, 1)
+    ]
+
+
+def product_pages(cards: Sequence[CardSighting], listing: int, origin: str) -> list[NextPage]:
+    """The products' own pages, each once; cards that are not the category's lead nowhere.
+
+    Args:
+        cards: of one listing page.
+        listing: its number.
+        origin: scheme and host of the shop.
+    """
+    asins = dict.fromkeys(card.asin for card in cards if card.asin and card.reason in {None, "no_image"})
+    first = _PRODUCTS_A_PAGE * listing
+    return [NextPage("product", first + place, product_url(origin, asin)) for place, asin in enumerate(asins)]
+
+
+def doubt(category: Category, title: str | None, picture: str | None, *, sponsored: bool) -> str | None:
+    """Why a card says nothing about the label of its picture: no_image, sponsored, title_mismatch; None if it does."""
+    if picture is None:
+        return "no_image"
+    if sponsored:
+        return "sponsored"
+    return "title_mismatch" if title and category.contradiction(title) else None
