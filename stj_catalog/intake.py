@@ -20,6 +20,10 @@ from stj_catalog.resolve import UNSIGHTED
 from stj_catalog.schema import PageState, Status, crawls, images, now, pages, products, sightings
 from stj_catalog.settle import Settler
 
+_PRINTED = (
+    *("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror"),
+    *("phash_trim", "phash256_trim"),
+)
 # What may be better next time: a later crawl asks for such a picture again.
 TRANSIENT = ("http_error", "network_error", "timeout", "blocked", "robots", "missing_file", "torn_file")
 
@@ -211,8 +215,7 @@ def _image_row(one: FetchedPicture) -> dict[str, Any]:
         "last_seen_at": moment,
     }
     print_ = one.fingerprint
-    hashes = ("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror")
-    row |= {name: getattr(print_, name) if print_ else None for name in hashes}
+    row |= {name: getattr(print_, name) if print_ else None for name in _PRINTED}
     row["bytes"] = print_.size if print_ else None
     row["hash_recipe"] = print_.recipe if print_ else None
     return row

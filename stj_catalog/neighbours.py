@@ -31,6 +31,7 @@ _BANDS, _BAND_BITS = 4, 16
 _CELL = 128
 # Seconds per compared pair and per mask, measured: only the choice between the two ways depends on them.
 _PAIR_SECONDS, _MASK_SECONDS = 1.2e-9, 5e-3
+_NONE = np.uint64(0)
 # Neighbouring bits of a pHash belong together; bands of scattered bits spread real photographs over more keys.
 _SCATTER = np.random.default_rng(7).permutation(64).astype(np.uint64)
 
@@ -138,12 +139,17 @@ class NeighbourIndex:
         order = np.argsort(first * self._size + second)
         return self._ids[first[order]], self._ids[second[order]], bits[order]
 
-    def pair_blocks(self, distance: int) -> Iterator[tuple[Ids, Ids, Distances]]:
-        """The pairs of `all_pairs`, in blocks and in no promised order: a large catalogue has more than fit in memory."""
-        for first, second, bits in self._places(distance):
+    def pair_blocks(self, distance: int, *, turned: int = 0) -> Iterator[tuple[Ids, Ids, Distances]]:
+        """The pairs of `all_pairs`, in blocks and in no promised order: a large catalogue has more than fit in memory.
+
+        Args:
+            distance: in bits.
+            turned: bits that count as different where they are equal, as the odd columns of a mirrored picture are.
+        """
+        for first, second, bits in self._places(distance, np.uint64(turned)):
             yield self._ids[first], self._ids[second], bits
 
-    def _places(self, distance: int) -> Iterator[Pairs]:
+    def _places(self, distance: int, turned: np.uint64 = _NONE) -> Iterator[Pairs]:
         """The cheaper way to the pairs, as places in the index."""
         hashes = self.hashes.copy()
         brute = self._size**2 / 2 * _PAIR_SECONDS
@@ -151,15 +157,15 @@ class NeighbourIndex:
         if brute > masks * _MASK_SECONDS:
             bands = _bands(hashes, distance)
             if brute > sum(band.seconds for band in bands):
-                return _banded_pairs(bands, distance)
-        return _brute_pairs(hashes, distance)
+                return _banded_pairs(bands, distance, turned)
+        return _brute_pairs(hashes, distance, turned)
 
 
-def _brute_pairs(hashes: Hashes, distance: int) -> Iterator[Pairs]:
+def _brute_pairs(hashes: Hashes, distance: int, turned: np.uint64 = _NONE) -> Iterator[Pairs]:
     """Compare everything with everything after it, a block at a time."""
     tall = 128
     for top in range(0, len(hashes), tall):
-        rows = hashes[top : top + tall, None]
+        rows = hashes[top : top + tall, None] ^ turned
         for left in range(top, len(hashes), _BLOCK // tall):
             far = np.bitwise_count(rows ^ hashes[left : left + _BLOCK // tall])
             first, second = np.nonzero(far <= distance)
@@ -178,8 +184,7 @@ class _Band:
     sorted by key and cut into cells of one key; each mask of at most t bits leads from a cell to those to compare it with.
 
     Attributes:
-        number: which of the bands.
-        bits: the mask of its bits among the 64.
+        positions: of its bits among the 64, uint64[16].
         reach: t, the bits by which the keys may differ.
         order: the place of each sorted row in the index, int64[n].
         hashes: sorted by key, uint64[n].
@@ -188,14 +193,17 @@ class _Band:
         earlier: bits and reach of the bands before: a pair that they find too is theirs.
     """
 
-    number: int
-    bits: int
+    positions: Hashes
     reach: int
     order: Places
     hashes: Hashes
     counts: Places
     masks: Places
     earlier: tuple[tuple[int, int], ...]
+
+    def key_of(self, hash_: np.uint64) -> int:
+        """The key of one hash."""
+        return int(_keys(np.array([hash_]), self.positions)[0])
 
     @property
     def seconds(self) -> float:
@@ -232,8 +240,7 @@ def _bands(hashes: Hashes, distance: int) -> list[_Band]:
         bits = sum(1 << int(position) for position in positions)
         bands.append(
             _Band(
-                number,
-                bits,
+                positions,
                 reach,
                 order,
                 hashes[order],
@@ -259,19 +266,19 @@ def _ball(reach: int) -> Places:
     return np.array(words, dtype=np.int64)
 
 
-def _banded_pairs(bands: Sequence[_Band], distance: int) -> Iterator[Pairs]:
+def _banded_pairs(bands: Sequence[_Band], distance: int, turned: np.uint64 = _NONE) -> Iterator[Pairs]:
     """Compare the rows of cells that a mask connects; numpy leaves the interpreter's lock, so threads help."""
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for band in bands:
             cells = band.cells()
             of_key = np.searchsorted(cells[0], np.arange((1 << _BAND_BITS) + 1))
-            compare = partial(_mask_pairs, band, cells, of_key, distance)
-            for found in pool.map(compare, band.masks.tolist()):
+            compare = partial(_mask_pairs, band, cells, of_key, distance, turned)
+            for found in pool.map(compare, (band.masks ^ band.key_of(turned)).tolist()):
                 yield from found
 
 
 def _mask_pairs(
-    band: _Band, cells: tuple[Places, Places, Places], of_key: Places, distance: int, mask: int
+    band: _Band, cells: tuple[Places, Places, Places], of_key: Places, distance: int, turned: np.uint64, mask: int
 ) -> list[Pairs]:
     """The pairs of rows whose keys differ by exactly `mask`."""
     keys, starts, sizes = cells
@@ -288,7 +295,7 @@ def _mask_pairs(
         for begin in range(0, len(group), step):
             some = group[begin : begin + step]
             a, b = one[some], two[some]
-            pairs = _product(band, (starts[a], sizes[a], tall), (starts[b], sizes[b], wide), distance)
+            pairs = _product(band, (starts[a], sizes[a], tall), (starts[b], sizes[b], wide), distance, turned)
             if pairs is not None:
                 found.append(pairs)
     return found
@@ -315,7 +322,7 @@ def _roomy(sizes: Places) -> Places:
 
 
 def _product(
-    band: _Band, one: tuple[Places, Places, int], two: tuple[Places, Places, int], distance: int
+    band: _Band, one: tuple[Places, Places, int], two: tuple[Places, Places, int], distance: int, turned: np.uint64
 ) -> Pairs | None:
     """Compare every row of the first cells with every row of their partners.
 
@@ -323,7 +330,7 @@ def _product(
     """
     (start_a, size_a, tall), (start_b, size_b, wide) = one, two
     last = len(band.hashes) - 1
-    left = band.hashes[np.minimum(start_a[:, None] + np.arange(tall), last)]
+    left = band.hashes[np.minimum(start_a[:, None] + np.arange(tall), last)] ^ turned
     right = band.hashes[np.minimum(start_b[:, None] + np.arange(wide), last)]
     # numpy is fast along the last axis only: that is the longest one.
     if len(start_a) > wide:
@@ -339,7 +346,7 @@ def _product(
     i, j = start_a[cell] + row, start_b[cell] + column
     real = (row < size_a[cell]) & (column < size_b[cell]) & (i != j) & ((start_a[cell] != start_b[cell]) | (i < j))
     i, j, bits = i[real], j[real], far.ravel()[hits[real]]
-    differing = band.hashes[i] ^ band.hashes[j]
+    differing = band.hashes[i] ^ band.hashes[j] ^ turned
     ours = np.ones(len(i), dtype=bool)
     for mask, reach in band.earlier:
         ours &= np.bitwise_count(differing & np.uint64(mask)) > reach

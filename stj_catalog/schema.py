@@ -182,9 +182,11 @@ images = Table(
     Column("phash256", Text, comment="pHash-256, 64 hex digits"),
     Column("phash_mirror", Text),
     Column("phash256_mirror", Text),
+    Column("phash_trim", Text, comment="pHash-64 without uniform borders"),
+    Column("phash256_trim", Text, comment="pHash-256 without uniform borders"),
     Column("hash_recipe", Integer, comment="version of the hash recipe"),
     Column("rule", Text, comment="thresholds that its present status was decided by"),
-    Column("compared", Integer, index=True, comment="running number of its comparison with all pictures before it"),
+    Column("compared", Integer, comment="running number of its comparison with all pictures before it"),
     Column("source", Text, comment="where an imported picture came from"),
     Column("http_status", Integer),
     Column("first_crawl_id", ForeignKey("crawls.id")),
@@ -192,6 +194,8 @@ images = Table(
     Column("first_seen_at", Text, nullable=False),
     Column("last_seen_at", Text, nullable=False),
     Index("ix_images_status_label", "status", "label", "id"),
+    # All that opening the catalogue for a crawl reads.
+    Index("ix_images_compared", "compared", "id", "phash", "phash_trim"),
     Index(
         "uq_images_kept_sha256",
         "sha256",
@@ -232,11 +236,12 @@ likenesses = Table(
     Column("other_id", ForeignKey("images.id"), primary_key=True, index=True),
     Column("kind", Text, nullable=False, comment="duplicate, related or weak"),
     Column("exact", Boolean, nullable=False, comment="the same bytes"),
-    Column("mirrored", Boolean, nullable=False),
-    Column("distance", Integer, nullable=False, comment="bits of pHash-64"),
-    Column("distance256", Integer, nullable=False, comment="bits of pHash-256"),
+    Column("way", Text, nullable=False, comment="how they are alike: plain, mirrored, or trimmed of uniform borders"),
+    Column("distance", Integer, nullable=False, comment="bits of pHash-64, in that way"),
+    Column("distance256", Integer, nullable=False, comment="bits of pHash-256, in that way"),
     CheckConstraint("image_id < other_id", name="ordered"),
     CheckConstraint("kind IN ('duplicate', 'related', 'weak')", name="kind_word"),
+    CheckConstraint("way IN ('plain', 'mirrored', 'trimmed')", name="way_word"),
     comment="Pairs of pictures that look alike; `weak` ones are for people to see and decide nothing.",
 )
 

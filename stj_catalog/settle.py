@@ -10,27 +10,32 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new
 from stj_catalog.config import Config
-from stj_catalog.likeness import Hashed, Likeness, Thresholds, candidates, confirm
-from stj_catalog.neighbours import NeighbourIndex, hashes_from_hex
+from stj_catalog.likeness import Likeness, Looks, LooksIndex, Thresholds, likenesses_among, likenesses_of
+from stj_catalog.neighbours import hashes_from_hex
 from stj_catalog.resolve import Bond, Decision, Outcome, Picture, resolve
 from stj_catalog.schema import Status, categories, groups, images, likenesses, now, products, reviews, sightings
 
-_HASHES = (
+_LOOKS = (
     images.c.id,
-    images.c.sha256,
     images.c.phash,
+    images.c.phash_trim,
     images.c.phash256,
-    images.c.phash_mirror,
     images.c.phash256_mirror,
+    images.c.phash256_trim,
+    images.c.sha256,
 )
+# A picture without its bytes has no say: it was never fetched, or its file is gone, or it was forgotten.
+HAS_BYTES = and_(images.c.phash.is_not(None), images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
+_ROWS = 50_000
 
 
 def thresholds_of(config: Config) -> Thresholds:
@@ -43,56 +48,70 @@ class Settler:
     """The index of all compared pictures, kept in step with the catalogue, and the thresholds that decide."""
 
     thresholds: Thresholds
-    index: NeighbourIndex
+    index: LooksIndex
     _last: int = 0
 
     @classmethod
     def for_catalog(cls, catalog: Catalog, thresholds: Thresholds) -> Settler:
         """Read every compared hash of the catalogue."""
-        settler = cls(thresholds, NeighbourIndex())
+        settler = cls(thresholds, LooksIndex())
         with catalog.read() as connection:
             settler._refresh(connection)
         return settler
 
     def settle(self, connection: Connection, ids: Iterable[int]) -> None:
-        """Compare what was never compared among `ids`, then decide and group again what that touches."""
+        """Compare what was never compared among `ids`, then decide and group again what that touches.
+
+        Once in a transaction: the newcomers enter the index when the next one finds them committed.
+        """
         touched = sorted(set(ids))
         newcomers = self._compare(connection, touched)
         decide(connection, touched, self.thresholds)
         join_groups(connection, touched, newcomers)
 
     def _refresh(self, connection: Connection) -> None:
-        """Add what others have compared meanwhile."""
-        wanted = select(images.c.id, images.c.phash, images.c.compared).where(images.c.compared > self._last)
-        rows = connection.execute(wanted).all()
-        if rows:
-            ids, words, order = zip(*rows, strict=True)
-            self.index.add(np.array(ids, dtype=np.int64), hashes_from_hex(words))
-            self._last = max(order)
+        """Add what was compared and committed since the last look, by whomever."""
+        columns = (images.c.compared, images.c.id, images.c.phash, images.c.phash_trim)
+        wanted = select(*columns).where(images.c.compared > self._last).order_by(images.c.compared)
+        for rows in connection.execution_options(yield_per=_ROWS).execute(wanted).partitions():
+            order, ids, plain, trimmed = zip(*rows, strict=True)
+            self.index.add(np.array(ids, dtype=np.int64), hashes_from_hex(plain), hashes_from_hex(trimmed))
+            self._last = order[-1]
 
     def _compare(self, connection: Connection, ids: Sequence[int]) -> list[int]:
         """Find the likenesses of those of `ids` that were never compared; returns them."""
-        newcomers: list[Hashed] = []
-        for some in chunks(ids):
-            fresh = and_(images.c.id.in_(some), images.c.compared.is_(None), images.c.phash.is_not(None))
-            newcomers += [
-                Hashed(*row) for row in connection.execute(select(*_HASHES).where(fresh).order_by(images.c.id))
-            ]
-        if not newcomers:
+        fresh = and_(images.c.compared.is_(None), HAS_BYTES)
+        newcomers = _read_looks(connection, ids, fresh)
+        if not len(newcomers):
             return []
         self._refresh(connection)
-        order = [{"row": one.id, "number": self._last + place} for place, one in enumerate(newcomers, 1)]
+        order = [{"row": row, "number": self._last + place} for place, row in enumerate(newcomers.ids.tolist(), 1)]
         connection.execute(
             update(images).where(images.c.id == bindparam("row")).values(compared=bindparam("number")), order
         )
-        self._refresh(connection)
-        pairs = candidates(newcomers, self.index, self.thresholds)
-        known = {one.id: one for one in newcomers}
-        others = sorted({other for _, other, _, _ in pairs} - known.keys())
-        for some in chunks(others):
-            known |= {row.id: Hashed(*row) for row in connection.execute(select(*_HASHES).where(images.c.id.in_(some)))}
-        write_likenesses(connection, confirm(pairs, known, self.thresholds))
-        return [one.id for one in newcomers]
+        write_likenesses(connection, self._likenesses(connection, newcomers))
+        return [int(row) for row in newcomers.ids]
+
+    def _likenesses(self, connection: Connection, newcomers: Looks) -> list[Likeness]:
+        """The likenesses of newcomers among themselves and with everything before them."""
+        found = list(likenesses_among(newcomers, self.thresholds))
+        pairs = self.index.candidates(newcomers, self.thresholds.reach)
+        others = _read_looks(connection, sorted({other for _, other in pairs}))
+        place_of = {row: place for place, row in enumerate(others.ids.tolist())}
+        one = [place for place, other in pairs if other in place_of]
+        two = [place_of[other] for _, other in pairs if other in place_of]
+        return found + list(
+            likenesses_of(newcomers.take(np.array(one, int)), others.take(np.array(two, int)), self.thresholds)
+        )
+
+
+def _read_looks(connection: Connection, ids: Sequence[int], which: ColumnElement[bool] | None = None) -> Looks:
+    """The hashes of those of `ids` that have some, by id."""
+    rows: list[Sequence[Any]] = []
+    condition = images.c.phash.is_not(None) if which is None else which
+    for some in chunks(ids):
+        rows += connection.execute(select(*_LOOKS).where(images.c.id.in_(some), condition).order_by(images.c.id)).all()
+    return Looks.from_hex(rows)
 
 
 def write_likenesses(connection: Connection, found: Iterable[Likeness]) -> None:
@@ -269,8 +288,7 @@ def _load(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Picture
         )
         for review in connection.execute(standing):
             decisions[review.image_id] = Decision(review.action, review.label, review.reason)
-        fixed = (images.c.phash.is_(None), images.c.status == Status.FORGOTTEN)
-        for row in connection.execute(select(images).where(images.c.id.in_(some), ~or_(*fixed))):
+        for row in connection.execute(select(images).where(images.c.id.in_(some), HAS_BYTES)):
             pictures[row.id] = Picture(
                 id=row.id,
                 key=row.image_key,

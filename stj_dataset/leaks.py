@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from stj_catalog.errors import DatasetError, PictureError
 from stj_catalog.fingerprint import Fingerprint, fingerprint
-from stj_catalog.likeness import Thresholds
-from stj_catalog.neighbours import NeighbourIndex, hashes_from_hex, wide_distance, wide_from_hex
+from stj_catalog.likeness import KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
 Ints = NDArray[np.int64]
 _CHUNK, _TASK = 256, 16
@@ -29,7 +28,7 @@ class Pair:
     kind: str
     distance: int
     distance256: int
-    mirrored: bool = False
+    way: str = "plain"
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class LeakReport:
     Attributes:
         files: pictures that were read.
         duplicates: pairs that are the same picture.
-        relatives: pairs that are related, mirrored copies too.
+        relatives: pairs that are related, mirrored and bordered copies too.
         same_product: pairs of pictures of one product or product family, one per family and pair of splits.
         nearest: the most alike pair across splits, if any is within reach of the search.
     """
@@ -70,25 +69,6 @@ class LeakReport:
         )
 
 
-@dataclass
-class _Prints:
-    phash: NDArray[np.uint64]
-    phash256: NDArray[np.uint64]
-    phash_mirror: NDArray[np.uint64]
-    phash256_mirror: NDArray[np.uint64]
-
-    @classmethod
-    def empty(cls, size: int) -> _Prints:
-        return cls(*(np.zeros(shape, np.uint64) for shape in ((size,), (size, 4), (size,), (size, 4))))
-
-    def fill(self, start: int, prints: Sequence[Fingerprint]) -> None:
-        end = start + len(prints)
-        self.phash[start:end] = hashes_from_hex([one.phash for one in prints])
-        self.phash256[start:end] = wide_from_hex([one.phash256 for one in prints])
-        self.phash_mirror[start:end] = hashes_from_hex([one.phash_mirror for one in prints])
-        self.phash256_mirror[start:end] = wide_from_hex([one.phash256_mirror for one in prints])
-
-
 def check_leaks(
     root: Path,
     written: Iterator[tuple[str, str]],
@@ -113,8 +93,8 @@ def check_leaks(
     Raises:
         DatasetError: a file is not what the catalogue says.
     """
-    prints = _read_prints(root, written, len(splits), pool, tick)
-    across = list(_pairs(prints, splits, thresholds))
+    looks = _read_looks(root, written, pool, tick)
+    across = list(_pairs(looks, splits, thresholds))
     return LeakReport(
         files=len(splits),
         duplicates=[one for one in across if one.kind == "duplicate"],
@@ -144,14 +124,11 @@ def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:
             open_shard[1].close()
 
 
-def _read_prints(
-    root: Path,
-    written: Iterator[tuple[str, str]],
-    size: int,
-    pool: ThreadPoolExecutor,
-    tick: Callable[[int], None],
-) -> _Prints:
-    prints = _Prints.empty(size)
+def _read_looks(
+    root: Path, written: Iterator[tuple[str, str]], pool: ThreadPoolExecutor, tick: Callable[[int], None]
+) -> Looks:
+    """Hash every file afresh; the ids are places in the manifest."""
+    parts = [Looks.from_hex([])]
     start = 0
     while chunk := [one for one, _ in zip(written, range(_CHUNK), strict=False)]:
         data = list(read_files(root, [file for file, _ in chunk]))
@@ -160,10 +137,11 @@ def _read_prints(
         def work(places: range, data: list[bytes] = data, chunk: list[tuple[str, str]] = chunk) -> list[Fingerprint]:
             return [_print(data[place], *chunk[place]) for place in places]
 
-        prints.fill(start, [one for done in pool.map(work, tasks) for one in done])
+        prints = [one for done in pool.map(work, tasks) for one in done]
+        parts.append(Looks.of_prints(prints, start))
         start += len(chunk)
         tick(len(chunk))
-    return prints
+    return Looks.join(parts)
 
 
 def _print(data: bytes, file: str, sha256: str) -> Fingerprint:
@@ -179,24 +157,18 @@ def _print(data: bytes, file: str, sha256: str) -> Fingerprint:
     return found
 
 
-def _pairs(prints: _Prints, splits: NDArray[np.int8], thresholds: Thresholds) -> Iterator[Pair]:
-    """Pairs across splits within reach of pHash-64, upright or with one of them mirrored, whatever pHash-256 says."""
-    size = len(splits)
-    index = NeighbourIndex()
-    index.add(np.arange(size, dtype=np.int64), prints.phash)
-    # The mirrored pictures stand in the second half: a pair of a first and a second is a mirrored pair.
-    index.add(np.arange(size, 2 * size, dtype=np.int64), prints.phash_mirror)
-    one, two, distances = index.all_pairs(max(thresholds.related, thresholds.duplicate))
-    mirrored = two >= size
-    wanted = (one < size) & (splits[one % size] != splits[two % size])
-    one, two, distances, mirrored = one[wanted], two[wanted] % size, distances[wanted], mirrored[wanted]
-    other = np.where(mirrored[:, None], prints.phash256_mirror[two], prints.phash256[two])
-    far = wide_distance(prints.phash256[one], other)
-    for a, b, bits, bits256, turned in zip(
-        *(each.tolist() for each in (one, two, distances, far, mirrored)), strict=True
-    ):
-        kind = thresholds.kind(bits, bits256, mirrored=turned) or "unlike"
-        yield Pair(min(a, b), max(a, b), kind, bits, bits256, turned)
+def _pairs(looks: Looks, splits: NDArray[np.int8], thresholds: Thresholds) -> Iterator[Pair]:
+    """Pairs across splits within reach of pHash-64 in some way, whatever pHash-256 says, each once."""
+    seen: set[tuple[int, int]] = set()
+    for one, two in pairs_within(looks, thresholds):
+        across = splits[one] != splits[two]
+        first, second = one[across], two[across]
+        found = compare(looks.take(first), looks.take(second), thresholds)
+        columns = (first, second, found.kind, found.way, found.distance, found.distance256)
+        for a, b, kind, way, bits, bits256 in zip(*(each.tolist() for each in columns), strict=True):
+            if (a, b) not in seen:
+                seen.add((a, b))
+                yield Pair(a, b, KINDS[kind], bits, bits256, WAYS[way])
 
 
 def _same_product(splits: NDArray[np.int8], families: tuple[Ints, Ints]) -> list[Pair]:

@@ -112,6 +112,8 @@ def upgrade() -> None:
         sa.Column("phash256", sa.Text(), nullable=True, comment="pHash-256, 64 hex digits"),
         sa.Column("phash_mirror", sa.Text(), nullable=True),
         sa.Column("phash256_mirror", sa.Text(), nullable=True),
+        sa.Column("phash_trim", sa.Text(), nullable=True, comment="pHash-64 without uniform borders"),
+        sa.Column("phash256_trim", sa.Text(), nullable=True, comment="pHash-256 without uniform borders"),
         sa.Column("hash_recipe", sa.Integer(), nullable=True, comment="version of the hash recipe"),
         sa.Column("rule", sa.Text(), nullable=True, comment="thresholds that its present status was decided by"),
         sa.Column(
@@ -137,7 +139,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("image_key", name=op.f("uq_images_image_key")),
         comment="One row per picture address, with its bytes' fingerprint and its one status.",
     )
-    op.create_index(op.f("ix_images_compared"), "images", ["compared"], unique=False)
+    op.create_index("ix_images_compared", "images", ["compared", "id", "phash", "phash_trim"], unique=False)
     op.create_index(op.f("ix_images_duplicate_of"), "images", ["duplicate_of"], unique=False)
     op.create_index(op.f("ix_images_group_id"), "images", ["group_id"], unique=False)
     op.create_index(op.f("ix_images_sha256"), "images", ["sha256"], unique=False)
@@ -231,10 +233,16 @@ def upgrade() -> None:
         sa.Column("other_id", sa.Integer(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False, comment="duplicate, related or weak"),
         sa.Column("exact", sa.Boolean(), nullable=False, comment="the same bytes"),
-        sa.Column("mirrored", sa.Boolean(), nullable=False),
-        sa.Column("distance", sa.Integer(), nullable=False, comment="bits of pHash-64"),
-        sa.Column("distance256", sa.Integer(), nullable=False, comment="bits of pHash-256"),
+        sa.Column(
+            "way",
+            sa.Text(),
+            nullable=False,
+            comment="how they are alike: plain, mirrored, or trimmed of uniform borders",
+        ),
+        sa.Column("distance", sa.Integer(), nullable=False, comment="bits of pHash-64, in that way"),
+        sa.Column("distance256", sa.Integer(), nullable=False, comment="bits of pHash-256, in that way"),
         sa.CheckConstraint("kind IN ('duplicate', 'related', 'weak')", name=op.f("ck_likenesses_kind_word")),
+        sa.CheckConstraint("way IN ('plain', 'mirrored', 'trimmed')", name=op.f("ck_likenesses_way_word")),
         sa.CheckConstraint("image_id < other_id", name=op.f("ck_likenesses_ordered")),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("fk_likenesses_image_id")),
         sa.ForeignKeyConstraint(["other_id"], ["images.id"], name=op.f("fk_likenesses_other_id")),
