@@ -28,7 +28,7 @@ def is_upright_rgb_jpeg(data: bytes) -> bool:
         if marker == _EXIF and body[:6] == b"Exif\0\0" and _turned(body[6:]):
             return False
         if marker in _FRAMES:
-            colour = body[0] == 8 and body[5] == 3
+            colour = len(body) > 5 and body[0] == 8 and body[5] == 3
     return colour and not _turned_by_xmp(data)
 
 

@@ -24,9 +24,13 @@ HOST = "http://127.0.0.1"
 
 
 def draw(number: int, size: tuple[int, int] = (72, 96)) -> Image.Image:
-    """A picture of soft blots that no other number's resembles."""
-    blots = np.random.default_rng(number).integers(0, 255, (8, 6, 3), dtype=np.uint8)
-    return Image.fromarray(blots).resize(size, Image.Resampling.BICUBIC)
+    """A picture of soft blots, coarse and fine, that no other number's resembles and every copy's does."""
+    rng = np.random.default_rng(number)
+    coarse, fine = (
+        Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        for shape in ((8, 6, 3), (24, 18, 3))
+    )
+    return Image.blend(coarse, fine, 0.5)
 
 
 def encode(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:

@@ -400,7 +400,9 @@ def test_the_manifest_reads_back_as_it_was_written(shelf: Shelf, export: Export)
     export()
     titles = {row.asin: row.title for row in read_manifest(Path("dataset"))}
     assert titles["B000000990"] == 'Red "Banarasi", 6.3 m\nनीली साड़ी'
-    kept = [Path(f"dataset/{split}/metadata.csv") for split in ("train", "val", "test")]
-    rows = [row for path in kept for row in csv.DictReader(path.open(encoding="utf-8", newline=""))]
+    rows = []
+    for split in ("train", "val", "test"):
+        with Path(f"dataset/{split}/metadata.csv").open(encoding="utf-8", newline="") as stream:
+            rows += list(csv.DictReader(stream))
     assert {"B000000990"} == {row["asin"] for row in rows if row["title"].startswith("Red")}
     assert len(rows) == 61
