@@ -188,7 +188,8 @@ def test_figures_come_from_one_prediction_pass(road: Road) -> None:
     trained, judged = (json.loads(road.said[name].stdout) for name in ("train", "evaluate"))
     assert trained["test"]["confusion"] == judged["confusion"]
     low, high = judged["interval"]
-    assert low <= judged["accuracy"] == judged["correct"] / judged["n"] <= high
+    assert judged["accuracy"] == pytest.approx(judged["correct"] / judged["n"], abs=1e-4)
+    assert low <= judged["accuracy"] <= high
 
 
 def test_prediction_answers_for_each_file(road: Road) -> None:
