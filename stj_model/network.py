@@ -121,18 +121,18 @@ def pooled_features(backbone: KerasModel, layers: Sequence[str], *, deviation: b
     return keras().layers.Concatenate()(parts)
 
 
-def estimate_norms(backbone: KerasModel, batches: Iterable[Any]) -> None:
+def estimate_norms(network: KerasModel, batches: Iterable[Any]) -> None:
     """Give every BatchNorm the statistics of these pictures, averaged over the batches, and leave all else as it is.
 
     Random weights with a mean of 0 and a variance of 1 everywhere let a signal die or explode on its way; with the
     statistics of real pictures each layer hands on what it was given in proportion.
     """
-    norms = [layer for layer in backbone.layers if isinstance(layer, keras().layers.BatchNormalization)]
+    norms = [layer for layer in network.layers if isinstance(layer, keras().layers.BatchNormalization)]
     usual = [(layer.momentum, layer.trainable) for layer in norms]
     for number, pixels in enumerate(batches):
         for layer in norms:
             layer.trainable, layer.momentum = True, number / (number + 1)
-        backbone(np.asarray(pixels, dtype=np.float32), training=True)
+        network(np.asarray(pixels, dtype=np.float32), training=True)
     for layer, (momentum, trainable) in zip(norms, usual, strict=True):
         layer.momentum, layer.trainable = momentum, trainable
 

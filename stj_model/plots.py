@@ -58,6 +58,8 @@ def draw_curve(history: Sequence[Mapping[str, float]], name: str, best: int | No
         name: `accuracy` or `loss`.
         best: the epoch whose weights were kept, marked where it is not the last.
     """
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [line["epoch"] for line in history]
 
     def draw(figure: Figure) -> None:
@@ -75,7 +77,7 @@ def draw_curve(history: Sequence[Mapping[str, float]], name: str, best: int | No
         )
         axes.set_title(name.capitalize(), loc="left", fontweight="bold", fontsize=11)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _quiet(axes)
         if name == "loss":
             axes.set_ylim(bottom=0)

@@ -174,6 +174,8 @@ def download(url: str, path: Path, seconds: float) -> None:
             _fetch(url, part, seconds, stop)
             part.replace(path)
         except BaseException as error:  # noqa: BLE001 - handed to the waiting thread
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             failure.append(error)
 
     worker = threading.Thread(target=fetch, daemon=True, name="weights")
@@ -194,9 +196,9 @@ def _fetch(url: str, part: Path, seconds: float, stop: threading.Event) -> None:
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310 - https above
     with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - https above
         resumed = answer.status == 206
-        with part.open("ab" if resumed else "wb") as stream:
+        with part.open("ab" if resumed else "wb", buffering=0) as stream:
             deadline = time.monotonic() + seconds
-            while not stop.is_set() and (block := answer.read(_BLOCK)):
+            while not stop.is_set() and (block := answer.read1(_BLOCK)):
                 stream.write(block)
                 if time.monotonic() > deadline:
                     break

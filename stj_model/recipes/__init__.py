@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stj_model.backend import KerasModel, make_deterministic
+from stj_model.backend import KerasModel, keras, make_deterministic
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.config import TrainConfig
 from stj_model.data import Dataset, Picture
@@ -64,8 +65,16 @@ class Fitted:
     about: dict[str, Any]
 
 
-def prepare_backbone(job: Job, scaling: str | None = None) -> tuple[KerasModel, Weights]:
+def prepare_backbone(
+    job: Job, scaling: str | None = None, used_if_random: Sequence[str] = ()
+) -> tuple[KerasModel, Weights]:
     """Load the backbone, everything in it frozen; random weights get BatchNorm statistics of the training pictures.
+
+    Args:
+        job: what is trained.
+        scaling: how pixels are scaled, where the recipe insists.
+        used_if_random: the layers that the recipe looks at when the weights are random: only what leads to them gets
+            statistics; everything, if empty.
 
     Returns:
         The backbone and its weights' record, whose sha256 is filled in for random ones.
@@ -87,5 +96,6 @@ def prepare_backbone(job: Job, scaling: str | None = None) -> tuple[KerasModel, 
                 yield pixels
                 advance(len(batch))
 
-        estimate_norms(backbone, batches())
+        wanted = [backbone.get_layer(name).output for name in used_if_random] or backbone.output
+        estimate_norms(keras().Model(backbone.inputs[0], wanted), batches())
     return backbone, replace(job.weights, sha256=weights_digest(backbone))

@@ -57,7 +57,7 @@ class _FitOne(Protocol):
 
 def fit(job: Job) -> Fitted:
     """Fit the head on the training split; validation calibrates nothing and chooses nothing, it is only shown."""
-    backbone, weights = prepare_backbone(job)
+    backbone, weights = prepare_backbone(job, used_if_random=EARLY_STAGES)
     random = weights.is_random
     layers = EARLY_STAGES if random else LAST_STAGE
     tensor = pooled_features(backbone, layers, deviation=random)

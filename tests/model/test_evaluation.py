@@ -1,0 +1,66 @@
+"""Figures: intervals, calibration, and what is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stj_catalog.errors import DatasetError
+from stj_model.evaluation import calibration_error, figures, wilson
+
+
+@given(st.integers(1, 5000), st.data())
+def test_the_interval_holds_the_share_and_stays_a_share(n, data):
+    correct = data.draw(st.integers(0, n))
+    low, high = wilson(correct, n)
+    assert 0 <= low <= correct / n <= high <= 1 + 1e-12
+    assert low < high
+
+
+def test_the_interval_is_the_one_that_scipy_gives():
+    from scipy.stats import binomtest
+
+    for correct, n in ((29, 30), (8, 10), (0, 7), (500, 500)):
+        assert wilson(correct, n) == pytest.approx(tuple(binomtest(correct, n).proportion_ci(method="wilson")))
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.integers(1, 500), st.data())
+def test_more_pictures_make_the_interval_narrower(n, data):
+    correct = data.draw(st.integers(0, n))
+    low, high = wilson(correct, n)
+    lower, higher = wilson(10 * correct, 10 * n)
+    assert higher - lower < high - low
+
+
+def test_calibration_error_is_the_gap_between_sure_and_right():
+    assert pytest.approx(0.4) == calibration_error(np.full(20, 0.9), np.array([True, False] * 10), bins=1)
+    assert pytest.approx(0.0) == calibration_error(np.full(10, 0.5), np.array([True, False] * 5), bins=1)
+    assert calibration_error(np.array([]), np.array([], dtype=bool)) == 0.0
+
+
+def test_all_figures_come_from_the_same_predictions():
+    truth = np.array([3, 3, 5, 5, 5])
+    chances = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55]])
+    found = figures(truth, chances, [3, 5], ["a", "b", "b", "b", ""])
+    assert (found["n"], found["correct"], found["accuracy"]) == (5, 4, 0.8)
+    assert found["confusion"] == [[1, 1], [0, 3]]
+    assert {key: found["per_class"]["3"][key] for key in ("precision", "recall", "f1", "n")} == {
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": 0.6667,
+        "n": 2,
+    }
+    assert found["per_source"] == {
+        "a": {"n": 1, "correct": 1},
+        "b": {"n": 3, "correct": 2},
+        "unknown": {"n": 1, "correct": 1},
+    }
+    assert sum(map(sum, found["confusion"])) == found["n"] == sum(part["n"] for part in found["per_source"].values())
+
+
+def test_nothing_to_judge_is_said_and_not_divided_by():
+    with pytest.raises(DatasetError, match="no picture to judge"):
+        figures(np.array([], dtype=int), np.empty((0, 2)), [0, 1], [])

@@ -1,0 +1,59 @@
+"""Folds keep relatives together, leave nobody out, and leave no class without a teacher."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stj_model.folds import grouped_folds, holdable
+
+
+@st.composite
+def grouped(draw):
+    """Pictures of two to four classes, every class in two groups or more; groups may mix classes."""
+    classes = draw(st.integers(2, 4))
+    labels, groups = [], []
+    for label in range(classes):
+        for group in range(draw(st.integers(2, 8))):
+            size = draw(st.integers(1, 4))
+            labels += [label] * size
+            groups += [f"{label}-{group}"] * size
+    return labels, groups
+
+
+@given(grouped(), st.integers(2, 6), st.integers(0, 5))
+def test_no_group_is_in_two_folds_and_everyone_has_one(case, folds, seed):
+    labels, groups = case
+    given_folds = grouped_folds(labels, groups, folds, seed)
+    assert len(labels) == len(given_folds)
+    for group in set(groups):
+        assert len({fold for fold, other in zip(given_folds, groups, strict=True) if other == group}) == 1
+
+
+@given(grouped(), st.integers(2, 6), st.integers(0, 5))
+def test_every_class_is_taught_in_every_fold(case, folds, seed):
+    labels, groups = case
+    given_folds = grouped_folds(labels, groups, folds, seed)
+    for fold in set(given_folds):
+        assert set(labels) == {label for label, other in zip(labels, given_folds, strict=True) if other != fold}
+
+
+def test_classes_are_spread_evenly_where_groups_are_single_pictures():
+    labels = [0] * 50 + [1] * 25
+    folds = grouped_folds(labels, [str(n) for n in range(75)], 5, 42)
+    counts = np.array(
+        [[np.sum((folds == fold) & (np.array(labels) == label)) for label in (0, 1)] for fold in range(5)]
+    )
+    assert counts.tolist() == [[10, 5]] * 5
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_one_others():
+    labels, groups = [0, 1] * 20, [str(n) for n in range(40)]
+    assert np.array_equal(grouped_folds(labels, groups, 5, 1), grouped_folds(labels, groups, 5, 1))
+    assert not np.array_equal(grouped_folds(labels, groups, 5, 1), grouped_folds(labels, groups, 5, 2))
+
+
+def test_a_class_from_one_shop_cannot_be_held_out_by_shop():
+    assert holdable([0, 0, 1, 1], ["a", "b", "a", "b"])
+    assert not holdable([0, 0, 1, 1], ["a", "a", "a", "b"])
