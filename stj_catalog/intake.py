@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
 from stj_catalog.crawls import Response, add_page, write_response
 from stj_catalog.fingerprint import Fingerprint
 from stj_catalog.resolve import UNSIGHTED
-from stj_catalog.schema import PageState, Status, crawls, images, now, pages, products, sightings
+from stj_catalog.schema import PageState, Status, crawls, images, likenesses, now, pages, products, sightings
 from stj_catalog.settle import Settler
 
 _PRINTED = (
@@ -125,24 +125,26 @@ def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int) -> set[
 
 def record_pictures(catalog: Catalog, fetched: Sequence[FetchedPicture]) -> None:
     """Write pictures that were fetched; one that somebody else fetched meanwhile is left alone."""
-    rows = [_image_row(one) for one in {one.image_key: one for one in fetched}.values()]
-    if not rows:
-        return
-    changed = [
-        column.name for column in images.c if column.name not in {"id", "image_key", "first_seen_at", "first_crawl_id"}
-    ]
+    rows = {one.image_key: _image_row(one) for one in fetched}
     with catalog.write() as connection:
-        keys = [row["image_key"] for row in rows]
-        present: dict[str, Any] = {}
-        for some in chunks(keys):
-            wanted = select(images.c.image_key, images.c.status, images.c.reason).where(images.c.image_key.in_(some))
-            present |= {row.image_key: row for row in connection.execute(wanted)}
-        insert_new(connection, images, [row for row in rows if row["image_key"] not in present], ["image_key"])
-        for row in rows:
-            old = present.get(row["image_key"])
-            if old is not None and old.status == Status.REJECTED and old.reason in TRANSIENT:
-                values = {name: row.get(name) for name in changed}
-                connection.execute(update(images).where(images.c.image_key == row["image_key"]).values(values))
+        present: dict[str, Row[Any]] = {}
+        for some in chunks(sorted(rows)):
+            found = connection.execute(select(images).where(images.c.image_key.in_(some)))
+            present |= {row.image_key: row for row in found}
+        insert_new(connection, images, [row for key, row in rows.items() if key not in present], ["image_key"])
+        for key, old in present.items():
+            if old.status == Status.REJECTED and old.reason in TRANSIENT:
+                _fetched_again(connection, old, rows[key])
+
+
+def _fetched_again(connection: Connection, old: Row[Any], row: dict[str, Any]) -> None:
+    """Write a picture that could not be had before, or whose file was lost; other bytes are compared anew."""
+    values = {name: row[name] for name in row if not name.startswith("first_")}
+    if old.sha256 is not None and old.sha256 != row["sha256"]:
+        values |= {"compared": None, "group_id": None}
+        either = or_(likenesses.c.image_id == old.id, likenesses.c.other_id == old.id)
+        connection.execute(delete(likenesses).where(either))
+    connection.execute(update(images).where(images.c.id == old.id).values(values))
 
 
 def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[str]:

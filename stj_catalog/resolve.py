@@ -15,6 +15,7 @@ from stj_catalog.schema import Status
 SPONSORED = "sponsored"
 UNSIGHTED = "unsighted"
 LABEL_CONFLICT = "label_conflict"
+FORGOTTEN_COPY = "forgotten_copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Picture:
         trusted: labels of the sightings that say something about the label.
         doubts: reasons of the sightings that do not, with their labels.
         decision: the newest decision of a person that stands.
+        banned: whether it is a copy of a picture that was to be forgotten.
     """
 
     id: int
@@ -47,6 +49,7 @@ class Picture:
     trusted: frozenset[int] = frozenset()
     doubts: frozenset[tuple[str, int]] = frozenset()
     decision: Decision | None = None
+    banned: bool = False
 
     @property
     def labels(self) -> frozenset[int]:
@@ -93,7 +96,8 @@ class _Board:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     def neighbours(self, picture: Picture) -> list[Picture]:
-        return [self.pictures[other] for other in self.bonds.get(picture.id, {}) if other in self.pictures]
+        known = (self.pictures.get(other) for other in self.bonds.get(picture.id, {}))
+        return [other for other in known if other is not None and not other.banned]
 
 
 def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bond]]) -> dict[int, Outcome]:
@@ -106,7 +110,9 @@ def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bo
     board = _Board(pictures, bonds)
     ordered = sorted(pictures.values(), key=lambda one: one.rank)
     for picture in ordered:
-        if _in_conflict(board, picture):
+        if picture.banned:
+            board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, FORGOTTEN_COPY)
+        elif _in_conflict(board, picture):
             board.outcomes[picture.id] = Outcome(Status.QUARANTINED, picture.label, LABEL_CONFLICT)
     keepers: set[int] = set()
     for picture in ordered:

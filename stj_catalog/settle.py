@@ -8,7 +8,7 @@ transaction, so that no two newcomers miss each other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,7 +73,7 @@ class Settler:
         """Add what was compared and committed since the last look, by whomever."""
         columns = (images.c.compared, images.c.id, images.c.phash, images.c.phash_trim)
         wanted = select(*columns).where(images.c.compared > self._last).order_by(images.c.compared)
-        for rows in connection.execution_options(yield_per=_ROWS).execute(wanted).partitions():
+        for rows in connection.execute(wanted.execution_options(yield_per=_ROWS)).partitions():
             order, ids, plain, trimmed = zip(*rows, strict=True)
             self.index.add(np.array(ids, dtype=np.int64), hashes_from_hex(plain), hashes_from_hex(trimmed))
             self._last = order[-1]
@@ -126,7 +126,8 @@ def write_likenesses(connection: Connection, found: Iterable[Likeness]) -> None:
 def decide(connection: Connection, ids: Iterable[int], thresholds: Thresholds) -> None:
     """Give the pictures of every duplicate component that `ids` touch their status, and write what changed."""
     bonds = _components(connection, ids)
-    pictures, present = _load(connection, sorted(bonds))
+    pictures, present = _load(connection, bonds)
+    _label_unreadable(connection, sorted(bonds.keys() - pictures.keys()))
     outcomes = resolve(pictures, bonds)
     changed = [(row, outcome) for row, outcome in outcomes.items() if present[row] != outcome]
     # A picture that leaves `kept` goes first: the checksum is unique among the kept ones at every moment.
@@ -265,8 +266,12 @@ def _components(connection: Connection, ids: Iterable[int]) -> dict[int, dict[in
     return bonds
 
 
-def _load(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Picture], dict[int, Outcome]]:
+def _load(
+    connection: Connection, bonds: Mapping[int, Mapping[int, Bond]]
+) -> tuple[dict[int, Picture], dict[int, Outcome]]:
     """What is known about readable pictures, and the outcome that is written now."""
+    ids = sorted(bonds)
+    banned = _copies_of_forgotten(connection, bonds)
     trusted: dict[int, set[int]] = defaultdict(set)
     doubts: dict[int, set[tuple[str, int]]] = defaultdict(set)
     decisions: dict[int, Decision] = {}
@@ -297,8 +302,31 @@ def _load(connection: Connection, ids: Sequence[int]) -> tuple[dict[int, Picture
                 trusted=frozenset(trusted[row.id]),
                 doubts=frozenset(doubts[row.id]),
                 decision=decisions.get(row.id),
+                banned=row.id in banned,
             )
             present[row.id] = Outcome(
                 Status(row.status), row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
             )
     return pictures, present
+
+
+def _label_unreadable(connection: Connection, ids: Sequence[int]) -> None:
+    """Count pictures that could not be had under the class that showed them."""
+    for some in chunks(ids):
+        shown = (
+            select(func.min(categories.c.label))
+            .select_from(sightings.join(categories))
+            .where(sightings.c.image_id == images.c.id)
+        )
+        lost = and_(images.c.id.in_(some), images.c.status == Status.REJECTED)
+        connection.execute(update(images).where(lost).values(label=shown.scalar_subquery()))
+
+
+def _copies_of_forgotten(connection: Connection, bonds: Mapping[int, Mapping[int, Bond]]) -> set[int]:
+    """The duplicates of tombstones."""
+    found: set[int] = set()
+    for some in chunks(sorted(bonds)):
+        tombs = select(images.c.id).where(images.c.id.in_(some), images.c.status == Status.FORGOTTEN)
+        for tomb in connection.execute(tombs).scalars():
+            found |= bonds[tomb].keys()
+    return found
