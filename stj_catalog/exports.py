@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from stj_catalog.catalog import Catalog, insert_new
 from stj_catalog.errors import DatasetError
-from stj_catalog.schema import assignments, export_images, exports, now
+from stj_catalog.schema import assignments, export_images, exports, images, now
 
 _BATCH = 5_000
 
@@ -100,3 +100,36 @@ def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
     source = iter(items)
     while batch := list(islice(source, _BATCH)):
         yield batch
+
+
+@dataclass(frozen=True)
+class PastExport:
+    """An export that the catalogue remembers."""
+
+    id: int
+    out: str
+    scheme: str
+    settings: dict[str, Any]
+    digest: str
+    pictures: int
+    withheld: int
+    made_at: str
+
+
+def past_exports(catalog: Catalog, digest: str) -> list[PastExport]:
+    """The exports whose digest begins with `digest`, newest first."""
+    query = select(exports).where(exports.c.digest >= digest, exports.c.digest < f"{digest}g")
+    with catalog.read() as connection:
+        return [PastExport(**row._asdict()) for row in connection.execute(query.order_by(exports.c.id.desc()))]
+
+
+def withheld_reasons(catalog: Catalog, digest: str) -> dict[str, str]:
+    """Why the newest export of a digest withheld pictures, by the sha256 of their original bytes."""
+    newest = select(func.max(exports.c.id)).where(exports.c.digest == digest).scalar_subquery()
+    query = (
+        select(images.c.sha256, export_images.c.reason)
+        .join_from(export_images, images)
+        .where(export_images.c.export_id == newest, export_images.c.split.is_(None))
+    )
+    with catalog.read() as connection:
+        return {row.sha256: row.reason for row in connection.execute(query)}

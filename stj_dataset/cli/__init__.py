@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import NoReturn
 
 from stj_catalog.cli import make_app, run
-from stj_dataset.cli import export, stats, verify
+from stj_dataset.cli import audit, card, diff, export, label, stats, verify
 
 app = make_app("Look after the catalogue and make datasets of it.")
 app.command("stats")(stats.stats)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
-
-
-@app.callback()
-def _commands() -> None:
-    """Look after the catalogue and make datasets of it."""
+app.command("card")(card.card)
+app.command("diff")(diff.diff)
+app.command("audit")(audit.audit)
+app.command("label")(label.label)
 
 
 def main() -> NoReturn:

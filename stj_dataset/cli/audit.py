@@ -1,0 +1,77 @@
+"""`stj-dataset audit`: which labels to doubt, and which pictures look wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit_json, say
+from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
+
+if TYPE_CHECKING:
+    from stj_dataset.suspects import Findings
+
+
+def audit(
+    *,
+    run: Annotated[
+        Path | None, typer.Argument(help="A training run's folder.  [runs/latest]", show_default=False)
+    ] = None,
+    page: Annotated[Path, typer.Option(help="The page of suspects to write.")] = Path("audit.html"),
+    most: Annotated[int, typer.Option(min=1, help="Pictures on the page, for each kind of suspect.")] = 200,
+    pictures_only: Annotated[
+        bool, typer.Option("--pictures-only", help="Look at the pictures themselves only; needs no training run.")
+    ] = False,
+    catalog: CatalogOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank every label by what models thought that had not seen the picture, and find odd pictures.
+
+    Reads a run's out-of-fold probabilities (out_of_fold.csv), ranks them with cleanlab, worst first, and
+    writes a page to look at. Blurred, dark, nearly blank and odd-shaped pictures are on it too.
+    Needs pip install 'stj[audit]'.
+    """
+    from stj_catalog.labels import load_labels
+    from stj_catalog.stats import count_all
+    from stj_catalog.store import open_store
+    from stj_dataset.audit import find_run, rank
+    from stj_dataset.suspects import Findings, odd_pictures, write_page
+
+    with opened(catalog, images) as (found, config), bars() as progress:
+        suspects = [] if pictures_only else rank(find_run(run, config.runs))
+        store = open_store(config.images)
+        kept = sum(n for (_, status), n in count_all(found).images.items() if status == "kept")
+        findings = Findings(suspects, odd_pictures(found, store, progress("Looking", kept)))
+        classes = {one.label: one.name for one in load_labels(config.labels)}
+        doubted = write_page(page, findings, found, store, classes, most)
+    if as_json:
+        emit_json(findings.as_json())
+    else:
+        _print(findings, classes)
+    say(f"{page}: {doubted} labels look wrong, {len(findings.odd)} pictures look odd.")
+
+
+def _print(findings: Findings, classes: dict[int, str]) -> None:
+    rows = [
+        [
+            f"{place}",
+            one.sha256[:12],
+            classes.get(one.given, str(one.given)),
+            classes.get(one.guess, str(one.guess)),
+            one.title[:48],
+            f"{one.score:.4f}",
+        ]
+        for place, one in enumerate(findings.suspects[:20], 1)
+    ]
+    if rows:
+        head = ("", "sha256", "given", "guess", "title", "score")
+        show(make_table(f"The first of {len(findings.suspects):,} labels, worst first", head, rows, words=5))
+    odd = [
+        [one.facts.sha256[:12], ", ".join(found.reason for found in one.oddities), one.facts.title[:48]]
+        for one in findings.odd[:20]
+    ]
+    if odd:
+        show(make_table(f"{len(findings.odd):,} odd pictures", ("sha256", "why", "title"), odd, words=3))

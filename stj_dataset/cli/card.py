@@ -1,0 +1,65 @@
+"""`stj-dataset card`: what a dataset is, from its folder or from its digest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_dataset.cli.common import CatalogOption, opened
+
+
+def card(
+    *,
+    dataset: Annotated[
+        str, typer.Argument(help="A dataset's folder, or the digest that a run or a model names.")
+    ] = "dataset",
+    catalog: CatalogOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the card of a dataset, or find the export that a digest belongs to.
+
+    A model's run records the digest of its dataset; the catalogue knows which export it was and which pictures it held.
+    """
+    if Path(dataset).is_dir():
+        _of_folder(Path(dataset), as_json=as_json)
+    else:
+        _of_digest(dataset, catalog, as_json=as_json)
+
+
+def _of_folder(dataset: Path, *, as_json: bool) -> None:
+    from stj_catalog.errors import DatasetError
+    from stj_dataset.manifest import CARD, read_settings
+
+    settings = read_settings(dataset)
+    if as_json:
+        emit_json(settings)
+        return
+    try:
+        text = (dataset / CARD).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(f"The dataset {dataset} has no card ({error.strerror}): export it again.") from error
+    emit(text.rstrip())
+
+
+def _of_digest(digest: str, catalog: str | None, *, as_json: bool) -> None:
+    from stj_catalog.errors import DatasetError
+    from stj_catalog.exports import past_exports
+
+    with opened(catalog) as (found, _):
+        exports = past_exports(found, digest.lower())
+    if not exports:
+        raise DatasetError(
+            f"There is neither a folder {digest} nor an export whose digest begins so: see the table exports."
+        )
+    if as_json:
+        emit_json([asdict(one) for one in exports])
+        return
+    for one in exports:
+        emit(
+            f"export {one.id} to {one.out} at {one.made_at}: {one.pictures} pictures, {one.withheld} withheld, {one.scheme}"
+        )
+        emit(f"  digest {one.digest}")
