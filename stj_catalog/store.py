@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from stj_catalog.errors import CatalogError
 
 _ASIDE = ".part-"
+# Who writes aside is in the name: what a process left behind that died on this host is nobody's.
+_WRITER = re.compile(r"\.part-(?P<pid>\d+)@(?P<host>.+)-[^-]+")
 
 
 def store_path(sha256: str, extension: str) -> str:
@@ -61,6 +67,9 @@ class ImageStore:
         """Whether `path` was written aside by a process that died."""
         return path.rsplit("/", 1)[-1].startswith(_ASIDE)
 
+    def tidy(self) -> None:
+        """Remove what dead processes wrote aside and never finished; object stores keep nothing unfinished."""
+
     def holds(self, path: str, sha256: str) -> bool:
         """Whether the bytes at `path` are those that `sha256` says."""
         try:
@@ -84,7 +93,8 @@ class FolderStore(ImageStore):
             return path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(prefix=_ASIDE, dir=target.parent)
+            prefix = f"{_ASIDE}{os.getpid()}@{socket.gethostname()}-"
+            handle, aside = tempfile.mkstemp(prefix=prefix, dir=target.parent)
         except OSError as error:
             raise CatalogError(
                 f"Cannot write to the image store {self.root}: {error.strerror}. Set STJ_IMAGES to another folder."
@@ -117,6 +127,13 @@ class FolderStore(ImageStore):
     def delete(self, path: str) -> None:
         """Remove the file at `path`, if it is there."""
         (self.root / path).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what processes of this host wrote aside before they died."""
+        for file in self.root.glob(f"*/{_ASIDE}*"):
+            writer = _WRITER.fullmatch(file.name)
+            if writer and writer["host"] == socket.gethostname() and not psutil.pid_exists(int(writer["pid"])):
+                file.unlink(missing_ok=True)
 
     def paths(self) -> Iterator[str]:
         """Every file of the store, sorted."""

@@ -93,6 +93,7 @@ class Desk:
 
     async def _open(self) -> None:
         self.catalog = await self.run(open_catalog, self.config.catalog_url, create=True)
+        await self.run(self.store.tidy)
         self.settler = await self.run(Settler.for_catalog, self.catalog, thresholds_of(self.config))
 
     def _write_soon(self) -> None:

@@ -10,11 +10,12 @@ from scrapy import Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 
+from stj_spiders.manners import spell
 from stj_spiders.spiders.amazon import CategorySpider
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.table import Table
+    from rich.text import Text
 
 
 class Progress:
@@ -60,26 +61,29 @@ class Progress:
             Progress.live = None
 
 
-def rows() -> Table:
+def rows() -> Text:
     """The display as it is now."""
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    for spider, began in Progress.watched:
-        seconds = time.monotonic() - began
-        fetched = sum(spider.pictures.values())
-        pace = fetched / seconds if seconds > 1 else 0.0
-        missing = max(0, spider.arguments.limit - spider.kept)
-        left = f"{missing / pace / 60:.0f} min left" if pace and missing else ""
-        cooling = spider.manners.cooling(spider.host)
-        table.add_row(
-            spider.name,
-            f"{spider.pages_done} pages",
-            f"{sum(spider.tally.values())} cards",
-            f"{spider.kept} of {spider.arguments.limit} kept",
-            f"{spider.tally['duplicate']} duplicates",
-            f"{spider.tally['rejected']} rejected",
-            f"{pace:.1f} pictures/s",
-            f"cooling down {cooling:.0f} s" if cooling else left,
-        )
-    return table
+    return Text("\n".join(describe(spider, time.monotonic() - began) for spider, began in Progress.watched))
+
+
+def describe(spider: CategorySpider, seconds: float) -> str:
+    """One spider's row, `seconds` after it began."""
+    fetched = sum(spider.pictures.values())
+    pace = fetched / seconds if seconds > 1 else 0.0
+    missing = max(0, spider.arguments.limit - spider.kept)
+    parts = [
+        f"{spider.name}: {spider.pages_done} pages",
+        f"{sum(spider.tally.values())} cards",
+        f"{spider.kept} of {spider.arguments.limit} kept",
+        f"{spider.tally['duplicate']} duplicates",
+        f"{spider.tally['rejected']} rejected",
+        f"{pace:.1f} pictures/s",
+    ]
+    cooling = spider.manners.cooling(spider.host)
+    if cooling:
+        parts.append(f"cooling down, {spell(cooling)} left")
+    elif pace and missing:
+        parts.append(f"{spell(missing / pace)} left")
+    return ", ".join(parts)

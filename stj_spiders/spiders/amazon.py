@@ -25,7 +25,7 @@ from stj_catalog import crawls
 from stj_catalog.catalog import open_catalog
 from stj_catalog.config import Config
 from stj_catalog.crawls import LeasedPage
-from stj_catalog.errors import StjError
+from stj_catalog.errors import StjError, UsageError
 from stj_catalog.intake import NextPage
 from stj_catalog.labels import load_labels
 from stj_catalog.schema import PageState
@@ -350,13 +350,16 @@ def _record(response: Response, verdict: Verdict, cards: int, total: int | None)
 def _named_spiders() -> dict[str, type[CategorySpider]]:
     """A spider class for each category that names one."""
     path = os.environ.get("STJ_LABELS")
+    try:
+        categories = load_labels(Path(path) if path else None)
+    except UsageError:
+        categories = load_labels()  # whichever spider is asked for will say what is wrong with the file
     made = {}
-    for category in load_labels(Path(path) if path else None):
+    for category in categories:
         if category.spider != CategorySpider.name:
             title = "".join(word.title() for word in category.spider.split("_"))
-            made[title] = type(
-                title, (CategorySpider,), {"__module__": __name__, "name": category.spider, "slug": category.slug}
-            )
+            members = {"__module__": __name__, "name": category.spider, "slug": category.slug}
+            made[title] = type(title, (CategorySpider,), members)
     return made
 
 

@@ -1,0 +1,107 @@
+"""CPU time and memory of a crawl, beside Scrapy's stock pipelines, in one run.
+
+    python -m bench.crawl [--pictures 1000] [--rounds 2] [--ours-only]
+
+One loopback shop in a process of its own sells noise; each crawler starts in an empty folder, in turns (A B C D A B C D). What
+is counted is the user and system time of the crawl's process from its first import to its exit, and its largest resident size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from bench.noise import make_pictures
+from bench.peers import PIPELINES
+
+OURS = "STJ"
+LIMITS = {"FilesPipeline": (1.7, 1.3), "ImagesPipeline": (0.65, 0.5), "ImagesPipeline + imagehash": (0.45, 0.35)}
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Run the benchmark and print one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--ours-only", action="store_true", help="no peers: for memory over many pictures")
+    given = parser.parse_args()
+    names = [OURS] if given.ours_only else [OURS, *PIPELINES]
+    with tempfile.TemporaryDirectory() as folder:
+        measured = run(Path(folder), names, given.pictures, given.rounds)
+    report: dict[str, object] = {"pictures": given.pictures, "rounds": given.rounds}
+    for name, runs in measured.items():
+        report[name] = {
+            "cpu_s_per_1000": [round(cpu * 1000 / given.pictures, 2) for cpu, _ in runs],
+            "peak_mb": [round(peak) for _, peak in runs],
+        }
+    for name, (most, goal) in LIMITS.items():
+        if name in measured:
+            ratio = statistics.median(cpu for cpu, _ in measured[OURS]) / statistics.median(
+                cpu for cpu, _ in measured[name]
+            )
+            report[f"STJ / {name}"] = {"ratio": round(ratio, 2), "at_most": most, "goal": goal}
+    print(json.dumps(report, indent=2))
+
+
+def run(folder: Path, names: list[str], pictures: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """CPU seconds and peak megabytes of every round, by crawler."""
+    make_pictures(folder / "goods" / "0_saree", pictures, seed=1)
+    shop, origin = open_shop(folder)
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    try:
+        for turn in range(rounds):
+            for name in names:
+                place = folder / f"{turn} {name}"
+                place.mkdir()
+                measured[name].append(crawl(place, name, origin, pictures))
+    finally:
+        shop.terminate()
+        shop.wait()
+    return measured
+
+
+def open_shop(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """A shop in a process of its own, and where it is."""
+    code = (
+        "import sys, threading\nfrom pathlib import Path\nfrom demo.shop import PracticeShop\n"
+        "with PracticeShop(Path(sys.argv[1]), planting=False) as shop:\n"
+        "    print(shop.origin, flush=True)\n    threading.Event().wait()\n"
+    )
+    command = [sys.executable, "-c", code, str(folder / "goods")]
+    shop = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert shop.stdout is not None
+    origin = shop.stdout.readline().strip()
+    urllib.request.urlopen(origin).read()
+    return shop, origin
+
+
+def crawl(place: Path, name: str, origin: str, pictures: int) -> tuple[float, float]:
+    """One crawl from start to exit: its CPU seconds and peak megabytes."""
+    (place / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
+    if name == OURS:
+        command = ["-m", "scrapy", "crawl", "amazon_sarees", "-a", f"origin={origin}", "-L", "WARNING"]
+        command += ["-a", "limit=1000000", "-a", "pages=100000", "-s", "STJ_PICTURES_AT_ONCE=8"]
+    else:
+        command = ["-m", "bench.peers", origin, name]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen([sys.executable, *command], cwd=place, env=environment, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    files = [path for path in (place / "images").rglob("*") if path.is_file()]
+    if process.returncode or len(files) != pictures:
+        sys.exit(f"{name} ended with exit code {process.returncode} and {len(files)} of {pictures} pictures.")
+    time.sleep(0.5)
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Kill -9 at random moments of a crawl of 1,000 pictures: nothing is lost, and nothing fetched twice but what was in flight.
+
+    python -m bench.kill9 [--kills 20] [--pictures 1000] [--seed 42]
+
+The shop draws nothing: it sells noise, for speed. After the last kill the same command crawls to the end; then the pictures
+are held against the shop's, the shop's log against the catalogue as each kill left it, and `stj-dataset verify` has its say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from bench.noise import make_pictures
+from demo.behaviour import Behaviour
+from demo.shop import PracticeShop
+
+
+def main() -> None:
+    """Run the benchmark and print one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--delay", type=float, default=0.1, help="seconds that the shop takes for a picture")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = run(Path(folder), given.kills, given.pictures, random.Random(given.seed), given.delay)
+    print(json.dumps(report, indent=2))
+    sys.exit(0 if report["ok"] else 1)
+
+
+def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: float) -> dict[str, object]:
+    """Crawl, kill and go on until it is done; returns what was seen."""
+    make_pictures(folder / "goods" / "0_saree", pictures, seed=1)
+    (folder / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
+    behaviour = Behaviour(picture_delay_s=delay)
+    with PracticeShop(folder / "goods", planting=False, behaviour=behaviour) as shop:
+        in_flight: Counter[str] = Counter()
+        lost, killed = set(), 0
+        while killed < kills:
+            process = start(folder, shop.origin)
+            # Somewhere between the first import and half a minute of crawling.
+            ended = wait(process, dice.uniform(0.5, 2 + 2.2 * pictures * delay / 4 / kills + 4))
+            if ended:
+                break
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            killed += 1
+            known = fetched(folder)
+            # What was asked for and is not in the catalogue may be asked for once more after this kill.
+            in_flight.update(asked(shop).keys() - known)
+            lost |= {path for path in known if not stored(folder, path)}
+        code = start(folder, shop.origin).wait(timeout=1200)
+        times = asked(shop)
+        wanted = {path for product in shop.stock.listings[0] for path in [product.picture.path()] if product.picture}
+    again = {path: n - 1 for path, n in times.items() if n > 1 + in_flight[path]}
+    had = fetched(folder)
+    verify = subprocess.run(
+        [sys.executable, "-m", "stj_dataset", "verify", "--json"]
+        if False
+        else [bin_path("stj-dataset"), "verify", "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    clean = verify.returncode == 0
+    return {
+        "ok": code == 0 and had == wanted and not again and not lost and clean,
+        "kills": killed,
+        "pictures": len(wanted),
+        "missing": len(wanted - had),
+        "requests": sum(times.values()),
+        "asked_again_because_in_flight": sum(times.values()) - len(times),
+        "asked_again_without_need": again,
+        "rows_without_a_whole_file": len(lost),
+        "verify": json.loads(verify.stdout) if verify.stdout else verify.stderr,
+    }
+
+
+def start(folder: Path, origin: str) -> subprocess.Popen[bytes]:
+    """The same command every time."""
+    command = [bin_path("scrapy"), "crawl", "amazon_sarees", "-a", f"origin={origin}"]
+    command += ["-a", "limit=100000", "-a", "pages=100", "-L", "WARNING", "-s", "STJ_SUMMARY=json"]
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, stdout=subprocess.DEVNULL)
+
+
+def wait(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether it ended by itself within `seconds`."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def bin_path(name: str) -> str:
+    """A script beside this Python."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def asked(shop: PracticeShop) -> Counter[str]:
+    """How often each picture was asked for, by its path without a size."""
+    paths = (one.path for one in shop.requests if one.path.startswith("/images/"))
+    return Counter(f"{path.split('.')[0]}.{path.rsplit('.', 1)[1]}" for path in paths)
+
+
+def fetched(folder: Path) -> set[str]:
+    """The pictures whose rows are in the catalogue."""
+    if not (folder / "catalog.sqlite").exists():
+        return set()
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as connection:
+        try:
+            rows = connection.execute("SELECT image_key FROM images").fetchall()
+        except sqlite3.OperationalError:  # killed before the tables were made
+            return set()
+    return {"/" + key.split("/", 3)[3] for (key,) in rows}
+
+
+def stored(folder: Path, path: str) -> bool:
+    """Whether a picture's row has its file, of the right length."""
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as connection:
+        query = "SELECT path, bytes FROM images WHERE image_key LIKE ?"
+        row = connection.execute(query, (f"%{path}",)).fetchone()
+    file = folder / "images" / row[0]
+    return file.is_file() and file.stat().st_size == row[1]
+
+
+if __name__ == "__main__":
+    main()

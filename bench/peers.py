@@ -1,0 +1,72 @@
+"""The same listing, crawled the stock way: Scrapy's own pipelines, with and without imagehash."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import scrapy
+from scrapy.pipelines.images import ImagesPipeline
+
+from stj_catalog.urls import sized_image_url
+
+SETTINGS: dict[str, Any] = {
+    "ROBOTSTXT_OBEY": True,
+    "TELNETCONSOLE_ENABLED": False,
+    "REMOTE_CONTROL_ENABLED": False,
+    "LOG_LEVEL": "WARNING",
+    "FILES_STORE": "images",
+    "IMAGES_STORE": "images",
+    "CONCURRENT_REQUESTS_PER_DOMAIN": 8,
+}
+PIPELINES = {
+    "FilesPipeline": "scrapy.pipelines.files.FilesPipeline",
+    "ImagesPipeline": "scrapy.pipelines.images.ImagesPipeline",
+    "ImagesPipeline + imagehash": "bench.peers.HashingPipeline",
+}
+
+
+class HashingPipeline(ImagesPipeline):
+    """The stock pipeline, with the perceptual hash that most people add."""
+
+    def get_images(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Hash each picture as it comes."""
+        import imagehash
+
+        for path, image, buffer in super().get_images(*args, **kwargs):
+            imagehash.phash(image)
+            yield path, image, buffer
+
+
+class PeerSpider(scrapy.Spider):
+    """Reads the same listing as `amazon_sarees`, and asks for the same pictures."""
+
+    name = "peer"
+
+    async def start(self) -> AsyncIterator[scrapy.Request]:
+        """Begin with the first page."""
+        yield scrapy.Request(self.origin + "/s?rh=n%3A1968256031&fs=true")  # type: ignore[attr-defined]  # from -a
+
+    def parse(self, response: scrapy.http.TextResponse) -> Iterator[Any]:
+        """One item per page, with its pictures' addresses."""
+        found = response.css("img.s-image::attr(src)").getall()
+        urls = [sized_image_url(response.urljoin(one), "_SL640_") for one in found]
+        yield {"file_urls": urls, "image_urls": urls}
+        following = response.css("a.s-pagination-next::attr(href)").get()
+        if following:
+            yield response.follow(following, self.parse)
+
+
+def crawl(origin: str, pipeline: str) -> None:
+    """Run one peer to its end."""
+    from scrapy.crawler import AsyncCrawlerProcess
+
+    process = AsyncCrawlerProcess({**SETTINGS, "ITEM_PIPELINES": {PIPELINES[pipeline]: 1}})
+    process.crawl(PeerSpider, origin=origin)
+    process.start()
+
+
+if __name__ == "__main__":
+    import sys
+
+    crawl(sys.argv[1], sys.argv[2])

@@ -1,0 +1,318 @@
+"""Whole crawls of the practice shop, as a person starts them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from demo.behaviour import Behaviour, Block, Robots
+from demo.products import Case
+from demo.shop import PracticeShop
+from tests.spiders.conftest import Folder, pages_asked, pictures_asked, wait_for
+
+OpenShop = Callable[..., PracticeShop]
+ALL = ("stj_spiders", "-s", "STJ_SUMMARY=json")
+STATUS_OF_CASE = {
+    Case.TWO_CATEGORIES: ("quarantined", "label_conflict"),
+    Case.SPONSORED: ("quarantined", "sponsored"),
+    Case.TRUNCATED: ("rejected", "truncated"),
+    Case.HTML: ("rejected", "not_image"),
+    Case.TITLE_MISMATCH: ("quarantined", "title_mismatch"),
+    Case.TINY: ("rejected", "too_small"),
+}
+
+
+def test_every_category_in_one_process_and_again(folder: Folder, open_shop: OpenShop) -> None:
+    """Each planted case ends in its status, each file has the shop's bytes, and a second crawl fetches no picture."""
+    shop = open_shop(per_class=8, planting=True)
+    ended = folder.start(*ALL, "-a", f"origin={shop.origin}", STJ_CONTACT="crawls@shop.example").end()
+    assert ended.code == 0, ended.err
+    assert {"finished"} == {one["state"] for one in ended.summary}
+    _assert_cases_ended_as_planted(folder, shop)
+    _assert_bytes_are_the_shops(folder, shop)
+
+    asked = pictures_asked(shop)
+    assert set(asked.values()) == {1}
+    assert pages_asked(shop).count("/robots.txt") == 1
+    assert not any("/dp/" in path for path in pages_asked(shop)), "detail pages only with details=1"
+    assert {asked.user_agent.split(" ", 1)[1] for asked in shop.requests} == {"(Scrapy; +crawls@shop.example)"}
+
+    seen = folder.rows("SELECT sum(last_seen_at > first_seen_at) AS later, count(*) AS n FROM images")[0]
+    shop.forget_requests()
+    again = folder.start(*ALL[:1], "-a", f"origin={shop.origin}").end()
+    assert again.code == 0
+    assert "Nothing new was fetched: every picture was known." in again.out
+    assert "next: stj-dataset stats" in again.out
+    assert not pictures_asked(shop)
+    later = folder.rows("SELECT sum(last_seen_at > first_seen_at) AS later, count(*) AS n FROM images")[0]
+    assert (later["n"], later["later"]) == (seen["n"], seen["n"])
+    doubled = folder.rows("SELECT crawl_id, page_id, position FROM sightings GROUP BY 1, 2, 3 HAVING count(*) > 1")
+    assert not doubled
+
+
+def _assert_cases_ended_as_planted(folder: Folder, shop: PracticeShop) -> None:
+    rows = {row["asin"]: row for row in folder.rows("SELECT * FROM image_provenance WHERE image_id IS NOT NULL")}
+    for planted in shop.planted:
+        if planted.case in {Case.EXACT_COPY, Case.RESIZED_COPY}:
+            # Which of the two is kept depends on their sizes; never both.
+            assert "duplicate" in {rows[asin]["status"] for asin in planted.asins}, planted
+        elif planted.case is Case.SPONSORED_ELSEWHERE_ORGANIC:
+            assert rows[planted.asins[0]]["status"] in {"kept", "duplicate"}, "only if all its sightings say so"
+        elif planted.case in STATUS_OF_CASE:
+            row = rows[planted.asins[0]]
+            assert (row["status"], row["reason"]) == STATUS_OF_CASE[planted.case], planted
+    without = folder.rows("SELECT asin FROM image_provenance WHERE image_id IS NULL AND reason = 'no_image'")
+    assert {row["asin"] for row in without} >= {p.asins[0] for p in shop.planted if p.case is Case.NO_PICTURE}
+
+
+def _assert_bytes_are_the_shops(folder: Folder, shop: PracticeShop) -> None:
+    stored = folder.rows("SELECT url, path, sha256 FROM images WHERE path IS NOT NULL")
+    assert {row["path"] for row in stored} == {
+        path.relative_to(folder.path / "images").as_posix() for path in folder.files()
+    }
+    for row in stored:
+        data = (folder.path / "images" / row["path"]).read_bytes()
+        assert data == shop.image_bytes(row["url"])
+        assert hashlib.sha256(data).hexdigest() == row["sha256"]
+
+
+def test_a_new_category_is_a_block_of_toml_and_details_bring_every_gallery(folder: Folder, open_shop: OpenShop) -> None:
+    """The crawl of docs/new-category.md; each gallery picture is fetched once."""
+    labels = folder.path / "labels.toml"
+    labels.write_text(
+        '[[category]]\nlabel = 3\nslug = "kurta"\nname = "Kurta"\nnode = "1968255031"\nfits = ["kurta"]\n'
+        'contradicts = ["jeans", "saree"]\n'
+    )
+    shop = open_shop(labels=labels, per_class=3)
+    ended = folder.crawl(
+        "amazon_category",
+        shop,
+        "-a",
+        "category=kurta",
+        "-a",
+        "details=1",
+        "-s",
+        "STJ_SUMMARY=json",
+        STJ_LABELS="labels.toml",
+    )
+    assert ended.code == 0, ended.err
+    products = shop.stock.listings[3]
+    gallery = {picture.path() for product in products for picture in product.pictures}
+    assert len(gallery) > len(products)
+    kept = {row["image_key"].removeprefix(shop.image_origin) for row in folder.rows("SELECT image_key FROM images")}
+    assert gallery == kept
+    assert set(pictures_asked(shop).values()) == {1}
+    assert Counter(path for path in pages_asked(shop) if "/dp/" in path) == {f"/dp/{p.asin}": 1 for p in products}
+    assert {3} == {row["label"] for row in folder.rows("SELECT label FROM images WHERE status = 'kept'")}
+    assert {"ok"} == {row["verdict"] for row in folder.rows("SELECT verdict FROM pages")}
+
+
+@pytest.mark.parametrize(
+    ("robots", "why"),
+    [
+        (Robots.UNAVAILABLE, "its robots.txt answers 503"),
+        (Robots.LOOP, "its robots.txt cannot be had (max redirections reached)"),
+        (Robots.DENY_SCRAPY, 'its robots.txt says "User-agent: Scrapy" "Disallow: /"'),
+    ],
+)
+def test_without_leave_nothing_else_is_fetched(folder: Folder, open_shop: OpenShop, robots: Robots, why: str) -> None:
+    """robots.txt fails closed; the crawl ends with exit 1 and a sentence."""
+    shop = open_shop(behaviour=Behaviour(robots=robots))
+    ended = folder.crawl("amazon_sarees", shop)
+    assert ended.code == 1
+    assert {"/robots.txt"} == {asked.path for asked in shop.requests}
+    assert robots is Robots.LOOP or len(shop.requests) == 1, "not tried again"
+    assert why in ended.sentence
+    assert ended.sentence.endswith("Ask the shop for permission, or practise on your own machine.")
+    assert folder.rows("SELECT state FROM crawls")[0]["state"] == "refused"
+
+
+def test_refused_pictures_end_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
+    """A listing whose pictures may not be fetched is of no use; nothing is marked as fetched."""
+    shop = open_shop(behaviour=Behaviour(robots=Robots.DENY_PICTURES), separate_pictures=True)
+    ended = folder.crawl("amazon_sarees", shop)
+    assert ended.code == 1
+    assert '"Disallow: /images/"' in ended.sentence
+    assert not pictures_asked(shop)
+    assert [tuple(row) for row in folder.rows("SELECT state FROM pages")] == [("pending",)]
+
+
+def test_a_robot_check_from_page_three_keeps_two_pages_and_goes_on_later(folder: Folder, open_shop: OpenShop) -> None:
+    """The breaker opens after N blocked answers; the same command fetches the rest, and nothing again."""
+    shop = open_shop(per_class=140, behaviour=Behaviour(block=Block.ROBOT_CHECK, block_from_page=3))
+    options = ("-s", "STJ_COOL_SECONDS=0.2", "-s", "STJ_BLOCKS=2")
+    ended = folder.crawl("amazon_sarees", shop, *options)
+    assert ended.code == 1
+    assert "listing page 3 is a robot_check page, and it did so 2 times in a row" in ended.sentence
+    assert "give the same command again" in ended.sentence
+    assert 96 == len(folder.files()) == len(pictures_asked(shop))
+    asked = [path for path in pages_asked(shop) if "page=3" in path]
+    assert len(asked) == 2
+    third = folder.rows("SELECT state, verdict, attempts, cards FROM pages WHERE number = 3")[0]
+    assert tuple(third) == ("pending", "robot_check", 2, 0)
+    assert folder.rows("SELECT state FROM crawls")[0]["state"] == "blocked"
+
+    shop.behave(block=Block.NONE)
+    gone_on = folder.crawl("amazon_sarees", shop, *options, "-s", "STJ_SUMMARY=json")
+    assert (gone_on.code, gone_on.summary["crawl"], gone_on.summary["state"]) == (0, 1, "finished")
+    assert len(folder.files()) == 140
+    assert set(pictures_asked(shop).values()) == {1}
+    assert len([path for path in pages_asked(shop) if path.startswith("/s?") and "page=" not in path]) == 1
+
+
+def test_crawl_delay_and_retry_after_are_measured_at_the_shop(folder: Folder, open_shop: OpenShop) -> None:
+    """Every gap between two requests of whatever kind is at least the Crawl-delay; a Retry-After is waited for."""
+    behaviour = Behaviour(crawl_delay_s=2.0, block=Block.TOO_MANY, block_first=1, retry_after="4")
+    shop = open_shop(per_class=2, behaviour=behaviour)
+    ended = folder.crawl("amazon_sarees", shop, "-s", "STJ_COOL_SECONDS=0.1")
+    assert ended.code == 0, ended.err
+    times = [asked.time for asked in shop.requests]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert len(gaps) == 4  # robots.txt, the listing twice, two pictures
+    assert min(gaps) >= 2.0 - 0.02, gaps
+    assert gaps[1] >= 4.0 - 0.02, gaps
+    assert "turned us away (listing page 1 is a unavailable page): leaving it alone for 4 s" in ended.err
+    assert tuple(folder.rows("SELECT verdict, attempts FROM pages")[0]) == ("ok", 2)
+
+
+def test_a_redirect_to_the_sign_in_page_is_a_block(folder: Folder, open_shop: OpenShop) -> None:
+    """Its robots.txt would not even let us look at that page."""
+    shop = open_shop(behaviour=Behaviour(block=Block.SIGN_IN_REDIRECT))
+    ended = folder.crawl("amazon_sarees", shop, "-s", "STJ_BLOCKS=1")
+    assert ended.code == 1
+    assert "is a sign_in page" in ended.sentence
+    assert not any("/ap/signin" in path for path in pages_asked(shop))
+    assert folder.rows("SELECT verdict FROM pages")[0]["verdict"] == "sign_in"
+
+
+def test_interrupted_then_killed_then_finished(folder: Folder, open_shop: OpenShop) -> None:
+    """Ctrl-C and kill -9 lose no picture; only those in flight or not yet committed are asked for again."""
+    shop = open_shop(per_class=60, behaviour=Behaviour(picture_delay_s=0.1))
+    running = folder.begin("amazon_jeans", shop)
+    wait_for(lambda: len(pictures_asked(shop)) >= 12)
+    ended = running.interrupt()
+    assert ended.code == 130
+    assert ended.sentence == "Interrupted: the same command goes on from here."
+    assert len(pictures_asked(shop)) < 48
+    known = folder.rows("SELECT count(*) AS n FROM images")[0]["n"]
+    assert known == len(pictures_asked(shop)), "what was fetched before Ctrl-C is in the catalogue"
+
+    before = pictures_asked(shop)
+    running = folder.begin("amazon_jeans", shop)
+    wait_for(lambda: len(pictures_asked(shop)) >= len(before) + 8)
+    running.kill()
+    committed = {row["url"].removeprefix(shop.image_origin) for row in folder.rows("SELECT url FROM images")}
+    assert set(before) <= committed
+
+    assert folder.crawl("amazon_jeans", shop).code == 0
+    asked = pictures_asked(shop)
+    assert all(asked[path] == 1 for path in committed)
+    assert 60 == len(asked) == len(folder.files()), "what was written aside at the kill is gone, too"
+    assert folder.rows("SELECT count(DISTINCT image_id) AS n FROM sightings")[0]["n"] == 60
+    assert folder.rows("SELECT count(*) AS n FROM sightings")[0]["n"] == 60
+
+
+def test_two_processes_share_one_crawl(folder: Folder, open_shop: OpenShop) -> None:
+    """Started at once with one catalogue: both end well, and each picture is fetched once."""
+    shop = open_shop(per_class=60)
+    both = [folder.begin("amazon_sarees", shop) for _ in range(2)]
+    assert [running.end().code for running in both] == [0, 0]
+    assert set(pictures_asked(shop).values()) == {1}
+    assert folder.rows("SELECT count(*) AS n FROM sightings")[0]["n"] == 60
+    assert folder.rows("SELECT count(*) AS n FROM crawls")[0]["n"] == 1
+
+
+def test_accidents_end_in_one_word_and_are_tried_again_by_the_next_crawl(folder: Folder, open_shop: OpenShop) -> None:
+    """A slow picture is a `timeout`, refused ones an `http_error`; broken connections are repeated at once."""
+    shop = open_shop(behaviour=Behaviour(picture_delay_s=1.5))
+    slow = folder.crawl("amazon_sarees", shop, "-s", "DOWNLOAD_TIMEOUT=1", "-s", "RETRY_TIMES=0")
+    assert slow.code == 0, slow.err
+    assert {("rejected", "timeout")} == {tuple(row) for row in folder.rows("SELECT status, reason FROM images")}
+    shop.behave(picture_delay_s=0.0, picture_status=404)
+    assert folder.crawl("amazon_sarees", shop).code == 0
+    assert {("http_error", 404)} == {tuple(row) for row in folder.rows("SELECT reason, http_status FROM images")}
+    shop.behave(picture_status=200, break_every=2)
+    assert folder.crawl("amazon_sarees", shop).code == 0
+    assert {"kept"} == {row["status"] for row in folder.rows("SELECT status FROM images")}
+    assert len(folder.files()) == 4
+
+
+def test_a_terminal_shows_a_live_line(folder: Folder, open_shop: OpenShop) -> None:
+    """Pages, cards, kept, duplicates, rejected and pace, instead of a log; the table comes at the end."""
+    shop = open_shop(per_class=12, behaviour=Behaviour(picture_delay_s=0.3))
+    ended = folder.begin("amazon_sarees", shop, terminal=True).end()
+    assert ended.code == 0
+    for word in ("amazon_sarees", "pages", "cards", "of 300 kept", "duplicates", "rejected", "pictures/s"):
+        assert word in ended.err, word
+    assert "INFO" not in ended.err
+    assert ended.out.splitlines()[0].split() == [
+        "spider", "crawl", "state", "pages", "cards", "new", "kept", "duplicate", "quarantined", "rejected", "forgotten",
+    ]  # fmt: skip
+
+
+def test_images_that_cannot_be_written_end_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
+    """Exit 1, one sentence, no row for a picture that is not there."""
+    (folder.path / "images").write_text("a file where the folder should be")
+    ended = folder.crawl("amazon_sarees", open_shop())
+    assert ended.code == 1
+    assert ended.sentence.startswith("Cannot write to the image store")
+    assert not folder.rows("SELECT 1 FROM images WHERE path IS NOT NULL")
+    assert folder.rows("SELECT state FROM crawls")[0]["state"] == "interrupted"
+
+
+def test_a_full_disk_ends_the_crawl_with_nothing_half_written(folder: Folder, open_shop: OpenShop) -> None:
+    """The files that are there are whole, and so is the catalogue."""
+    shop = open_shop(per_class=12)
+    code = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "from stj_catalog.store import FolderStore\n"
+        "from scrapy.cmdline import execute\n"
+        f"execute(['scrapy', 'crawl', 'amazon_sarees', '-a', 'origin={shop.origin}'])\n"
+    )
+    (folder.path / "limited.py").write_text(code)
+    # The catalogue is on another disk, so to speak: it exists at its full size before the limit comes.
+    ended = folder.start("limited").end()
+    assert ended.code == 1
+    assert "Traceback" not in ended.sentence
+    for path in folder.files():
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.stem
+
+
+def test_a_catalogue_of_a_newer_stj(folder: Folder, catalog_of_tomorrow: Path) -> None:
+    """Exit 1 before anything is asked."""
+    ended = folder.crawl("amazon_sarees", "http://127.0.0.1:9")
+    assert ended.code == 1
+    assert "newer than this STJ's" in ended.sentence
+    assert catalog_of_tomorrow.exists()
+
+
+def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_shop: OpenShop) -> None:
+    """Nothing is fetched, and no catalogue is made."""
+    shop = open_shop()
+    unknown = folder.crawl("amazon_hats", shop)
+    assert (unknown.code, unknown.sentence) == (
+        2,
+        "There is no spider 'amazon_hats': there are amazon_category, amazon_jeans, amazon_sarees, amazon_trousers.",
+    )
+    broken = folder.crawl("amazon_sarees", shop, STJ_LABELS="nowhere.toml")
+    assert broken.code == 2
+    assert broken.sentence.startswith("Cannot read the labels file nowhere.toml")
+    plan = folder.crawl("amazon_sarees", "https://www.amazon.in", "-a", "dry_run=1", "-s", "STJ_SUMMARY=json")
+    assert plan.code == 0
+    expected = {
+        "listing_pages": 7,
+        "pictures": 300,
+        "page_seconds": 2.0,
+        "picture_seconds": 0.25,
+        "resumes_crawl": None,
+    }
+    assert expected.items() <= json.loads(plan.out).items()
+    assert not shop.requests
+    assert not (folder.path / "catalog.sqlite").exists()
