@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import Connection, and_, func, or_, select, text
 
 from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.resolve import FORGOTTEN_COPY
 from stj_catalog.schema import PageState, Status, crawls, images, likenesses, pages, sightings
 
 _BATCH = 5_000
@@ -61,8 +63,9 @@ def count_files(catalog: Catalog) -> int:
 
 def forgotten_paths(catalog: Catalog) -> set[str]:
     """Files of forgotten pictures that nothing else needs: they should be gone."""
-    gone = select(images.c.path).where(images.c.path.is_not(None), images.c.status == Status.FORGOTTEN)
-    needed = select(images.c.path).where(images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
+    forgotten = or_(images.c.status == Status.FORGOTTEN, func.coalesce(images.c.reason, "") == FORGOTTEN_COPY)
+    gone = select(images.c.path).where(images.c.path.is_not(None), forgotten)
+    needed = select(images.c.path).where(images.c.path.is_not(None), ~forgotten)
     with catalog.read() as connection:
         return set(connection.execute(gone.except_(needed)).scalars())
 
@@ -111,8 +114,8 @@ def _kept_without_file(catalog: Catalog) -> Iterator[Fault]:
             yield Fault("no_file", key, f"picture {row} is kept, and its row names no file")
 
 
-def _half_done_pages(catalog: Catalog) -> Iterator[Fault]:
-    """Pages of crawls that count as finished, and pages whose cards contradict their mark."""
+def half_done_pages(connection: Connection) -> Sequence[Any]:
+    """Leased pages of crawls that count as finished, and pages whose cards contradict their mark: id, url, state, crawl_id."""
     seen = select(sightings.c.page_id).where(sightings.c.page_id == pages.c.id).exists()
     open_still = and_(crawls.c.state == "finished", pages.c.state == PageState.LEASED)
     odd = or_(
@@ -120,14 +123,16 @@ def _half_done_pages(catalog: Catalog) -> Iterator[Fault]:
         and_(pages.c.state.in_([PageState.PENDING, PageState.LEASED]), seen),
         and_(pages.c.state == PageState.DONE, pages.c.cards > 0, ~seen),
     )
-    query = select(pages.c.url, pages.c.state, pages.c.cards, pages.c.crawl_id).join_from(pages, crawls).where(odd)
+    columns = (pages.c.id, pages.c.url, pages.c.state, pages.c.cards, pages.c.crawl_id)
+    return connection.execute(select(*columns).join_from(pages, crawls).where(odd).order_by(pages.c.id)).all()
+
+
+def _half_done_pages(catalog: Catalog) -> Iterator[Fault]:
     with catalog.read() as connection:
-        for url, state, cards, crawl_id in connection.execute(query):
-            yield Fault(
-                "half_done_page",
-                url,
-                f"in crawl {crawl_id} it is {state} with {cards or 0} cards, and its sightings say otherwise",
-            )
+        rows = half_done_pages(connection)
+    for row in rows:
+        what = f"in crawl {row.crawl_id} it is {row.state} with {row.cards or 0} cards, and its sightings say otherwise"
+        yield Fault("half_done_page", row.url, what)
 
 
 def _unsettled(catalog: Catalog) -> Iterator[Fault]:

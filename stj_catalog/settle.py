@@ -24,7 +24,7 @@ from stj_catalog.neighbours import hashes_from_hex
 from stj_catalog.resolve import Bond, Decision, Outcome, Picture, resolve
 from stj_catalog.schema import Status, categories, groups, images, likenesses, now, products, reviews, sightings
 
-_LOOKS = (
+LOOKS = (
     images.c.id,
     images.c.phash,
     images.c.phash_trim,
@@ -85,10 +85,7 @@ class Settler:
         if not len(newcomers):
             return []
         self._refresh(connection)
-        order = [{"row": row, "number": self._last + place} for place, row in enumerate(newcomers.ids.tolist(), 1)]
-        connection.execute(
-            update(images).where(images.c.id == bindparam("row")).values(compared=bindparam("number")), order
-        )
+        number_newcomers(connection, newcomers.ids.tolist(), self._last)
         write_likenesses(connection, self._likenesses(connection, newcomers))
         return [int(row) for row in newcomers.ids]
 
@@ -110,8 +107,16 @@ def _read_looks(connection: Connection, ids: Sequence[int], which: ColumnElement
     rows: list[Sequence[Any]] = []
     condition = images.c.phash.is_not(None) if which is None else which
     for some in chunks(ids):
-        rows += connection.execute(select(*_LOOKS).where(images.c.id.in_(some), condition).order_by(images.c.id)).all()
+        rows += connection.execute(select(*LOOKS).where(images.c.id.in_(some), condition).order_by(images.c.id)).all()
     return Looks.from_hex(rows)
+
+
+def number_newcomers(connection: Connection, ids: Sequence[int], last: int) -> None:
+    """Mark pictures as compared, in this order, after the `last` that was."""
+    order = [{"row": row, "number": last + place} for place, row in enumerate(ids, 1)]
+    if order:
+        numbered = update(images).where(images.c.id == bindparam("row")).values(compared=bindparam("number"))
+        connection.execute(numbered, order)
 
 
 def write_likenesses(connection: Connection, found: Iterable[Likeness]) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import NoReturn
 
 from stj_catalog.cli import make_app, run
-from stj_dataset.cli import audit, card, diff, export, label, stats, verify
+from stj_dataset.cli import audit, backup, bring, card, dedupe, diff, export, forget, label, stats, verify
 
 app = make_app("Look after the catalogue and make datasets of it.")
+app.command("import")(bring.import_)
 app.command("stats")(stats.stats)
+app.command("dedupe")(dedupe.dedupe)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("card")(card.card)
 app.command("diff")(diff.diff)
 app.command("audit")(audit.audit)
 app.command("label")(label.label)
+app.command("forget")(forget.forget)
+app.command("backup")(backup.backup)
 
 
 def main() -> NoReturn:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stj_catalog.cli import JsonOption, emit, emit_json, say
+from stj_catalog.errors import UsageError
 from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, opened
 
 if TYPE_CHECKING:
@@ -22,12 +23,20 @@ def verify(
     ] = None,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put the catalogue and its image store right, then look again.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the image store with the catalogue, or a dataset with its manifest.
 
-    Reads every picture again. Exit code 1, with the list, when something is not as it should be.
+    Reads every picture again. Exit code 1, with the list, when something is not as it should be. A repair rejects pictures whose
+    files are lost (the next crawl fetches them again), deletes files that nothing names, and reopens half-done pages.
     """
+    if dataset and repair:
+        raise UsageError("--repair is for the catalogue: a damaged dataset is exported again (stj-dataset export).")
+    if repair:
+        _repair(catalog, images)
     problems = _of_dataset(dataset) if dataset else _of_catalog(catalog, images)
     if as_json:
         emit_json({"ok": not problems, "problems": [asdict(one) for one in problems]})
@@ -53,3 +62,15 @@ def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
 
     with opened(catalog, images) as (found, config), bars() as progress:
         return list(verify_catalog(found, open_store(config.images), progress("Reading", count_files(found))))
+
+
+def _repair(catalog: str | None, images: str | None) -> None:
+    from stj_catalog.repair import repair
+    from stj_catalog.settle import thresholds_of
+    from stj_catalog.store import open_store
+
+    found = [(one.kind, one.path) for one in _of_catalog(catalog, images)]
+    with opened(catalog, images) as (place, config):
+        fixed = repair(place, open_store(config.images), found, thresholds_of(config))
+    for kind, number in sorted(fixed.items()):
+        say(f"Repaired: {number} {kind}.")

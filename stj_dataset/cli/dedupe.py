@@ -1,0 +1,65 @@
+"""`stj-dataset dedupe`: likenesses, statuses and groups of the whole catalogue, worked out anew."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit_json, say
+from stj_dataset.cli.common import CatalogOption, ImagesOption, make_table, opened, show
+
+if TYPE_CHECKING:
+    from stj_catalog.dedupe import DedupeReport
+
+_SHOWN = 20
+
+
+def dedupe(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write a contact sheet (HTML) of the groups of two and more.", show_default=False
+        ),
+    ] = None,
+    catalog: CatalogOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find duplicates and groups in the whole catalogue, from the hashes, sightings and reviews alone.
+
+    The authority on sameness: the result does not depend on the order in which pictures came, and a second run changes nothing.
+    """
+    from stj_catalog.dedupe import by_group
+    from stj_catalog.dedupe import dedupe as recompute
+    from stj_catalog.settle import thresholds_of
+    from stj_catalog.store import open_store
+
+    with opened(catalog, images) as (found, config):
+        report, members = recompute(found, thresholds_of(config), dry_run=dry_run, members=sheet is not None)
+        pages = []
+        if sheet is not None:
+            from stj_dataset.contact import write_sheet
+
+            pages = write_sheet(sheet, by_group(members), report, open_store(config.images), dry_run=dry_run)
+    if as_json:
+        emit_json({**asdict(report), "dry_run": dry_run, "sheet": [str(one) for one in pages]})
+        return
+    _show(report, dry_run=dry_run)
+    if pages:
+        say(f"Contact sheet: {pages[0]} ({len(pages)} pages).")
+
+
+def _show(report: DedupeReport, *, dry_run: bool) -> None:
+    counts = [(f"{kind} pairs", number) for kind, number in report.likenesses.items()]
+    rows = [("pictures", report.pictures), *report.statuses.items(), *counts]
+    rows += [("groups", report.groups), ("groups of two and more", report.shared_groups)]
+    rows += [("changed", len(report.changes)), ("in another group now", report.regrouped)]
+    show(make_table("Would be" if dry_run else "Catalogue", ("what", "how many"), rows))
+    show(*(f"{one.key}: {one.before} -> {one.after}" for one in report.changes[:_SHOWN]))
+    if len(report.changes) > _SHOWN:
+        show(f"… and {len(report.changes) - _SHOWN} more (--json lists all)")

@@ -1,0 +1,65 @@
+"""`stj-dataset forget`: pictures go for good, and stay out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit_json, say
+from stj_dataset.cli.common import CatalogOption, ImagesOption, opened, show
+
+
+def forget(
+    *,
+    asin: Annotated[
+        list[str] | None, typer.Option(help="Every picture of this product (may be given again).", show_default=False)
+    ] = None,
+    sha256: Annotated[
+        list[str] | None, typer.Option(help="The picture with this checksum (may be given again).", show_default=False)
+    ] = None,
+    url: Annotated[
+        list[str] | None, typer.Option(help="The picture at this address (may be given again).", show_default=False)
+    ] = None,
+    backups: Annotated[Path, typer.Option(help="Folder of the catalogue's backups.")] = Path("backups"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and what holds it.")] = False,
+    catalog: CatalogOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget pictures, as a take-down request asks, with all their duplicates.
+
+    Their bytes, thumbnails and features go; a tombstone with their hashes keeps copies out of later crawls. Lists the exports,
+    runs and backups that hold them still: those are yours to remove.
+    """
+    from stj_catalog.backup import find_backups
+    from stj_catalog.errors import UsageError
+    from stj_catalog.forget import find_pictures
+    from stj_catalog.forget import forget as bury
+    from stj_catalog.settle import thresholds_of
+    from stj_catalog.store import open_store
+
+    if not (asin or sha256 or url):
+        raise UsageError("Nothing to forget was named: give --asin, --sha256 or --url.")
+    with opened(catalog, images) as (found, config):
+        ids = find_pictures(found, asins=asin or (), checksums=sha256 or (), urls=url or ())
+        gone = bury(
+            found,
+            open_store(config.images),
+            ids,
+            thresholds_of(config),
+            cache=config.cache,
+            runs=config.runs,
+            backups=find_backups(found, backups),
+            dry_run=dry_run,
+        )
+    if as_json:
+        emit_json({**asdict(gone), "dry_run": dry_run})
+        return
+    show(f"{len(gone.ids)} pictures {'would be' if dry_run else 'are'} forgotten; {len(gone.files)} files are gone.")
+    for what, places in (("export", gone.exports), ("run", gone.runs), ("backup", gone.backups)):
+        show(*(f"still in the {what} {place}" for place in places))
+    if gone.exports or gone.runs or gone.backups:
+        say("What was made before still holds them: remove it, or make it again.")
