@@ -83,6 +83,12 @@ class Neighbours:
         nearest = likeness.argmax(axis=1)
         return 1 - likeness[np.arange(len(nearest)), nearest], nearest
 
+    def closest(self, features: npt.NDArray[np.floating], count: int) -> tuple[Doubles, Ints]:
+        """The nearest training pictures of raw features (n, d): cosine distances and places, (n, count) each, nearest first."""
+        likeness = self.normaliser(features) @ self.points.T.astype(np.float64)
+        places = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
+        return 1 - np.take_along_axis(likeness, places, axis=1), places
+
     def save(self, path: Path) -> None:
         """Write `neighbours.npz`."""
         np.savez(

@@ -74,7 +74,10 @@ class Predictor:
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
         """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
-        chances, features = self.scores(pixels)
+        return self.judge(*self.scores(pixels), names)
+
+    def judge(self, chances: Doubles, features: npt.NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
+        """Answers from what `scores` gave: probabilities (n, k) and raw features (n, d)."""
         distances, nearest = self.neighbours.distances(features)
         return [
             self._answer(name, chances[place], float(distances[place]), str(self.neighbours.names[nearest[place]]))
@@ -89,6 +92,18 @@ class Predictor:
         size = 1 if len(pixels) == 1 else BATCH
         parts = [self._batch(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def read(self, data: bytes, formats: Sequence[str] | None = None) -> Pixels:
+        """Bytes as this network's pixels: uint8 of shape (size, size, 3).
+
+        Args:
+            data: the picture's bytes.
+            formats: Pillow's names of the only formats to try; None tries all.
+
+        Raises:
+            PictureError: the bytes are no whole picture.
+        """
+        return read_pixels(data, self.preprocessing, formats)
 
     def answer_files(
         self, files: Sequence[Path], names: Sequence[str] | None = None, advance: Callable[[int], None] = lambda _: None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,12 +41,13 @@ class Preprocessing:
         return {**asdict(self), "fit": "squash", "version": VERSION}
 
 
-def read_pixels(source: Path | bytes, how: Preprocessing) -> Pixels:
+def read_pixels(source: Path | bytes, how: Preprocessing, formats: Sequence[str] | None = None) -> Pixels:
     """Decode a picture, turn it by its EXIF tag, put transparency on white and squash it to the input size.
 
     Args:
         source: a file, or its bytes.
         how: size and filter.
+        formats: Pillow's names of the only formats to try; None tries all.
 
     Returns:
         uint8 of shape (size, size, 3), RGB.
@@ -53,7 +55,7 @@ def read_pixels(source: Path | bytes, how: Preprocessing) -> Pixels:
     Raises:
         PictureError: the bytes are no whole picture (`reason` says which way), or the file cannot be read.
     """
-    return fit(open_picture(source, draft=2 * how.size), how)
+    return fit(open_picture(source, 2 * how.size, formats), how)
 
 
 def fit(picture: Image.Image, how: Preprocessing) -> Pixels:
@@ -62,12 +64,13 @@ def fit(picture: Image.Image, how: Preprocessing) -> Pixels:
     return np.asarray(picture.resize((how.size, how.size), resample), dtype=np.uint8)
 
 
-def open_picture(source: Path | bytes, draft: int | None = None) -> Image.Image:
+def open_picture(source: Path | bytes, draft: int | None = None, formats: Sequence[str] | None = None) -> Image.Image:
     """Decode a picture upright, in RGB, with transparency on white.
 
     Args:
         source: a file, or its bytes.
         draft: a JPEG much larger than this many pixels may be decoded at a half, a quarter or an eighth of its size.
+        formats: Pillow's names of the only formats to try; None tries all.
 
     Raises:
         PictureError: as in `read_pixels`.
@@ -79,12 +82,12 @@ def open_picture(source: Path | bytes, draft: int | None = None) -> Image.Image:
         raise PictureError(f"Cannot read {name}: {error.strerror or error}.") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a doubtful tag is no reason to refuse a picture
-        return _decode(data, name, draft)
+        return _decode(data, name, draft, formats)
 
 
-def _decode(data: bytes, name: str, draft: int | None) -> Image.Image:
+def _decode(data: bytes, name: str, draft: int | None, formats: Sequence[str] | None) -> Image.Image:
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = Image.open(io.BytesIO(data), formats=formats)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise NotAnImageError(f"{name} is no picture ({len(data):,} bytes).") from error
     if picture.width * picture.height > MAX_PIXELS:

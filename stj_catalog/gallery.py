@@ -1,0 +1,447 @@
+"""Pictures to look at: pages of a gallery, one picture with all that is known of it, and why a picture is not in the dataset.
+
+A page is found by the last row of the page before it, never by counting rows, so that the thousandth page costs
+what the first does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, text
+
+from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.schema import (
+    categories,
+    crawls,
+    export_images,
+    exports,
+    images,
+    likenesses,
+    pages,
+    products,
+    reviews,
+    sightings,
+)
+from stj_catalog.urls import asin_of, fold_image_url
+
+COUNT_LIMIT = 10_000
+_CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
+_ASIN = re.compile(r"[A-Z0-9]{10}")
+_TILE = (
+    *(images.c.id, images.c.status, images.c.reason, images.c.label, images.c.sha256, images.c.path, images.c.width),
+    *(images.c.height, images.c.duplicate_of, images.c.distance, images.c.group_id),
+)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which pictures are asked for; None asks for all.
+
+    Attributes:
+        status: the one word that they ended in.
+        label: the class.
+        reason: why they are quarantined or rejected.
+        crawl: sighted in this crawl.
+        source: imported from this source, or of this brand.
+        text: part of a title that they were sighted with.
+        group: members of this group.
+    """
+
+    status: str | None = None
+    label: int | None = None
+    reason: str | None = None
+    crawl: int | None = None
+    source: str | None = None
+    text: str | None = None
+    group: int | None = None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture as a gallery shows it."""
+
+    id: int
+    status: str
+    reason: str | None
+    label: int | None
+    sha256: str | None
+    path: str | None
+    width: int | None
+    height: int | None
+    duplicate_of: int | None
+    distance: int | None
+    group_id: int | None
+    title: str | None = None
+    asin: str | None = None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A page of pictures, newest first, and where the pages beside it begin."""
+
+    tiles: list[Tile]
+    before: int | None
+    after: int | None
+
+
+def gallery_page(
+    catalog: Catalog, wanted: Filter, *, limit: int = 60, after: int | None = None, before: int | None = None
+) -> Gallery:
+    """A page of pictures, newest first.
+
+    Args:
+        catalog: where they are.
+        wanted: which.
+        limit: pictures on a page.
+        after: the last picture of the page before this one.
+        before: the first picture of the page behind this one; it wins over `after`.
+    """
+    query = select(*_TILE).where(*_conditions(wanted))
+    if before is not None:
+        query = query.where(images.c.id > before).order_by(images.c.id)
+    else:
+        query = query.order_by(images.c.id.desc())
+        query = query.where(images.c.id < after) if after is not None else query
+    with catalog.read() as connection:
+        rows = list(connection.execute(query.limit(limit + 1)).all())
+        more = len(rows) > limit
+        rows = rows[:limit]
+        if before is not None:
+            rows.reverse()
+        tiles = _with_titles(connection, rows)
+    if not tiles:
+        return Gallery([], None, None)
+    newer = more if before is not None else after is not None
+    older = before is not None or more
+    return Gallery(tiles, tiles[0].id if newer else None, tiles[-1].id if older else None)
+
+
+def count_pictures(catalog: Catalog, wanted: Filter, limit: int = COUNT_LIMIT) -> int:
+    """How many pictures there are, counted up to `limit`."""
+    some = select(images.c.id).where(*_conditions(wanted)).limit(limit).subquery()
+    with catalog.read() as connection:
+        return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def tiles_of(catalog: Catalog, ids: Sequence[int]) -> list[Tile]:
+    """Some pictures, in the order asked for; those that do not exist are left out."""
+    found: dict[int, Tile] = {}
+    with catalog.read() as connection:
+        for some in chunks(list(ids)):
+            rows = connection.execute(select(*_TILE).where(images.c.id.in_(some))).all()
+            found |= {tile.id: tile for tile in _with_titles(connection, rows)}
+    return [found[one] for one in ids if one in found]
+
+
+def ids_of_checksums(catalog: Catalog, checksums: Sequence[str]) -> dict[str, int]:
+    """A picture for each sha256 of original bytes that has one: the kept one first."""
+    found: dict[str, int] = {}
+    query = select(images.c.sha256, images.c.id).order_by(images.c.status == "kept", images.c.id.desc())
+    with catalog.read() as connection:
+        for some in chunks(list(checksums)):
+            found |= {row.sha256: row.id for row in connection.execute(query.where(images.c.sha256.in_(some)))}
+    return found
+
+
+def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
+    """What the filters can be set to: reasons, sources and crawls."""
+    reasons = select(images.c.reason).where(
+        images.c.status.in_(["quarantined", "rejected"]), images.c.reason.is_not(None)
+    )
+    brands = (
+        select(products.c.brand, func.count().label("n"))
+        .where(products.c.brand.is_not(None))
+        .group_by(products.c.brand)
+    )
+    newest = select(crawls.c.id, crawls.c.spider, crawls.c.started_at).order_by(crawls.c.id.desc()).limit(50)
+    with catalog.read() as connection:
+        return {
+            "reasons": sorted(connection.execute(reasons.distinct()).scalars()),
+            "sources": [
+                row.brand for row in connection.execute(brands.order_by(text("n DESC"), products.c.brand).limit(50))
+            ],
+            "crawls": [row._asdict() for row in connection.execute(newest)],
+        }
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One picture and everything that is known of it.
+
+    Attributes:
+        row: its columns.
+        sightings: the newest of them, newest first, with page, crawl and product.
+        sighted: how many there are.
+        group: the other pictures of its group.
+        neighbours: pictures that look like it, the most alike first, with kind, way and distances.
+        reviews: decisions about it, newest first.
+        exports: the exports that held or withheld it, newest first.
+    """
+
+    row: dict[str, Any]
+    sightings: list[dict[str, Any]]
+    sighted: int
+    group: list[Tile]
+    neighbours: list[tuple[Tile, dict[str, Any]]]
+    reviews: list[dict[str, Any]]
+    exports: list[dict[str, Any]]
+
+
+def whole_picture(catalog: Catalog, image_id: int, *, most: int = 60) -> Whole | None:
+    """One picture with its provenance, likenesses, group, decisions and exports, or None where there is none.
+
+    Args:
+        catalog: where it is.
+        image_id: its row.
+        most: so many of each at most.
+    """
+    with catalog.read() as connection:
+        row = connection.execute(select(images).where(images.c.id == image_id)).first()
+        if row is None:
+            return None
+        seen = select(func.count()).select_from(sightings).where(sightings.c.image_id == image_id)
+        decided = select(reviews).where(reviews.c.image_id == image_id).order_by(reviews.c.id.desc())
+        held = (
+            select(export_images, exports.c.out, exports.c.digest, exports.c.made_at)
+            .join_from(export_images, exports)
+            .where(export_images.c.image_id == image_id)
+            .order_by(exports.c.id.desc())
+        )
+        return Whole(
+            row=dict(row._mapping),
+            sightings=_mappings(connection, _sightings().where(sightings.c.image_id == image_id), most),
+            sighted=connection.execute(seen).scalar_one(),
+            group=_group(connection, row, most),
+            neighbours=_neighbours(connection, image_id, most),
+            reviews=_mappings(connection, decided, most),
+            exports=_mappings(connection, held, most),
+        )
+
+
+def sightings_page(
+    catalog: Catalog, *, image: int | None = None, crawl: int | None = None, after: int | None = None, limit: int = 60
+) -> list[dict[str, Any]]:
+    """Sightings, newest first, of one picture or crawl or of all.
+
+    Args:
+        catalog: where they are.
+        image: of this picture only.
+        crawl: of this crawl only.
+        after: the last sighting of the page before this one.
+        limit: so many at most.
+    """
+    query = _sightings()
+    for column, value in ((sightings.c.image_id, image), (sightings.c.crawl_id, crawl)):
+        query = query if value is None else query.where(column == value)
+    with catalog.read() as connection:
+        return _mappings(connection, query if after is None else query.where(sightings.c.id < after), limit)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What became of an address, an ASIN or a checksum.
+
+    Attributes:
+        word: what was asked for, as it was understood.
+        kind: address, asin, checksum or row.
+        pictures: the pictures that it leads to.
+        bare: cards that had no picture.
+        product: the product, if it is an ASIN's.
+        page: whether a page of a crawl has this address.
+    """
+
+    word: str
+    kind: str
+    pictures: list[Tile]
+    bare: list[dict[str, Any]]
+    product: dict[str, Any] | None
+    page: dict[str, Any] | None
+
+
+def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
+    """Find what a picture's or a product's address, an ASIN, a checksum or a row's number leads to.
+
+    Args:
+        catalog: where to look.
+        word: what a person typed or pasted.
+        most: so many pictures and cards at most.
+    """
+    word = word.strip()
+    asin = asin_of(word) or (word.upper() if _ASIN.fullmatch(word.upper()) and not word.isdigit() else None)
+    with catalog.read() as connection:
+        if asin is not None:
+            return _trace_product(connection, asin, most)
+        if _CHECKSUM.fullmatch(word.lower()):
+            low = word.lower()
+            rows = connection.execute(
+                select(*_TILE).where(images.c.sha256 >= low, images.c.sha256 < low + "g").limit(most)
+            )
+            if found := _with_titles(connection, rows.all()):
+                return Trace(low, "checksum", found, [], None, None)
+        if word.isdigit() and len(word) < 18:
+            rows = connection.execute(select(*_TILE).where(images.c.id == int(word)))
+            return Trace(word, "row", _with_titles(connection, rows.all()), [], None, None)
+        return _trace_address(connection, word, most)
+
+
+def duplicate_pairs(
+    catalog: Catalog, *, after: int | None = None, limit: int = 30
+) -> list[tuple[Tile, Tile, dict[str, Any]]]:
+    """Duplicates beside the pictures that were kept instead, newest first, with kind, distances and rule.
+
+    Args:
+        catalog: where they are.
+        after: the last duplicate of the page before this one.
+        limit: so many at most.
+    """
+    # The two-argument minimum has another name in each database.
+    least, most = ("min", "max") if catalog.is_sqlite else ("least", "greatest")
+    low, high = (getattr(func, name)(images.c.id, images.c.duplicate_of) for name in (least, most))
+    query = (
+        select(*_TILE, images.c.duplicate_kind, images.c.rule, likenesses.c.distance256, likenesses.c.way)
+        .join_from(images, likenesses, and_(likenesses.c.image_id == low, likenesses.c.other_id == high), isouter=True)
+        .where(images.c.status == "duplicate", images.c.duplicate_of.is_not(None))
+        .order_by(images.c.id.desc())
+        .limit(limit)
+    )
+    query = query if after is None else query.where(images.c.id < after)
+    with catalog.read() as connection:
+        rows = connection.execute(query).all()
+        mine = {tile.id: tile for tile in _with_titles(connection, rows)}
+        kept_rows = connection.execute(select(*_TILE).where(images.c.id.in_({row.duplicate_of for row in rows}))).all()
+        kept = {tile.id: tile for tile in _with_titles(connection, kept_rows)}
+    told = ("duplicate_kind", "rule", "distance256", "way")
+    return [(mine[row.id], kept[row.duplicate_of], {name: getattr(row, name) for name in told}) for row in rows]
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    for column, value in (
+        (images.c.status, wanted.status),
+        (images.c.label, wanted.label),
+        (images.c.reason, wanted.reason),
+        (images.c.group_id, wanted.group),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if wanted.crawl is not None:
+        found.append(images.c.id.in_(select(sightings.c.image_id).where(sightings.c.crawl_id == wanted.crawl)))
+    if wanted.source:
+        branded = (
+            select(sightings.c.image_id)
+            .join_from(sightings, products)
+            .where(products.c.brand == wanted.source, sightings.c.image_id.is_not(None))
+        )
+        found.append(or_(images.c.source == wanted.source, images.c.id.in_(branded)))
+    if wanted.text:
+        # One pass over the titles costs less than a look-up for each of a hundred thousand pictures.
+        titled = select(sightings.c.image_id).where(
+            sightings.c.title.icontains(wanted.text, autoescape=True), sightings.c.image_id.is_not(None)
+        )
+        found.append(images.c.id.in_(titled))
+    return found
+
+
+def _with_titles(connection: Connection, rows: Sequence[Any]) -> list[Tile]:
+    """The tiles of some rows, with the words of each picture's first sighting."""
+    told: dict[int, tuple[str | None, str | None]] = {}
+    for some in chunks([row.id for row in rows]):
+        first = select(func.min(sightings.c.id)).where(sightings.c.image_id.in_(some)).group_by(sightings.c.image_id)
+        query = (
+            select(sightings.c.image_id, func.coalesce(sightings.c.title, products.c.title), products.c.asin)
+            .join_from(sightings, products, isouter=True)
+            .where(sightings.c.id.in_(first))
+        )
+        told |= {row: (title, asin) for row, title, asin in connection.execute(query)}
+    names = [column.name for column in _TILE]
+    return [
+        Tile(**{name: getattr(row, name) for name in names}, title=title, asin=asin)
+        for row in rows
+        for title, asin in [told.get(row.id, (None, None))]
+    ]
+
+
+def _sightings() -> Select[Any]:
+    return (
+        select(
+            *(sightings.c.id, sightings.c.image_id, sightings.c.crawl_id, sightings.c.position, sightings.c.sponsored),
+            *(sightings.c.reason, sightings.c.seen_at, sightings.c.image_url),
+            func.coalesce(sightings.c.title, products.c.title).label("title"),
+            *(
+                products.c.asin,
+                products.c.brand,
+                products.c.url.label("product_url"),
+                products.c.price,
+                products.c.currency,
+            ),
+            *(pages.c.url.label("page_url"), pages.c.number.label("page_number"), pages.c.verdict),
+            *(categories.c.label, categories.c.name.label("category"), crawls.c.spider, crawls.c.origin),
+        )
+        .select_from(sightings)
+        .join(pages)
+        .join(categories)
+        .join(crawls, crawls.c.id == sightings.c.crawl_id)
+        .join(products, isouter=True)
+        .order_by(sightings.c.id.desc())
+    )
+
+
+def _group(connection: Connection, row: Row[Any], most: int) -> list[Tile]:
+    if row.group_id is None:
+        return []
+    others = and_(images.c.group_id == row.group_id, images.c.id != row.id)
+    return _with_titles(
+        connection, connection.execute(select(*_TILE).where(others).order_by(images.c.id).limit(most)).all()
+    )
+
+
+def _neighbours(connection: Connection, image_id: int, most: int) -> list[tuple[Tile, dict[str, Any]]]:
+    found: dict[int, dict[str, Any]] = {}
+    for mine, other in ((likenesses.c.image_id, likenesses.c.other_id), (likenesses.c.other_id, likenesses.c.image_id)):
+        query = (
+            select(likenesses, other.label("them"))
+            .where(mine == image_id)
+            .order_by(likenesses.c.distance256)
+            .limit(most)
+        )
+        found |= {row.them: dict(row._mapping) for row in connection.execute(query)}
+    nearest = sorted(found, key=lambda one: (found[one]["distance256"], found[one]["distance"], one))[:most]
+    rows = {row.id: row for row in connection.execute(select(*_TILE).where(images.c.id.in_(nearest)))}
+    tiles = {tile.id: tile for tile in _with_titles(connection, list(rows.values()))}
+    return [(tiles[one], found[one]) for one in nearest]
+
+
+def _trace_product(connection: Connection, asin: str, most: int) -> Trace:
+    row = connection.execute(select(products).where(products.c.asin == asin)).first()
+    if row is None:
+        return Trace(asin, "asin", [], [], None, None)
+    shown = select(sightings.c.image_id).where(sightings.c.product_id == row.id, sightings.c.image_id.is_not(None))
+    tiles = connection.execute(select(*_TILE).where(images.c.id.in_(shown)).order_by(images.c.id).limit(most)).all()
+    bare = _sightings().where(sightings.c.product_id == row.id, sightings.c.image_id.is_(None))
+    cards = _mappings(connection, bare, most)
+    return Trace(asin, "asin", _with_titles(connection, tiles), cards, dict(row._mapping), None)
+
+
+def _trace_address(connection: Connection, word: str, most: int) -> Trace:
+    folded = fold_image_url(word)
+    same = or_(images.c.image_key.in_([folded, word]), images.c.id.in_(_shown_at(word)))
+    tiles = connection.execute(select(*_TILE).where(same).limit(most)).all()
+    page = connection.execute(select(pages).where(pages.c.url == word).order_by(pages.c.id.desc()).limit(1)).first()
+    return Trace(folded, "address", _with_titles(connection, tiles), [], None, dict(page._mapping) if page else None)
+
+
+def _shown_at(address: str) -> Select[Any]:
+    """Pictures that a card showed under this very address (composites keep more of theirs)."""
+    return (
+        select(sightings.c.image_id)
+        .where(sightings.c.image_url == address, sightings.c.image_id.is_not(None))
+        .limit(60)
+    )
+
+
+def _mappings(connection: Connection, query: Select[Any], most: int) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in connection.execute(query.limit(most))]
