@@ -87,7 +87,7 @@ def class_folders(folder: Path, categories: Sequence[Category]) -> list[tuple[Ca
 
 
 def read_origins(file: Path) -> dict[str, Origin]:
-    """Read where pictures came from: a CSV with the columns `file` and `source` (or `repository`), perhaps `title`, `asin`, `url`.
+    """Read where pictures came from: a CSV with columns `file` and `source` (or `repository`), perhaps `title`, `asin`, `url`.
 
     Raises:
         UsageError: it cannot be read, or has no such columns.
