@@ -1,0 +1,101 @@
+"""Categories are data; titles that contradict their listing are found by whole words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stj_catalog.errors import UsageError
+from stj_catalog.labels import Category, find_category, load_labels
+
+KNOWN = {one.slug: one for one in load_labels()}
+
+
+def test_the_three_classes_of_the_contract():
+    assert [(one.label, one.name, one.spider, one.node) for one in load_labels()] == [
+        (0, "Saree", "amazon_sarees", "1968256031"),
+        (1, "Trousers", "amazon_trousers", "1968125031"),
+        (2, "Jeans", "amazon_jeans", "1968076031"),
+    ]
+    assert KNOWN["saree"].listing_path == "/s?rh=n%3A1968256031&fs=true"
+
+
+@pytest.mark.parametrize(
+    ("slug", "title", "word"),
+    [
+        ("saree", "Kanjivaram Silk Saree with Blouse Piece", None),
+        ("saree", "Cotton Petticoat for Saree", "petticoat"),
+        ("saree", "Saree Covers with Zip, pack of 3", "saree covers"),
+        ("trousers", "Men's Slim Fit Formal Trousers", None),
+        ("trousers", "Men's Denim Trousers", "denim"),
+        ("jeans", "Men's Slim Fit JEANS", None),
+        ("jeans", "Denim Shirt for Men", "shirt"),
+        ("jeans", "Shirtless model in jeans", None),
+        ("jeans", "Stretch T-Shirt", "t-shirt"),
+        ("saree", "", None),
+    ],
+)
+def test_a_title_that_belongs_elsewhere_is_found(slug, title, word):
+    assert KNOWN[slug].contradiction(title) == word
+
+
+@given(st.sampled_from(sorted(KNOWN)), st.text(max_size=60))
+def test_a_contradiction_is_a_word_of_the_title(slug, title):
+    word = KNOWN[slug].contradiction(title)
+    assert word is None or word in title.lower()
+
+
+def test_a_fitting_phrase_explains_the_word_inside_it():
+    category = Category(0, "x", "X", "1", fits=("shirt dress",), contradicts=("shirt",))
+    assert category.contradiction("Shirt Dress") is None
+    assert category.contradiction("Shirt dress with a shirt") == "shirt"
+
+
+def write(tmp_path, text):
+    file = tmp_path / "labels.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+GOOD = '[[category]]\nlabel = {label}\nslug = "{slug}"\nname = "N"\nnode = "1"\n'
+
+
+def test_another_file_brings_other_categories(tmp_path):
+    file = write(tmp_path, GOOD.format(label=7, slug="kurta") + GOOD.format(label=3, slug="dress"))
+    assert [one.slug for one in load_labels(file)] == ["dress", "kurta"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "has no [[category]] block: add one."),
+        ("not toml at all", "is not valid TOML"),
+        ("[category]\nlabel = 1", "has a category that is no [[category]] block"),
+        ('[[category]]\nlabel = "1"', "needs label = a int, got '1'."),
+        ("[[category]]\nlabel = true", "needs label = a int, got True."),
+        (GOOD.format(label=-1, slug="a"), "needs a label of 0 or more"),
+        (GOOD.format(label=1, slug="A B"), "a slug of a-z, 0-9 and -, got 1 and 'A B'."),
+        (GOOD.format(label=1, slug="a") + "colour = 1", "has unknown fields: colour."),
+        (GOOD.format(label=1, slug="a") * 2, "gives the same label to two categories: [1, 1]."),
+        (GOOD.format(label=1, slug="a") + GOOD.format(label=2, slug="a"), "gives the same slug to two categories"),
+    ],
+)
+def test_a_file_that_cannot_be_right_is_refused(tmp_path, text, sentence):
+    with pytest.raises(UsageError) as caught:
+        load_labels(write(tmp_path, text))
+    assert sentence in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(
+        UsageError, match=r"Cannot read the labels file .*: No such file .*\. Set STJ_LABELS to a labels"
+    ):
+        load_labels(tmp_path / "none.toml")
+
+
+def test_an_unknown_category_names_the_known_ones():
+    assert find_category("jeans", load_labels()).label == 2
+    with pytest.raises(UsageError) as caught:
+        find_category("hats", load_labels())
+    assert str(caught.value) == "There is no category 'hats': labels.toml knows saree, trousers, jeans."
