@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -36,7 +37,8 @@ def make_backup(catalog: Catalog, folder: Path = BACKUPS) -> Path:
     except (OSError, sqlite3.Error) as error:
         raise CatalogError(f"Cannot write the backup {target}: {error}. Name another folder.") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
     return target
 
 
