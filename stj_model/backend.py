@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy.typing as npt
+
 KerasModel: TypeAlias = Any
 KerasLayer: TypeAlias = Any
 Tensor: TypeAlias = Any
@@ -37,6 +39,12 @@ def tensorflow() -> Any:  # noqa: ANN401 - a module without types
     import tensorflow as tf
 
     return tf
+
+
+def as_array(variable: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - a Keras variable
+    """A variable's numbers, copied."""
+    result: npt.NDArray[Any] = variable.value.numpy()
+    return result
 
 
 def make_deterministic(seed: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from stj_catalog.errors import WeightsError
-from stj_model.backend import KerasLayer, KerasModel, Tensor, keras
+from stj_model.backend import KerasLayer, KerasModel, Tensor, as_array, keras
 from stj_model.weights import Architecture, Weights
 
 BATCH_NORM_EPSILON = 1.001e-5
@@ -46,8 +47,11 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None) -> Ke
     backbone = build_backbone(weights.architecture, scaling or weights.preprocessing, size)
     if weights.path is not None:
         try:
-            backbone.load_weights(weights.path)
-        except (ValueError, OSError, KeyError) as error:
+            # Keras only warns where it leaves a layer as it was: here that is a failure.
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", UserWarning)
+                backbone.load_weights(weights.path)
+        except (ValueError, OSError, KeyError, UserWarning) as error:
             raise WeightsError(
                 f"{weights.path} does not hold the weights of {weights.architecture} without its top: {_first_line(error)}"
             ) from error
@@ -140,7 +144,7 @@ def estimate_norms(network: KerasModel, batches: Iterable[Any]) -> None:
 def weights_digest(model: KerasModel) -> str:
     """The sha256 over all arrays of a model, in order: which numbers exactly computed a feature."""
     digest = hashlib.sha256()
-    for array in model.get_weights():
+    for array in map(as_array, model.weights):
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

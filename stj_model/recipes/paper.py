@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stj_model.backend import KerasModel, Tensor, keras
+from stj_model.backend import KerasModel, Tensor, as_array, keras
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.data import Picture
 from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
@@ -226,7 +226,7 @@ def _keep(variables: list[Any], path: Path) -> None:
     """Write variables in order, aside first; dropout's random states are among them."""
     part = path.with_suffix(".part")
     with part.open("wb") as stream:
-        np.savez(stream, *[np.asarray(variable) for variable in variables])
+        np.savez(stream, *map(as_array, variables))
     part.replace(path)
 
 

@@ -1,0 +1,135 @@
+"""The command line: verbs, exit codes, one sentence for what went wrong, and nothing heavy for `--help`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stj_catalog.cli import outcome
+from stj_model.cli import app
+from stj_model.config import RECIPES, from_document, resolve
+from stj_model.data import open_dataset
+from stj_model.run_dir import Run
+
+HEAVY = ("keras", "tensorflow", "numpy", "sklearn", "scipy", "matplotlib", "PIL", "sqlalchemy", "scrapy")
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["predict"]])
+def test_help_imports_nothing_heavy(command: list[str]):
+    code = (
+        "import sys; from stj_catalog.cli import outcome; from stj_model.cli import app; "
+        f"code = outcome(app, {[*command, '--help']!r}); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr.strip() == "[]"
+    assert "--help" in done.stdout
+
+
+def test_the_package_itself_imports_nothing_heavy():
+    code = f"import stj_model, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_evaluate_gives_one_json_document(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    assert outcome(app, ["evaluate", str(run.folder), "--dataset", str(drawn), "--split", "val", "--json"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    shape = "run split n correct accuracy interval per_class confusion ece per_source"
+    assert set(shape.split()) <= set(document)
+    assert (document["run"], document["split"], document["n"]) == (run.name, "val", 12)
+    assert "{" not in err
+
+
+def test_evaluate_in_words_names_split_number_and_interval(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    assert outcome(app, ["evaluate", "latest", "--runs", str(run.folder.parent), "--dataset", str(drawn)]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("test: ")
+    assert " of 12 right, accuracy " in first
+    assert "95 % interval" in first
+
+
+def test_predict_takes_files_folders_and_stdin(
+    run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    file = open_dataset(drawn).pictures[0].path
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{file}\n\n"))
+    assert outcome(app, ["predict", str(run.folder), str(file), str(drawn / "test" / "0"), "-", "--json"]) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert len(answers) == 1 + 4 + 1
+    assert answers[0] == answers[-1]
+    assert set(answers[0]) == {"file", "answer", "label", "probabilities", "out_of_scope", "error"}
+    assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
+
+
+def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    assert outcome(app, ["predict", str(drawn / "test" / "1"), "--runs", str(run.folder.parent), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 4
+    assert list(rows[0]) == ["file", "answer", "label", "p0", "p1", "p2", "out_of_scope", "error"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (
+            ["train", "nowhere", "--weights", "random"],
+            1,
+            "There is no dataset folder nowhere: stj-dataset export makes one.",
+        ),
+        (["train", "--recipe", "magic"], 2, "There is no recipe 'magic': it is default or paper."),
+        (["train", "--epochs", "0"], 2, "--epochs cannot be 0: it is 1 or more."),
+        (["train", "--balance", "much"], 2, "--balance cannot be 'much': it is none, class, source."),
+        (["evaluate", "--split", "train"], 2, "--split cannot be 'train': it is test or val."),
+        (["evaluate"], 1, "There is no run in runs yet: stj-model train makes one."),
+        (
+            ["predict", "https://example.org/a.jpg"],
+            2,
+            "https://example.org/a.jpg is an address, not a file: fetch it first.",
+        ),
+        (["predict", "empty"], 1, "There is no picture in empty: give files or folders of pictures."),
+        (["predict", "a.jpg", "--csv", "--json"], 2, "--csv and --json exclude each other: give one of them."),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    arguments: list[str],
+    code: int,
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("STJ_RUNS", "runs")
+    (tmp_path / "empty").mkdir()
+    assert outcome(app, arguments) == code
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", sentence + "\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"empty"}
+
+
+def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
+    assert outcome(app, ["train", "--epochs", "many"]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_recipes_are_what_the_readme_says():
+    paper = RECIPES["paper"]
+    assert (paper.epochs, paper.patience, paper.batch_size, paper.learning_rate) == (25, 20, 4, 1e-4)
+    assert (paper.preprocessing.size, paper.preprocessing.resample) == (256, "nearest")
+    assert "1e-4" in paper.assumptions[0]
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_a_config_survives_its_file(recipe: str):
+    config = resolve(recipe, seed=7)
+    assert from_document(json.loads(json.dumps(config.describe()))) == config
+    assert config.digest("a") != config.digest("b")
+    assert config.digest("a") != resolve(recipe, seed=8).digest("a")

@@ -1,0 +1,303 @@
+"""A run from end to end: what it leaves behind, that it is repeatable, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stj_catalog.errors import DatasetError, ModelError, WeightsError
+from stj_dataset.manifest import read_manifest, write_json, write_manifest
+from stj_model import training
+from stj_model.backend import keras
+from stj_model.data import open_dataset
+from stj_model.evaluation import evaluate
+from stj_model.predict import Predictor, load_model, slug
+from stj_model.preprocess import read_pixels
+from stj_model.run_dir import Run, open_run
+from stj_model.training import summary, train
+from tests.model.conftest import LABELS, make_dataset, tiny
+
+FILES = {
+    "calibration.json",
+    "config.json",
+    "environment.json",
+    "history.csv",
+    "labels.json",
+    "manifest.csv",
+    "metrics.json",
+    "mistakes.json",
+    "model.keras",
+    "neighbours.npz",
+    "out_of_fold.csv",
+    "plots",
+    "predictions.csv",
+    "report.html",
+}
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_run_holds_what_the_contract_says_and_nothing_else(run: Run):
+    assert {path.name for path in run.folder.iterdir()} == FILES
+    latest = run.folder.parent / "latest"
+    assert latest.is_symlink()
+    assert latest.resolve() == run.folder.resolve()
+    assert list((run.folder.parent / ".unfinished").iterdir()) == []
+
+
+def test_it_learns_what_was_drawn(run: Run):
+    figures = summary(run)
+    assert set(figures) == {"run", "train", "val", "test", "out_of_fold"}
+    assert figures["out_of_fold"]["n"] == 60
+    assert figures["out_of_fold"]["interval"][0] > 0.6
+    assert figures["test"]["split"] == "test"
+
+
+def test_predictions_and_figures_of_the_test_split_are_one_pass(run: Run, drawn: Path):
+    written = lines(run.folder / "predictions.csv")
+    test = open_dataset(drawn).split("test")
+    assert [line["file"] for line in written] == [picture.name for picture in test]
+    right = sum(max("012", key=lambda label: float(line[f"p{label}"])) == line["label"] for line in written)
+    assert right == summary(run)["test"]["correct"]
+    assert list(written[0]) == ["file", "sha256", "label", "p0", "p1", "p2", "answer", "out_of_scope"]
+    assert {line["answer"] for line in written} <= {"saree", "trousers", "jeans", "unsure", "none"}
+    assert evaluate(run, dataset=drawn)["confusion"] == summary(run)["test"]["confusion"]
+
+
+def test_out_of_fold_covers_every_picture_once_and_keeps_groups_together(run: Run):
+    written = lines(run.folder / "out_of_fold.csv")
+    assert list(written[0]) == ["sha256", "label", "group", "fold", "p0", "p1", "p2"]
+    assert sorted(line["sha256"] for line in written) == sorted(row.sha256 for row in run.manifest())
+    folds: dict[str, set[str]] = {}
+    for line in written:
+        folds.setdefault(line["group"], set()).add(line["fold"])
+        assert sum(float(line[f"p{label}"]) for label in LABELS) == pytest.approx(1, abs=1e-5)
+    assert {len(found) for found in folds.values()} == {1}
+    assert {line["fold"] for line in written} == set("01234")
+
+
+def test_the_record_says_with_what_on_what_and_how(run: Run, drawn: Path):
+    document = run.document
+    assert document["dataset_digest"] == json.loads((drawn / "dataset.json").read_text())["digest"]
+    assert document["weights"]["name"] == "random"
+    assert len(document["weights"]["sha256"]) == 64
+    assert document["config"]["seed"] == 42
+    assert run.config().preprocessing.size == 64
+    environment = json.loads((run.folder / "environment.json").read_text())
+    assert environment["libraries"]["keras"] == keras().__version__
+
+
+def test_history_has_both_figures_for_both_splits_by_epoch(run: Run):
+    history = run.history()
+    assert list(history[0]) == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert [line["epoch"] for line in history] == list(range(1, len(history) + 1))
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_the_model_file_alone_goes_from_pixels_to_the_same_probabilities(run: Run, drawn: Path):
+    """Whoever has Keras needs nothing of ours: no custom object is in it."""
+    picture = open_dataset(drawn).split("test")[0]
+    model = keras().models.load_model(run.folder / "model.keras", safe_mode=True)
+    pixels = read_pixels(picture.path, run.preprocessing())[None].astype(np.float32)
+    alone = np.asarray(model(pixels, training=False))[0]
+    answer = next(iter(Predictor(run).answer_files([picture.path])))
+    assert np.allclose(alone, list(answer.probabilities.values()), atol=1e-6)
+    assert "stj" not in {type(layer).__module__.split("_")[0] for layer in model.layers}
+
+
+def test_the_same_seed_gives_the_same_bits(run: Run, drawn: Path, tmp_path: Path):
+    again = train(drawn, tiny(), runs=tmp_path / "runs", cache=tmp_path / "another-cache")
+    for name in ("history.csv", "out_of_fold.csv", "predictions.csv", "calibration.json"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+    ours, theirs = (keras().models.load_model(one.folder / "model.keras").get_weights() for one in (run, again))
+    assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def test_the_report_needs_nothing_from_elsewhere(run: Run):
+    html = (run.folder / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|https://www\.amazon\.in/dp/)[^"#]+"', html)
+    assert "<script" not in html
+    assert "@import" not in html
+    assert not re.findall(r"url\((?!data:|#)", html)
+    assert html.count("data:image/jpeg;base64,") >= 12
+    for words in ("No pretrained weights", "Class by class", "Mistakes, the worst first", "95 % interval", run.name):
+        assert words in html
+    plots = {path.name for path in (run.folder / "plots").iterdir()}
+    assert {"accuracy.png", "loss.png", "confusion.png", "samples.png", "test.png"} <= plots
+
+
+def test_titles_from_the_shop_cannot_break_the_report(run: Run, own_run: Run):
+    rows = read_manifest(own_run.folder)
+    wicked = '<script>alert("x")</script>'
+    wicked_rows = [replace(row, title=wicked, source=wicked) for row in rows]
+    write_manifest(wicked_rows, own_run.folder / "manifest.csv")
+    mistakes = own_run.folder / "mistakes.json"
+    first = lines(own_run.folder / "predictions.csv")[0]
+    mistakes.write_text(json.dumps([{"file": first["file"], "nearest": first["sha256"]}]))
+    from stj_model.report import write_report
+
+    write_report(own_run, wicked)
+    assert "<script" not in (own_run.folder / "report.html").read_text()
+
+
+def test_both_layouts_train(tmp_path: Path, shared_cache: Path):
+    folder = make_dataset(tmp_path / "dataset", layout="student")
+    run = train(folder, tiny(epochs=3), runs=tmp_path / "runs", cache=shared_cache)
+    assert lines(run.folder / "predictions.csv")[0]["file"].startswith("Test/0/")
+
+
+def change(dataset: Path, **changes: object) -> None:
+    """Rewrite the manifest with `keep` (rows to keep) and the digest that belongs to it."""
+    rows = [row for row in read_manifest(dataset) if changes["keep"](row)]  # type: ignore[operator]
+    digest = write_manifest(rows, dataset / "manifest.csv")
+    write_json({"digest": digest}, dataset / "dataset.json")
+
+
+def test_what_cannot_be_learned_from_is_refused_and_leaves_nothing(dataset: Path, tmp_path: Path):
+    runs = tmp_path / "runs"
+
+    def refused(match: str, kind: type[Exception] = DatasetError, **config: object) -> None:
+        with pytest.raises(kind, match=match):
+            train(dataset, tiny(**config), runs=runs, cache=tmp_path / "cache")
+        assert not runs.exists()
+
+    with pytest.raises(DatasetError, match=r"There is no dataset folder .*nowhere: stj-dataset export makes one\."):
+        train(tmp_path / "nowhere", tiny(), runs=runs, cache=tmp_path)
+    manifest = (dataset / "manifest.csv").read_bytes()
+    (dataset / "manifest.csv").write_bytes(manifest + b"\n")
+    refused("does not match its manifest")
+    (dataset / "manifest.csv").write_bytes(manifest)
+    change(dataset, keep=lambda row: row.label != 2 or row.split != "train")
+    refused(r"has no training picture of 2 \(Jeans\): crawl that category")
+    (dataset / "manifest.csv").write_bytes(manifest)
+    change(dataset, keep=lambda row: row.split != "val")
+    refused("has no validation picture: export it with a larger --split")
+    (dataset / "manifest.csv").write_bytes(manifest)
+    change(dataset, keep=lambda row: False)
+    refused("holds no picture: crawl first")
+    (dataset / "manifest.csv").unlink()
+    refused("Cannot read .*manifest.csv")
+
+
+def test_missing_weights_are_refused_before_anything_is_written(dataset: Path, tmp_path: Path):
+    with pytest.raises(WeightsError, match="There is no weights file nowhere"):
+        train(dataset, replace(tiny(), weights="nowhere.weights.h5"), runs=tmp_path / "runs", cache=tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_failure_on_the_way_leaves_nothing_half_written(
+    dataset: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*args: object) -> None:
+        raise ModelError("no")
+
+    monkeypatch.setattr(training, "_write_report", fail)
+    with pytest.raises(ModelError):
+        train(dataset, tiny(epochs=2), runs=tmp_path / "runs", cache=shared_cache)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_test_split_the_report_speaks_of_out_of_fold(dataset: Path, shared_cache: Path, tmp_path: Path):
+    change(dataset, keep=lambda row: row.split != "test")
+    run = train(dataset, tiny(epochs=3), runs=tmp_path / "runs", cache=shared_cache)
+    assert set(summary(run)) == {"run", "train", "val", "out_of_fold"}
+    assert "each judged out of fold" in (run.folder / "report.html").read_text()
+
+
+def test_a_dataset_whose_test_pictures_were_learned_is_refused(own_run: Run, dataset: Path):
+    swap = {"train": "test", "test": "train", "val": "val"}
+    rows = [replace(row, split=swap[row.split]) for row in read_manifest(dataset)]
+    digest = write_manifest(rows, dataset / "manifest.csv")
+    write_json({"digest": digest}, dataset / "dataset.json")
+    with pytest.raises(DatasetError, match=r"36 of the 36 pictures to judge on were learned from by mine"):
+        evaluate(own_run, dataset=dataset)
+
+
+def test_a_folder_of_classes_is_judged_with_its_sources(own_run: Run, dataset: Path, tmp_path: Path):
+    folder = tmp_path / "elsewhere"
+    listed = []
+    for picture in open_dataset(dataset).split("test"):
+        place = folder / f"{picture.label}_{LABELS[picture.label].lower()}" / picture.path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture.path, place)
+        listed.append(f"{place.relative_to(folder).as_posix()},{picture.label},{picture.source}\n")
+    (folder / "SOURCES.csv").write_text("file,label,repository\n" + "".join(listed))
+    (folder / "0_saree" / "torn.jpg").write_bytes(b"no picture")
+    found = evaluate(own_run, on=folder)
+    assert (found["n"], found["unreadable"]) == (12, 1)
+    assert set(found["per_source"]) == {"shop 0", "shop 1"}
+    shutil.move(folder / "0_saree", folder / "9_hats")
+    with pytest.raises(DatasetError, match="class folders 9_hats, which this run does not know"):
+        evaluate(own_run, on=folder)
+    with pytest.raises(
+        DatasetError, match="has no class folder: name its subfolders like 0_saree, 1_trousers, 2_jeans"
+    ):
+        evaluate(own_run, on=tmp_path / "runs" / "mine" / "plots")
+
+
+@pytest.mark.parametrize(
+    "missing", ["config.json", "model.keras", "labels.json", "neighbours.npz", "calibration.json", "manifest.csv"]
+)
+def test_a_run_with_a_missing_file_says_which(own_run: Run, missing: str):
+    (own_run.folder / missing).unlink()
+    with pytest.raises(ModelError, match=f"is not whole: {re.escape(missing)} is missing"):
+        open_run(own_run.folder, own_run.folder.parent)
+
+
+def test_no_run_at_all_says_how_to_make_one(tmp_path: Path):
+    with pytest.raises(ModelError, match=r"There is no run in .*runs yet: stj-model train makes one"):
+        open_run(None, tmp_path / "runs")
+    with pytest.raises(ModelError, match="There is no run folder mine"):
+        open_run(Path("mine"), tmp_path / "runs")
+
+
+def test_a_model_from_elsewhere_runs_no_code(tmp_path: Path):
+    (tmp_path / "model.keras").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="cannot be loaded as a Keras model"):
+        load_model(tmp_path / "model.keras")
+    door = keras().Input((4,))
+    wicked = keras().Model(door, keras().layers.Lambda(lambda x: x * 2)(door))
+    wicked.save(tmp_path / "wicked.keras")
+    with pytest.raises(ModelError, match="cannot be loaded as a Keras model"):
+        load_model(tmp_path / "wicked.keras")
+
+
+def test_broken_pictures_become_rows_with_a_reason(run: Run, drawn: Path, tmp_path: Path):
+    good = open_dataset(drawn).pictures[0].path
+    (tmp_path / "page.jpg").write_text("<html>")
+    answers = list(Predictor(run).answer_files([tmp_path / "page.jpg", good, tmp_path / "gone.png"]))
+    assert [answer.error is None for answer in answers] == [False, True, False]
+    assert "is no picture" in str(answers[0].error)
+    assert answers[1].as_json()["answer"] in {"saree", "trousers", "jeans", "unsure", "none"}
+    assert set(answers[0].as_json()) == {"file", "answer", "label", "probabilities", "out_of_scope", "error"}
+
+
+def test_one_picture_alone_is_answered_as_among_others(run: Run, drawn: Path):
+    files = [picture.path for picture in open_dataset(drawn).split("test")]
+    predictor = Predictor(run)
+    together = list(predictor.answer_files(files))
+    alone = next(iter(predictor.answer_files(files[3:4])))
+    assert alone.label == together[3].label
+    assert alone.out_of_scope == pytest.approx(together[3].out_of_scope, abs=1e-4)
+
+
+def test_a_training_picture_is_its_own_neighbour(run: Run, drawn: Path):
+    picture = open_dataset(drawn).split("train")[0]
+    answer = next(iter(Predictor(run).answer_files([picture.path])))
+    assert answer.out_of_scope == pytest.approx(0, abs=1e-3)
+    assert hashlib.sha256(picture.path.read_bytes()).hexdigest() == answer.nearest
+
+
+def test_slugs_are_the_short_names():
+    assert [slug(name) for name in ("Saree", "Trousers", "T-shirts & tops")] == ["saree", "trousers", "t-shirts-tops"]
