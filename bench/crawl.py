@@ -58,11 +58,13 @@ def run(folder: Path, names: list[str], pictures: int, rounds: int) -> dict[str,
     shop, origin = open_shop(folder)
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     try:
-        for turn in range(rounds):
+        for turn in range(-1, rounds):
             for name in names:
                 place = folder / f"{turn} {name}"
                 place.mkdir()
-                measured[name].append(crawl(place, name, origin, pictures))
+                used = crawl(place, name, origin, pictures)
+                if turn >= 0:  # the round before the first fills caches: the shop's, and compiled modules
+                    measured[name].append(used)
     finally:
         shop.terminate()
         shop.wait()
@@ -92,7 +94,12 @@ def crawl(place: Path, name: str, origin: str, pictures: int) -> tuple[float, fl
         command += ["-a", "limit=1000000", "-a", "pages=100000", "-s", "STJ_PICTURES_AT_ONCE=8"]
     else:
         command = ["-m", "bench.peers", origin, name]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    # Compiled modules are read as on any machine; the first crawl of all writes them.
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
     process = subprocess.Popen([sys.executable, *command], cwd=place, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -58,6 +58,8 @@ def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: flo
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             killed += 1
+            # The shop notes a request when it answers: what was in the air at the kill is noted a moment later.
+            time.sleep(delay + 0.5)
             known = fetched(folder)
             # What was asked for and is not in the catalogue may be asked for once more after this kill.
             in_flight.update(asked(shop).keys() - known)

@@ -29,7 +29,7 @@ PIPELINES = {
 class HashingPipeline(ImagesPipeline):
     """The stock pipeline, with the perceptual hash that most people add."""
 
-    def get_images(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def get_images(self, *args: object, **kwargs: object) -> Iterator[Any]:
         """Hash each picture as it comes."""
         import imagehash
 

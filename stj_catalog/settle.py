@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new
@@ -242,6 +240,10 @@ def components(edges: Iterable[tuple[int, int]]) -> list[list[int]]:
     pairs = np.array(sorted(set(edges)), dtype=np.int64).reshape(-1, 2)
     if not len(pairs):
         return []
+    # Imported where it is used: most pages tie nothing together, and it costs a tenth of a crawl's start.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     nodes, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(-1, 2)
     graph = coo_array(

@@ -1,0 +1,75 @@
+"""The `-a NAME=VALUE` arguments."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stj_catalog.errors import UsageError
+from stj_spiders.arguments import read_arguments
+
+
+NAMES = "category, origin, pages, limit, fresh, details, dry_run."
+
+
+def test_defaults() -> None:
+    """As DESIGN says: 20 pages at most, 300 pictures, Amazon.in."""
+    arguments, config = read_arguments({}, slug="saree")
+    assert (arguments.category.slug, arguments.pages, arguments.limit) == ("saree", 20, 300)
+    assert not (arguments.fresh)
+    assert not (arguments.details)
+    assert not (arguments.dry_run)
+    assert config.origin == "https://www.amazon.in"
+
+
+def test_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments beat the environment."""
+    monkeypatch.setenv("STJ_ORIGIN", "http://127.0.0.1:1")
+    given_ = {
+        "category": "jeans",
+        "pages": "3",
+        "limit": "7",
+        "fresh": "1",
+        "details": "yes",
+        "origin": "http://127.0.0.1:2/x",
+    }
+    arguments, config = read_arguments(given_, slug=None)
+    assert (arguments.category.slug, arguments.pages, arguments.limit) == ("jeans", 3, 7)
+    assert arguments.fresh
+    assert arguments.details
+    assert config.origin == "http://127.0.0.1:2"
+    assert arguments.record == {
+        "category": "jeans", "pages": 3, "limit": 7, "fresh": True, "details": True, "dry_run": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given_", "slug", "sentence"),
+    [
+        ({"page": "3"}, "saree", "There is no argument page: a crawl takes " + NAMES),
+        ({"pages": "0"}, "saree", "-a pages= takes a whole number of 1 or more, got '0'."),
+        ({"limit": "many"}, "saree", "-a limit= takes a whole number of 1 or more, got 'many'."),
+        ({"fresh": "maybe"}, "saree", "-a fresh= takes 1 or 0, got 'maybe'."),
+        ({"category": "jeans"}, "saree", "This spider crawls saree, not jeans: use amazon_category -a category=jeans."),
+        ({}, None, "amazon_category needs -a category=NAME, one of saree, trousers, jeans."),
+        ({"category": "hats"}, None, "There is no category 'hats': labels.toml knows saree, trousers, jeans."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_right(given_: dict[str, str], slug: str | None, sentence: str) -> None:
+    """Refused in a sentence, exit 2."""
+    with pytest.raises(UsageError) as refusal:
+        read_arguments(given_, slug=slug)
+    assert sentence == str(refusal.value)
+    assert refusal.value.exit_code == 2
+
+
+@given(st.sampled_from(["pages", "limit", "fresh", "details", "dry_run", "origin", "category"]), st.text(max_size=20))
+def test_any_text_is_read_or_refused(name: str, value: str) -> None:
+    """Never another exception."""
+    try:
+        arguments, _ = read_arguments({name: value}, slug="saree")
+    except UsageError:
+        return
+    assert arguments.pages >= 1
+    assert arguments.limit >= 1
