@@ -18,7 +18,15 @@ ACTIONS = ("label", "keep", "reject")
 LONGEST = 200
 
 
-class OvertakenError(CatalogError):
+class DecisionError(CatalogError):
+    """There is nothing to decide, or to take back."""
+
+
+class NoPictureError(DecisionError):
+    """There is no such picture or decision."""
+
+
+class OvertakenError(DecisionError):
     """Somebody else decided first; `decision` is theirs."""
 
     def __init__(self, message: str, decision: dict[str, Any]) -> None:
@@ -76,7 +84,7 @@ def decide_if_unchanged(
     Raises:
         UsageError: the action is none, or lacks its label.
         OvertakenError: somebody else decided first.
-        CatalogError: there is no such picture, or nothing to decide about it.
+        DecisionError: there is no such picture, or nothing to decide about it.
     """
     if action not in ACTIONS or (action == "label") != (label is not None):
         raise UsageError(f"A decision is label with a label, keep, or reject; got {action!r} with label {label}.")
@@ -100,14 +108,14 @@ def take_back(catalog: Catalog, review_id: int, thresholds: Thresholds) -> Decid
     """Take back one decision; the newest of those that still stand counts again.
 
     Raises:
-        CatalogError: there is no such decision, or it was taken back already.
+        DecisionError: there is no such decision, or it was taken back already.
     """
     with catalog.write(exclusive=True) as connection:
         row = connection.execute(select(reviews).where(reviews.c.id == review_id)).first()
         if row is None:
-            raise CatalogError(f"There is no decision {review_id}.")
+            raise NoPictureError(f"There is no decision {review_id}.")
         if row.undone_at is not None:
-            raise CatalogError(f"Decision {review_id} was taken back already, at {row.undone_at}.")
+            raise DecisionError(f"Decision {review_id} was taken back already, at {row.undone_at}.")
         moment = now()
         connection.execute(update(reviews).where(reviews.c.id == review_id).values(undone_at=moment))
         return _settled(connection, dict(row._mapping) | {"undone_at": moment}, thresholds)
@@ -147,10 +155,10 @@ def said(decision: dict[str, Any]) -> str:
 def _check(connection: Connection, image_id: int) -> None:
     row = connection.execute(select(images.c.status, images.c.phash).where(images.c.id == image_id)).first()
     if row is None:
-        raise CatalogError(f"There is no picture {image_id}.")
+        raise NoPictureError(f"There is no picture {image_id}.")
     if row.status == Status.FORGOTTEN or row.phash is None:
         word = "forgotten" if row.status == Status.FORGOTTEN else "never read"
-        raise CatalogError(f"Picture {image_id} was {word}: there is nothing to decide about it.")
+        raise DecisionError(f"Picture {image_id} was {word}: there is nothing to decide about it.")
 
 
 def _standing(connection: Connection, image_id: int) -> dict[str, Any] | None:

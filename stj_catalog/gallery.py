@@ -49,6 +49,7 @@ class Filter:
         source: imported from this source, or of this brand.
         text: part of a title that they were sighted with.
         group: members of this group.
+        undecided: only those that no person's decision stands about.
     """
 
     status: str | None = None
@@ -58,6 +59,7 @@ class Filter:
     source: str | None = None
     text: str | None = None
     group: int | None = None
+    undecided: bool = False
 
 
 @dataclass(frozen=True)
@@ -288,6 +290,25 @@ def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
         return _trace_address(connection, word, most)
 
 
+def related_pictures(catalog: Catalog, *, after: int | None = None, limit: int = 20) -> list[Tile]:
+    """The kept pictures of groups that hold more than one, the newest group first, group by group.
+
+    Args:
+        catalog: where they are.
+        after: the last group of the page before this one.
+        limit: so many groups at most.
+    """
+    kept = and_(images.c.status == "kept", images.c.group_id.is_not(None))
+    many = select(images.c.group_id).where(kept).group_by(images.c.group_id).having(func.count() > 1)
+    many = many if after is None else many.where(images.c.group_id < after)
+    with catalog.read() as connection:
+        ids = connection.execute(many.order_by(images.c.group_id.desc()).limit(limit)).scalars().all()
+        rows = connection.execute(
+            select(*_TILE).where(kept, images.c.group_id.in_(ids)).order_by(images.c.group_id.desc(), images.c.id)
+        ).all()
+        return _with_titles(connection, rows)
+
+
 def duplicate_pairs(
     catalog: Catalog, *, after: int | None = None, limit: int = 30
 ) -> list[tuple[Tile, Tile, dict[str, Any]]]:
@@ -328,6 +349,9 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(column == value)
+    if wanted.undecided:
+        standing = select(reviews.c.id).where(reviews.c.image_id == images.c.id, reviews.c.undone_at.is_(None))
+        found.append(~standing.exists())
     if wanted.crawl is not None:
         found.append(images.c.id.in_(select(sightings.c.image_id).where(sightings.c.crawl_id == wanted.crawl)))
     if wanted.source:

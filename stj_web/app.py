@@ -1,0 +1,62 @@
+"""Put the application together."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any
+
+from flask import Flask, Request
+
+from stj_catalog.config import Config
+from stj_web import faults, security
+from stj_web.limits import limiter
+from stj_web.metrics import Metrics
+from stj_web.settings import WebConfig
+from stj_web.studio import Studio
+from stj_web.words import register_words
+
+_MEGABYTE = 1 << 20
+
+
+class MemoryRequest(Request):
+    """A request whose uploads stay in memory: nothing that a visitor sends is ever written to a file."""
+
+    def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:  # noqa: ANN401 - werkzeug's own hook
+        return io.BytesIO()
+
+
+class StudioApp(Flask):
+    """Flask with uploads in memory."""
+
+    request_class = MemoryRequest
+
+
+def build(config: Config, web: WebConfig) -> Flask:
+    """Make the application from its settings."""
+    from stj_web.views import api, blueprints
+
+    app = StudioApp("stj_web")
+    metrics = Metrics()
+    studio = Studio(config, web, metrics)
+    app.extensions["stj"] = studio
+    app.config.update(
+        MAX_CONTENT_LENGTH=web.max_request_mb * _MEGABYTE,
+        MAX_FORM_MEMORY_SIZE=_MEGABYTE // 2,
+        MAX_FORM_PARTS=2 * web.max_files + 20,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+        RATELIMIT_ENABLED=bool(web.rate),
+        RATELIMIT_STORAGE_URI="memory://",
+        RATELIMIT_HEADERS_ENABLED=True,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    metrics.register(app)
+    security.register(app, web)
+    limiter.init_app(app)
+    faults.register(app)
+    register_words(app)
+    for blueprint in blueprints():
+        app.register_blueprint(blueprint)
+    # The REST interface guards itself: programs bear the token, the studio's own pages a CSRF header.
+    security.csrf.exempt(api.pages)
+    return app

@@ -1,0 +1,157 @@
+"""Uploaded pictures to answers: decoded in one bounded pool, judged by one thread that owns the model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from stj_catalog.errors import PictureError
+from stj_catalog.fingerprint import FORMATS
+from stj_dataset.manifest import ManifestRow
+from stj_web.metrics import Metrics
+from stj_web.pictures import check_upload
+from stj_web.pool import BoundedPool
+from stj_web.runs import Runs
+from stj_web.settings import WebConfig
+
+if TYPE_CHECKING:
+    from stj_model.predict import Answer, Predictor
+
+NEAREST = 3
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One uploaded file."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training picture near an upload."""
+
+    sha256: str
+    distance: float
+    row: ManifestRow | None
+
+    def as_json(self, run: str) -> dict[str, Any]:
+        """The neighbour in the REST interface."""
+        row = self.row
+        return {
+            "sha256": self.sha256,
+            "distance": round(self.distance, 6),
+            "label": row.label if row else None,
+            "title": row.title if row else "",
+            "asin": row.asin if row else "",
+            "product_url": row.product_url if row else "",
+            "thumbnail": f"/runs/{run}/pictures/{self.sha256}",
+        }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An upload with its answer, or with the reason why there is none."""
+
+    answer: Answer
+    reason: str | None
+    nearest: list[Neighbour]
+    heat: bytes | None = None
+
+
+class Classifier:
+    """The model behind the page: loaded by the first picture, the newest run's unless one is named."""
+
+    def __init__(self, runs: Runs, decoders: BoundedPool, web: WebConfig, metrics: Metrics) -> None:
+        self._runs = runs
+        self._decoders = decoders
+        self._web = web
+        self._metrics = metrics
+        # TensorFlow uses every core for one picture: more callers at once only get into each other's way.
+        self._model = BoundedPool("model", 1, web.waiting)
+        self._lock = threading.Lock()
+        self._loaded: tuple[str, Predictor] | None = None
+
+    @property
+    def loaded(self) -> str | None:
+        """The run whose network is in memory, or None."""
+        return self._loaded[0] if self._loaded else None
+
+    def judge(
+        self, uploads: Sequence[Upload], *, run: str | None = None, explain: bool = False
+    ) -> tuple[str, list[Judged]]:
+        """Answer some uploads, in order.
+
+        Args:
+            uploads: the files.
+            run: a run's name; the newest if not given.
+            explain: say where the network looked, too.
+
+        Returns:
+            the run's name, and what it says of each.
+
+        Raises:
+            RefusalError: there is no run, or too much is waiting.
+            ModelError: the run cannot be loaded.
+        """
+        name = self._runs.open(run).name
+        predictor = self._predictor(name)
+        decoding = [self._decoders.submit(partial(self._read, predictor, one)) for one in uploads]
+        judging: list[Future[Judged] | Judged] = []
+        for one, future in zip(uploads, decoding, strict=True):
+            try:
+                pixels = future.result()
+            except PictureError as error:
+                judging.append(_unread(one, error))
+                continue
+            judging.append(self._model.submit(partial(self._judge, name, predictor, one, pixels, explain=explain)))
+        judged = [part.result() if isinstance(part, Future) else part for part in judging]
+        for each in judged:
+            self._metrics.classified.labels(each.answer.answer or "error").inc()
+        return name, judged
+
+    def _predictor(self, name: str) -> Predictor:
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != name:
+                from stj_model.predict import Predictor
+
+                self._loaded = None
+                predictor = self._model.run(lambda: Predictor(self._runs.open(name)))
+                self._loaded = (name, predictor)
+            return self._loaded[1]
+
+    def _read(self, predictor: Predictor, upload: Upload) -> Any:  # noqa: ANN401 - numpy stays in the model's room
+        check_upload(
+            upload.data, max_bytes=self._web.max_file_mb << 20, max_pixels=self._web.max_megapixels * 1_000_000
+        )
+        return predictor.read(upload.data, FORMATS)
+
+    def _judge(self, name: str, predictor: Predictor, upload: Upload, pixels: Any, *, explain: bool) -> Judged:  # noqa: ANN401
+        began = time.perf_counter()
+        chances, features = predictor.scores(pixels[None])
+        answer = predictor.judge(chances, features, [upload.name])[0]
+        self._metrics.model_seconds.observe(time.perf_counter() - began)
+        distances, places = predictor.neighbours.closest(features, NEAREST)
+        rows = self._runs.manifest(name)
+        nearest = [
+            Neighbour(sha256, float(distance), rows.get(sha256))
+            for distance, sha256 in zip(distances[0], map(str, predictor.neighbours.names[places[0]]), strict=True)
+        ]
+        return Judged(answer, None, nearest, _heat(predictor, pixels, answer) if explain else None)
+
+
+def _unread(upload: Upload, error: PictureError) -> Judged:
+    from stj_model.predict import Answer
+
+    return Judged(Answer(upload.name, error=str(error)), error.reason, [])
+
+
+def _heat(predictor: Predictor, pixels: Any, answer: Answer) -> bytes | None:  # noqa: ANN401 - numpy stays in the model's room
+    """Where the network looked, as a transparent PNG; None where this model cannot say."""
+    return None

@@ -1,0 +1,331 @@
+"""The OpenAPI document of the REST interface; a test sends requests by it and holds the answers against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stj_catalog.decisions import ACTIONS
+from stj_catalog.schema import Status
+
+Json = dict[str, Any]
+_LARGEST = 2**31 - 1
+_ID: Json = {"type": "integer", "minimum": 1, "maximum": _LARGEST}
+_COUNT: Json = {"type": "integer", "minimum": 0, "maximum": _LARGEST}
+_TEXT: Json = {"type": ["string", "null"]}
+_NUMBER: Json = {"type": ["integer", "null"]}
+_ANY: Json = {"type": "object", "additionalProperties": True}
+
+
+def document(version: str) -> Json:
+    """The interface's description as a JSON document.
+
+    Args:
+        version: of STJ.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "STJ studio",
+            "version": version,
+            "description": (
+                "Pictures, their provenance, decisions, training runs and answers. A page of a list begins after `after`; "
+                "`next` is the `after` of the page behind it, or null. Every error has the one shape `Error`. "
+                "Where the studio listens to more than its own machine, writes need `Authorization: Bearer TOKEN`."
+            ),
+        },
+        "paths": _paths(),
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                "Error": {"description": "What went wrong, in one sentence.", "content": _json(_ref("Error"))}
+            },
+        },
+    }
+
+
+def _paths() -> Json:
+    after = _query("after", _COUNT, "the last row of the page before this one")
+    limit = _query("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "rows on a page")
+    image_id, crawl_id, review_id = (_path(name, _ID) for name in ("image_id", "crawl_id", "review_id"))
+    name = _path("name", {"type": "string", "minLength": 1, "maxLength": 120})
+    return {
+        "/api/v1/health": {"get": _get("Whether the studio works, and with what.", "Health", [], failing=())},
+        "/api/v1/openapi.json": {"get": _get("This document.", None, [], failing=())},
+        "/api/v1/classify": {"post": _classify()},
+        "/api/v1/images": {"get": _get("A page of pictures, newest first.", "Images", [*_filters(), after, limit])},
+        "/api/v1/images/{image_id}": {
+            "get": _get("One picture with all that is known of it.", "WholeImage", [image_id])
+        },
+        "/api/v1/images/{image_id}/sightings": {
+            "get": _get("A page of one picture's sightings.", "Sightings", [image_id, after, limit])
+        },
+        "/api/v1/sightings": {
+            "get": _get(
+                "A page of sightings, newest first.",
+                "Sightings",
+                [_query("image", _COUNT, "of this picture"), _query("crawl", _COUNT, "of this crawl"), after, limit],
+            )
+        },
+        "/api/v1/trace": {
+            "get": _get(
+                "What became of an address, an ASIN, a checksum or a picture's number.",
+                "Trace",
+                [
+                    {
+                        **_query(
+                            "q", {"type": "string", "minLength": 1, "maxLength": 2000, "pattern": r"[!-~]"}, "the word"
+                        ),
+                        "required": True,
+                    }
+                ],
+            )
+        },
+        "/api/v1/reviews": {
+            "get": _get(
+                "A page of decisions, newest first.", "Reviews", [_query("image", _COUNT, "about it"), after, limit]
+            ),
+            "post": _decide(),
+        },
+        "/api/v1/reviews/{review_id}": {
+            "delete": {
+                "summary": "Take a decision back; it stays on record.",
+                "operationId": "undo_review",
+                "parameters": [review_id],
+                "security": [{}, {"token": []}],
+                "responses": _responses("Decided", "200", failing=("401", "403", "404", "409", "503")),
+            }
+        },
+        "/api/v1/runs": {"get": _get("Every training run, newest first.", "Runs", [], failing=())},
+        "/api/v1/runs/{name}": {"get": _get("One training run.", "Run", [name], failing=("404", "503"))},
+        "/api/v1/crawls": {"get": _get("A page of crawls, newest first.", "Crawls", [after, limit])},
+        "/api/v1/crawls/{crawl_id}": {"get": _get("How one crawl stands.", "Crawl", [crawl_id])},
+    }
+
+
+def _filters() -> list[Json]:
+    short = {"type": "string", "maxLength": 100}
+    return [
+        _query(
+            "status", {"type": "string", "enum": [status.value for status in Status]}, "the word that they ended in"
+        ),
+        _query("label", {"type": "integer", "minimum": 0, "maximum": 1_000_000}, "the class"),
+        _query("reason", short, "why they are quarantined or rejected"),
+        _query("crawl", _COUNT, "sighted in this crawl"),
+        _query("source", {"type": "string", "maxLength": 200}, "of this brand or imported source"),
+        _query("text", {"type": "string", "maxLength": 200}, "part of a title"),
+        _query("group", _COUNT, "members of this group"),
+    ]
+
+
+def _classify() -> Json:
+    picture = {"type": "string", "contentMediaType": "application/octet-stream"}
+    fields = {
+        "files": {"type": "array", "items": picture, "minItems": 1, "maxItems": 32},
+        "run": {"type": "string", "description": "a run's name; the newest if not given"},
+        "explain": {"type": "string", "enum": ["0", "1"], "description": "say where the network looked, too"},
+    }
+    schema = {"type": "object", "properties": fields, "required": ["files"]}
+    return {
+        "summary": "Judge one picture or several.",
+        "operationId": "classify",
+        "security": [{}, {"token": []}],
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "responses": _responses("Answers", "200", failing=("400", "403", "404", "413", "415", "429", "503")),
+    }
+
+
+def _decide() -> Json:
+    fields = {
+        "image_id": _ID,
+        "action": {"type": "string", "enum": list(ACTIONS)},
+        "label": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": _LARGEST,
+            "description": "for action label only",
+        },
+        "seen": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": _LARGEST,
+            "description": "newest standing decision you saw; 0 for none",
+        },
+        "reason": {"type": ["string", "null"]},
+        "reviewer": {"type": ["string", "null"]},
+    }
+    body = {"type": "object", "properties": fields, "required": ["image_id", "action"]}
+    return {
+        "summary": "Decide about a picture; refused with 409 if somebody decided since you looked.",
+        "operationId": "add_review",
+        "security": [{}, {"token": []}],
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": _responses("Decided", "201", failing=("400", "401", "403", "404", "409", "415", "503")),
+    }
+
+
+def _schemas() -> Json:
+    return {
+        "Error": _object(
+            {
+                "error": _object(
+                    {"status": {"type": "integer"}, "kind": {"type": "string"}, "message": {"type": "string"}}
+                )
+            }
+        ),
+        "Health": _object(
+            {
+                "status": {"const": "ok"},
+                "version": {"type": "string"},
+                "catalog": {"type": "boolean"},
+                "run": _TEXT,
+                "loaded": _TEXT,
+            }
+        ),
+        "Answers": _object({"run": {"type": "string"}, "answers": _list("Answer")}),
+        "Answer": _object(
+            {
+                "file": {"type": "string"},
+                "answer": {**_TEXT, "description": "a class's short name, unsure or none"},
+                "label": _NUMBER,
+                "probabilities": {"type": ["object", "null"], "additionalProperties": {"type": "number"}},
+                "out_of_scope": {"type": ["number", "null"], "description": "cosine distance to what was learned"},
+                "error": _TEXT,
+                "reason": {**_TEXT, "description": "a word for the error"},
+                "nearest": _list("Neighbour"),
+                "explanation": {**_TEXT, "description": "a PNG as a data address: where the network looked"},
+            }
+        ),
+        "Neighbour": _object(
+            {
+                **{name: {"type": "string"} for name in ("sha256", "title", "asin", "product_url", "thumbnail")},
+                "distance": {"type": "number"},
+                "label": _NUMBER,
+            }
+        ),
+        "Tile": _object(
+            {
+                "id": _ID,
+                "status": {"type": "string", "enum": [status.value for status in Status]},
+                **dict.fromkeys(("reason", "sha256", "path", "title", "asin", "thumbnail"), _TEXT),
+                **dict.fromkeys(("label", "width", "height", "duplicate_of", "distance", "group_id"), _NUMBER),
+            }
+        ),
+        "Images": _object({"images": _list("Tile"), "next": _NUMBER}),
+        "WholeImage": _object(
+            {
+                "image": _ANY,
+                "sightings": _list("Sighting"),
+                "sighted": _COUNT,
+                "group": _list("Tile"),
+                "neighbours": {"type": "array", "items": _object({"image": _ref("Tile"), "likeness": _ANY})},
+                "reviews": _list("Review"),
+                "exports": {"type": "array", "items": _ANY},
+            }
+        ),
+        "Sighting": _object(
+            {
+                "id": _ID,
+                "image_id": _NUMBER,
+                "crawl_id": _ID,
+                "position": _COUNT,
+                "sponsored": {"type": "boolean"},
+                "label": _NUMBER,
+                **dict.fromkeys(("reason", "title", "asin", "image_url", "product_url", "page_url", "seen_at"), _TEXT),
+            }
+        ),
+        "Sightings": _object({"sightings": _list("Sighting"), "next": _NUMBER}),
+        "Review": _object(
+            {
+                "id": _ID,
+                "image_id": _ID,
+                "action": {"type": "string", "enum": list(ACTIONS)},
+                "label": _NUMBER,
+                "reviewer": {"type": "string"},
+                "made_at": {"type": "string"},
+                **dict.fromkeys(("reason", "undone_at"), _TEXT),
+            }
+        ),
+        "Reviews": _object({"reviews": _list("Review"), "next": _NUMBER}),
+        "Decided": _object(
+            {
+                "review": _ref("Review"),
+                "image": _object({"id": _ID, "status": {"type": "string"}, "label": _NUMBER, "reason": _TEXT}),
+            }
+        ),
+        "Trace": _object(
+            {
+                "word": {"type": "string"},
+                "kind": {"type": "string", "enum": ["address", "asin", "checksum", "row"]},
+                "pictures": _list("Tile"),
+                "bare": _list("Sighting"),
+                "product": {"type": ["object", "null"]},
+                "page": {"type": ["object", "null"]},
+            }
+        ),
+        "Runs": _object({"runs": _list("RunStory"), "latest": _TEXT}),
+        "RunStory": _object(
+            {
+                "name": {"type": "string"},
+                "recipe": {"type": "string"},
+                "dataset_digest": {"type": "string"},
+                "figures": _ANY,
+                "config": _ANY,
+            }
+        ),
+        "Run": {"allOf": [_ref("RunStory"), _object({"history": {"type": "array", "items": _ANY}})]},
+        "Crawls": _object({"crawls": {"type": "array", "items": _ANY}, "next": _NUMBER}),
+        "Crawl": _object(
+            {
+                "id": _ID,
+                "spider": {"type": "string"},
+                "state": {"type": "string"},
+                "cards": _COUNT,
+                "pages": _COUNT,
+                "new": _COUNT,
+                **dict.fromkeys(("images", "reasons", "verdicts", "pace", "page_states"), _ANY),
+            }
+        ),
+    }
+
+
+def _get(
+    summary: str, schema: str | None, parameters: list[Json], failing: tuple[str, ...] = ("400", "404", "503")
+) -> Json:
+    name = summary.lower().rstrip(".").replace(",", "").replace("'", "").replace(" ", "_")
+    return {
+        "summary": summary,
+        "operationId": f"get_{name}"[:60],
+        "parameters": parameters,
+        "responses": _responses(schema, "200", failing),
+    }
+
+
+def _responses(schema: str | None, status: str, failing: tuple[str, ...]) -> Json:
+    good = _json(_ref(schema) if schema else _ANY)
+    errors = {code: {"$ref": "#/components/responses/Error"} for code in failing}
+    return {status: {"description": "Done.", "content": good}, **errors}
+
+
+def _query(name: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _path(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _object(properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(name: str) -> Json:
+    return {"type": "array", "items": _ref(name)}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}

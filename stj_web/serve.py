@@ -1,0 +1,63 @@
+"""Listen with waitress: threads, a bounded body, and answers that leave as soon as they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stj_catalog import cli
+from stj_catalog.config import Config
+from stj_catalog.errors import UsageError
+from stj_web import create_app
+from stj_web.settings import WebConfig
+
+_MEGABYTE = 1 << 20
+
+
+def serve(config: Config, web: WebConfig) -> None:
+    """Serve the studio until Ctrl-C.
+
+    Raises:
+        UsageError: the address cannot be listened on, or the extra is not installed.
+    """
+    server = make_server(config, web)
+    host, port = server.effective_host, server.effective_port
+    cli.emit(f"http://{host}:{port}/")
+    import sys
+
+    sys.stdout.flush()
+    if not web.on_loopback and not web.token:
+        cli.say("Writes are refused: the studio listens to more than this machine and STJ_WEB_TOKEN is not set.")
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitress ships without types
+    """A server that listens already and does not run yet.
+
+    Raises:
+        UsageError: the address cannot be listened on, or the extra is not installed.
+    """
+    try:
+        from waitress import create_server
+    except ImportError as error:
+        raise UsageError(f"The studio needs its extra ({error}): pip install 'stj[web,model]'.") from error
+    try:
+        return create_server(
+            create_app(config, web),
+            host=web.host,
+            port=web.port,
+            threads=web.threads,
+            ident="stj",
+            # One byte is enough to send: live events must not wait for a full buffer.
+            send_bytes=1,
+            max_request_body_size=(web.max_request_mb + 1) * _MEGABYTE,
+            max_request_header_size=32_768,
+            channel_timeout=60,
+            channel_request_lookahead=1,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"Cannot listen on {web.host}:{web.port} ({error.strerror or error}): give another --port."
+        ) from error

@@ -1,0 +1,131 @@
+"""What every view works with: the settings, the catalogue, the image store, the runs and the model, each opened when needed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+
+from stj_catalog.catalog import Catalog, open_catalog
+from stj_catalog.config import Config
+from stj_catalog.errors import CatalogError
+from stj_catalog.labels import Category, load_labels
+from stj_catalog.likeness import Thresholds
+from stj_catalog.settle import thresholds_of
+from stj_catalog.store import ImageStore, open_store
+from stj_web.faults import RefusalError
+from stj_web.pictures import Thumbnails
+from stj_web.pool import BoundedPool
+from stj_web.settings import WebConfig
+
+if TYPE_CHECKING:
+    from stj_web.classifier import Classifier
+    from stj_web.metrics import Metrics
+    from stj_web.runs import Runs
+    from stj_web.scrapyd import Scrapyd
+
+
+@dataclass
+class Studio:
+    """One per application."""
+
+    config: Config
+    web: WebConfig
+    metrics: Metrics
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _catalog: Catalog | None = None
+
+    @cached_property
+    def labels(self) -> tuple[Category, ...]:
+        """The categories."""
+        return load_labels(self.config.labels)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The classes' names by label."""
+        return {category.label: category.name for category in self.labels}
+
+    @cached_property
+    def store(self) -> ImageStore:
+        """The original pictures."""
+        return open_store(self.config.images)
+
+    @cached_property
+    def thresholds(self) -> Thresholds:
+        """The distances that decide."""
+        return thresholds_of(self.config)
+
+    @cached_property
+    def decoders(self) -> BoundedPool:
+        """Threads that decode pictures."""
+        return BoundedPool("decoder", self.web.decoders, self.web.waiting)
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        """Small pictures."""
+        return Thumbnails(self.config.cache, self.decoders)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The training runs."""
+        from stj_web.runs import Runs
+
+        return Runs(self.config.runs)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The model; loaded by the first picture."""
+        from stj_web.classifier import Classifier
+
+        return Classifier(self.runs, self.decoders, self.web, self.metrics)
+
+    @cached_property
+    def scrapyd(self) -> Scrapyd:
+        """The crawl service."""
+        from stj_web.scrapyd import Scrapyd
+
+        return Scrapyd(self.web.scrapyd, self.web.scrapyd_project)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue.
+
+        Raises:
+            RefusalError: there is none yet.
+        """
+        found = self.catalog_or_none
+        if found is None:
+            raise RefusalError(
+                503,
+                "no_catalog",
+                "There is no catalogue yet: crawl first (scrapy crawl amazon_sarees), or set STJ_CATALOG.",
+            )
+        return found
+
+    @property
+    def catalog_or_none(self) -> Catalog | None:
+        """The catalogue, or None where nothing was crawled yet."""
+        with self._lock:
+            if self._catalog is None:
+                try:
+                    self._catalog = open_catalog(self.config.catalog_url)
+                except CatalogError as error:
+                    if "There is no catalogue" in str(error):
+                        return None
+                    raise
+            return self._catalog
+
+    def close(self) -> None:
+        """Give back every connection."""
+        with self._lock:
+            if self._catalog is not None:
+                self._catalog.close()
+                self._catalog = None
+
+
+def studio() -> Studio:
+    """The studio of the present application."""
+    return cast("Studio", current_app.extensions["stj"])

@@ -1,0 +1,12 @@
+"""The pages, one module for each place of the navigation, and the REST interface."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+
+def blueprints() -> list[Blueprint]:
+    """Every blueprint of the studio."""
+    from stj_web.views import api, catalogue, classify, crawls, datasets, home, review, runs
+
+    return [module.pages for module in (home, classify, catalogue, review, datasets, runs, crawls, api)]

@@ -1,0 +1,200 @@
+"""The REST interface; `openapi.py` documents it, and a test holds the two together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+
+from stj_catalog import __version__
+from stj_catalog.decisions import Decided, decide_if_unchanged, decisions_page, take_back
+from stj_catalog.gallery import Tile, gallery_page, sightings_page, trace, whole_picture
+from stj_catalog.watch import crawl_pulse, crawls_page
+from stj_web import asked, security
+from stj_web.faults import RefusalError, not_found
+from stj_web.limits import classify_limit
+from stj_web.openapi import document
+from stj_web.studio import studio
+from stj_web.views.classify import as_json, judge
+from stj_web.views.review import known_label
+from stj_web.words import reviewer
+
+pages = Blueprint("api", __name__)
+_ROOT = "/api/v1"
+
+
+@pages.get("/health")
+@pages.get(f"{_ROOT}/health")
+def health() -> Response:
+    """Whether the studio works, and with what."""
+    here = studio()
+    catalog = here.catalog_or_none is not None
+    return jsonify(
+        status="ok", version=__version__, catalog=catalog, run=here.runs.latest(), loaded=here.classifier.loaded
+    )
+
+
+@pages.get(f"{_ROOT}/openapi.json")
+def openapi() -> Response:
+    """The interface's own description."""
+    return jsonify(document(__version__))
+
+
+@pages.post(f"{_ROOT}/classify")
+@classify_limit
+@security.same_site
+def classify() -> Response:
+    """Judge one picture or several."""
+    if request.mimetype != "multipart/form-data":
+        raise RefusalError(
+            415, "unsupported_media_type", "Send the pictures as multipart/form-data, in the field “files”."
+        )
+    explain = request.form.get("explain", "") in {"1", "true"}
+    run, judged, _ = judge(studio(), explain=explain)
+    return jsonify(run=run, answers=[as_json(one, run) for one in judged])
+
+
+@pages.get(f"{_ROOT}/images")
+def images() -> Response:
+    """A page of pictures."""
+    page = gallery_page(studio().catalog, asked.pictures(), limit=asked.limit(), after=asked.whole("after"))
+    return jsonify(images=[_tile(tile) for tile in page.tiles], next=page.after)
+
+
+@pages.get(f"{_ROOT}/images/<{asked.ID}:image_id>")
+def image(image_id: int) -> Response:
+    """One picture with everything that is known of it."""
+    found = whole_picture(studio().catalog, image_id)
+    if found is None:
+        raise not_found(f"There is no picture {image_id} in the catalogue.")
+    return jsonify(
+        image=found.row,
+        sightings=found.sightings,
+        sighted=found.sighted,
+        group=[_tile(tile) for tile in found.group],
+        neighbours=[{"image": _tile(tile), "likeness": likeness} for tile, likeness in found.neighbours],
+        reviews=found.reviews,
+        exports=found.exports,
+    )
+
+
+@pages.get(f"{_ROOT}/images/<{asked.ID}:image_id>/sightings")
+def image_sightings(image_id: int) -> Response:
+    """A page of one picture's sightings."""
+    if whole_picture(studio().catalog, image_id, most=1) is None:
+        raise not_found(f"There is no picture {image_id} in the catalogue.")
+    return _paged(
+        "sightings", sightings_page(studio().catalog, image=image_id, after=asked.whole("after"), limit=asked.limit())
+    )
+
+
+@pages.get(f"{_ROOT}/sightings")
+def sightings() -> Response:
+    """A page of sightings."""
+    wanted = {name: asked.whole(name) for name in ("image", "crawl", "after")}
+    return _paged("sightings", sightings_page(studio().catalog, **wanted, limit=asked.limit()))
+
+
+@pages.get(f"{_ROOT}/trace")
+def trace_word() -> Response:
+    """What became of an address, an ASIN, a checksum or a row."""
+    word = asked.line("q", 2_000)
+    if word is None:
+        raise RefusalError(
+            400, "bad_request", "q is an address, an ASIN, a checksum or a picture's number; got nothing."
+        )
+    found = trace(studio().catalog, word)
+    return jsonify(asdict(found) | {"pictures": [_tile(tile) for tile in found.pictures]})
+
+
+@pages.get(f"{_ROOT}/reviews")
+def reviews() -> Response:
+    """A page of decisions, those taken back too."""
+    found = decisions_page(
+        studio().catalog, image=asked.whole("image"), after=asked.whole("after"), limit=asked.limit()
+    )
+    return _paged("reviews", found)
+
+
+@pages.post(f"{_ROOT}/reviews")
+@security.writes
+def add_review() -> tuple[Response, int]:
+    """Decide about a picture."""
+    body = asked.body()
+    image_id = asked.number(body, "image_id", low=1)
+    label = asked.number(body, "label")
+    action = asked.words(body, "action") or ""
+    if image_id is None:
+        raise RefusalError(400, "bad_request", "image_id is missing: it is the picture's number.")
+    here = studio()
+    if whole_picture(here.catalog, image_id, most=1) is None:
+        raise not_found(f"There is no picture {image_id} in the catalogue.")
+    done = decide_if_unchanged(
+        here.catalog,
+        image_id,
+        action,
+        reviewer=asked.words(body, "reviewer") or reviewer(),
+        seen=asked.number(body, "seen") or 0,
+        thresholds=here.thresholds,
+        label=None if label is None else known_label(label),
+        reason=asked.words(body, "reason"),
+    )
+    return _decided(done), 201
+
+
+@pages.delete(f"{_ROOT}/reviews/<{asked.ID}:review_id>")
+@security.writes
+def undo_review(review_id: int) -> Response:
+    """Take a decision back."""
+    return _decided(take_back(studio().catalog, review_id, studio().thresholds))
+
+
+@pages.get(f"{_ROOT}/runs")
+def runs() -> Response:
+    """Every run, newest first."""
+    here = studio().runs
+    return jsonify(runs=[story.as_json() for story in here.stories()], latest=here.latest())
+
+
+@pages.get(f"{_ROOT}/runs/<string(maxlength=120):name>")
+def run(name: str) -> Response:
+    """One run."""
+    here = studio().runs
+    return jsonify(here.story(name).as_json() | {"history": here.open(name).history()})
+
+
+@pages.get(f"{_ROOT}/crawls")
+def crawls() -> Response:
+    """A page of crawls."""
+    return _paged("crawls", crawls_page(studio().catalog, after=asked.whole("after"), limit=asked.limit(30)))
+
+
+@pages.get(f"{_ROOT}/crawls/<{asked.ID}:crawl_id>")
+def crawl(crawl_id: int) -> Response:
+    """How one crawl stands."""
+    pulse = crawl_pulse(studio().catalog, crawl_id)
+    if pulse is None:
+        raise not_found(f"There is no crawl {crawl_id}.")
+    return jsonify(pulse)
+
+
+def _paged(name: str, rows: list[dict[str, Any]]) -> Response:
+    """Rows, and where the next page begins."""
+    return jsonify(
+        {
+            name: rows,
+            "next": rows[-1]["id"] if rows and len(rows) == asked.limit(30 if name == "crawls" else 60) else None,
+        }
+    )
+
+
+def _decided(done: Decided) -> Response:
+    image = {"id": done.review["image_id"], "status": done.status, "label": done.label, "reason": done.reason}
+    return jsonify(review=done.review, image=image)
+
+
+def _tile(tile: Tile) -> dict[str, Any]:
+    shown = tile.path is not None and tile.status != "forgotten"
+    thumbnail = url_for("catalogue.thumbnail", image_id=tile.id, size="tile") if shown else None
+    return asdict(tile) | {"thumbnail": thumbnail}

@@ -1,0 +1,131 @@
+"""The gallery, a picture's page, duplicates side by side, and why a picture is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, send_file
+
+from stj_catalog.errors import PictureError
+from stj_catalog.gallery import (
+    COUNT_LIMIT,
+    Filter,
+    count_pictures,
+    duplicate_pairs,
+    gallery_page,
+    suggestions,
+    tiles_of,
+    trace,
+    whole_picture,
+)
+from stj_web import asked
+from stj_web.faults import RefusalError, not_found
+from stj_web.pictures import SIZES
+from stj_web.studio import studio
+
+pages = Blueprint("catalogue", __name__)
+_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
+_FOREVER = "private, max-age=31536000, immutable"
+
+
+@pages.get("/catalogue")
+def gallery() -> str:
+    """Pictures, newest first."""
+    catalog = studio().catalog_or_none
+    wanted = asked.pictures()
+    if catalog is None:
+        return render_template("gallery.html", page=None, wanted=wanted, hints=None, count=0, more=False)
+    page = gallery_page(catalog, wanted, limit=asked.limit(), after=asked.whole("after"), before=asked.whole("before"))
+    count = count_pictures(catalog, wanted)
+    return render_template(
+        "gallery.html", page=page, wanted=wanted, hints=suggestions(catalog), count=count, more=count >= COUNT_LIMIT
+    )
+
+
+@pages.get(f"/pictures/<{asked.ID}:image_id>")
+def picture(image_id: int) -> str:
+    """One picture with everything that is known of it."""
+    whole = whole_picture(studio().catalog, image_id)
+    if whole is None:
+        raise not_found(f"There is no picture {image_id} in the catalogue.")
+    kept = tiles_of(studio().catalog, [whole.row["duplicate_of"]]) if whole.row["duplicate_of"] else []
+    return render_template("picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None)
+
+
+@pages.get(f"/pictures/<{asked.ID}:image_id>/<any(tile, large):size>.jpg")
+def thumbnail(image_id: int, size: str) -> Response:
+    """A small version of a picture; made once."""
+    here = studio()
+    tile = _stored(image_id)
+    sha256, path = tile["sha256"], tile["path"]
+    return sent_thumbnail(sha256, size, lambda: here.store.read(path))
+
+
+@pages.get(f"/pictures/<{asked.ID}:image_id>/original")
+def original(image_id: int) -> Response:
+    """The original bytes, as the shop sent them."""
+    tile = _stored(image_id)
+    try:
+        data = studio().store.read(tile["path"])
+    except FileNotFoundError:
+        raise not_found(f"The file of picture {image_id} is gone: stj-dataset verify says more.") from None
+    kind = _TYPES.get(str(tile["path"]).rsplit(".", 1)[-1], "application/octet-stream")
+    response = Response(data, content_type=kind)
+    response.headers["Cache-Control"] = _FOREVER
+    response.headers["Content-Disposition"] = "inline"
+    return response
+
+
+@pages.get("/duplicates")
+def duplicates() -> str:
+    """Duplicates beside what was kept instead."""
+    catalog = studio().catalog_or_none
+    limit = asked.limit(24)
+    pairs = duplicate_pairs(catalog, after=asked.whole("after"), limit=limit) if catalog else []
+    after = pairs[-1][0].id if len(pairs) == limit else None
+    count = count_pictures(catalog, Filter(status="duplicate")) if catalog else 0
+    return render_template("duplicates.html", pairs=pairs, after=after, count=count)
+
+
+@pages.get("/why")
+def why() -> str:
+    """What became of an address, an ASIN or a checksum."""
+    word = asked.line("q", 2_000)
+    catalog = studio().catalog_or_none
+    found = trace(catalog, word) if word and catalog is not None else None
+    return render_template("why.html", word=word, found=found, catalog=catalog is not None)
+
+
+def sent_thumbnail(sha256: str, size: str, load: Any) -> Response:  # noqa: ANN401 - a callable
+    """A thumbnail as an answer that browsers keep.
+
+    Raises:
+        RefusalError: the original is gone or cannot be read.
+    """
+    if request.if_none_match.contains(sha256):
+        return Response(status=304)
+    try:
+        path = studio().thumbnails.path(sha256, size, load)
+    except (FileNotFoundError, PictureError):
+        raise not_found("This picture's file is gone or broken: stj-dataset verify says more.") from None
+    response = send_file(path.resolve(), mimetype="image/jpeg", etag=sha256, max_age=31536000)
+    response.headers["Cache-Control"] = _FOREVER
+    return response
+
+
+def _stored(image_id: int) -> dict[str, Any]:
+    """Where the store has a picture.
+
+    Raises:
+        RefusalError: there is no such picture, or none of its bytes.
+    """
+    found = tiles_of(studio().catalog, [image_id])
+    if not found:
+        raise not_found(f"There is no picture {image_id} in the catalogue.")
+    tile = found[0]
+    if tile.status == "forgotten" or not tile.path or not tile.sha256:
+        raise RefusalError(404, "no_bytes", f"The catalogue has no bytes of picture {image_id}.")
+    return {"sha256": tile.sha256, "path": tile.path}
+
+
+assert set(SIZES) == {"tile", "large"}

@@ -1,0 +1,106 @@
+"""Classify uploaded pictures: a form for everybody, and the same answers as JSON for the page's script."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from stj_web.classifier import Judged, Upload
+from stj_web.faults import RefusalError
+from stj_web.limits import classify_limit
+from stj_web.pictures import shrink
+from stj_web.studio import Studio, studio
+
+pages = Blueprint("classify", __name__)
+_KNOWN = {b"\xff\xd8": "image/jpeg"}
+
+
+@pages.get("/classify")
+def form() -> str:
+    """The page where pictures are dropped."""
+    return render_template("classify.html", **_page(studio()))
+
+
+@pages.post("/classify")
+@classify_limit
+def answer() -> str:
+    """The answers as a page, for a browser without scripts."""
+    here = studio()
+    run, judged, uploads = judge(here, explain=True)
+    shown = [_shown(one, upload) for one, upload in zip(judged, uploads, strict=True)]
+    return render_template("classify.html", **_page(here) | {"answers": shown, "run": run})
+
+
+def judge(here: Studio, *, explain: bool) -> tuple[str, list[Judged], list[Upload]]:
+    """Judge the files of this request.
+
+    Raises:
+        RefusalError: there is none, or there are too many.
+    """
+    uploads = read_uploads(here.web.max_files)
+    wanted = request.form.get("run") or None
+    run, judged = here.classifier.judge(uploads, run=wanted, explain=explain)
+    return run, judged, uploads
+
+
+def read_uploads(most: int) -> list[Upload]:
+    """The files of this request, as bytes.
+
+    Raises:
+        RefusalError: there is none, or there are too many.
+    """
+    files = [file for name in ("files", "file") for file in request.files.getlist(name)]
+    given = [
+        Upload(_name(file.filename, place), file.stream.read()) for place, file in enumerate(files, 1) if file.filename
+    ]
+    if not given:
+        raise RefusalError(400, "no_file", "No picture was sent: choose one, as the form's field “files”.")
+    if len(given) > most:
+        raise RefusalError(413, "too_many_files", f"{len(given)} pictures were sent at once: {most} are taken.")
+    return given
+
+
+def as_json(judged: Judged, run: str) -> dict[str, Any]:
+    """An answer in the REST interface: the shape of `stj-model predict`, and what is near."""
+    heat = f"data:image/png;base64,{base64.b64encode(judged.heat).decode()}" if judged.heat else None
+    return judged.answer.as_json() | {
+        "reason": judged.reason,
+        "nearest": [one.as_json(run) for one in judged.nearest],
+        "explanation": heat,
+    }
+
+
+def _shown(judged: Judged, upload: Upload) -> dict[str, Any]:
+    """An answer with the picture itself, for a page without scripts."""
+    preview = ""
+    if judged.answer.error is None:
+        import io
+
+        stream = io.BytesIO()
+        shrink(upload.data, 640).save(stream, "JPEG", quality=80)
+        preview = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    heat = "data:image/png;base64," + base64.b64encode(judged.heat).decode() if judged.heat else ""
+    return {"judged": judged, "preview": preview, "heat": heat}
+
+
+def _page(here: Studio) -> dict[str, Any]:
+    latest = here.runs.latest()
+    names = here.runs.names()
+    story = here.runs.story(latest) if latest else None
+    return {
+        "answers": [],
+        "run": latest,
+        "runs": names,
+        "story": story,
+        "most": here.web.max_files,
+        "mb": here.web.max_file_mb,
+    }
+
+
+def _name(given: str | None, place: int) -> str:
+    """What to call an upload in its answer: the last part of its name, for reading only."""
+    last = (given or "").replace("\\", "/").rsplit("/", 1)[-1]
+    readable = "".join(letter for letter in last if letter.isprintable())[:120]
+    return readable or f"picture {place}"

@@ -1,0 +1,51 @@
+"""Exports with the proof of their split and their contact sheets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from stj_catalog.watch import export_sheet, export_story, newest_exports
+from stj_web import asked
+from stj_web.faults import not_found
+from stj_web.studio import studio
+
+pages = Blueprint("datasets", __name__)
+
+
+@pages.get("/datasets")
+def datasets() -> str:
+    """Every export, newest first."""
+    catalog = studio().catalog_or_none
+    found = newest_exports(catalog) if catalog else []
+    return render_template("datasets.html", exports=[one | {"there": _document(one) is not None} for one in found])
+
+
+@pages.get(f"/datasets/<{asked.ID}:export_id>")
+def dataset(export_id: int) -> str:
+    """One export."""
+    catalog = studio().catalog
+    story = export_story(catalog, export_id)
+    if story is None:
+        raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
+    split = asked.choice("split", ("train", "val", "test", "withheld"))
+    limit = asked.limit()
+    sheet = export_sheet(
+        catalog, export_id, split=split, label=asked.whole("label"), after=asked.whole("after"), limit=limit
+    )
+    after = sheet[-1][0].id if len(sheet) == limit else None
+    return render_template(
+        "dataset.html", story=story, document=_document(story), sheet=sheet, split=split, after=after
+    )
+
+
+def _document(story: dict[str, Any]) -> dict[str, Any] | None:
+    """The folder's `dataset.json`, if the folder is still this export."""
+    try:
+        found = json.loads((Path(story["out"]) / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("digest") == story["digest"] else None

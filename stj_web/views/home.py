@@ -1,0 +1,87 @@
+"""The overview: what there is, and what to do next; logging in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as Reply
+
+from stj_catalog.schema import Status
+from stj_catalog.stats import Counts, count_all
+from stj_catalog.watch import crawls_page, newest_exports
+from stj_web import security
+from stj_web.faults import RefusalError
+from stj_web.limits import limiter
+from stj_web.studio import studio
+
+pages = Blueprint("home", __name__)
+
+
+@pages.get("/")
+def home() -> str:
+    """What the studio holds."""
+    here = studio()
+    catalog = here.catalog_or_none
+    story: dict[str, Any] = {"counts": None, "by_label": [], "totals": {}, "crawls": [], "exports": [], "run": None}
+    if catalog is not None:
+        counts = count_all(catalog)
+        story |= {
+            "counts": counts,
+            "by_label": _by_label(counts, here.names),
+            "totals": _totals(counts),
+            "crawls": crawls_page(catalog, limit=4),
+            "exports": newest_exports(catalog, 1),
+        }
+    latest = here.runs.latest()
+    if latest is not None:
+        story["run"] = here.runs.story(latest)
+    return render_template("home.html", **story)
+
+
+@pages.get("/login")
+def login() -> str:
+    """Ask for the token."""
+    return render_template("login.html")
+
+
+@pages.post("/login")
+@limiter.limit("10 per minute", exempt_when=lambda: False)
+def log_in() -> Reply:
+    """Take the token."""
+    if not security.is_token(request.form.get("token", "")):
+        raise RefusalError(
+            403, "forbidden", "That is not the studio's token: it was set as STJ_WEB_TOKEN when the studio was started."
+        )
+    security.log_in()
+    return redirect(url_for("home.home"))
+
+
+@pages.post("/logout")
+def log_out() -> Reply:
+    """Forget the token in this browser."""
+    security.log_in(leave=True)
+    return redirect(url_for("home.home"))
+
+
+@pages.get("/metrics")
+def metrics() -> Response:
+    """Numbers for Prometheus."""
+    return studio().metrics.text()
+
+
+def _totals(counts: Counts) -> dict[str, int]:
+    totals = {status.value: 0 for status in Status}
+    for (_, status), n in counts.images.items():
+        totals[status] += n
+    return totals
+
+
+def _by_label(counts: Counts, names: dict[int, str]) -> list[dict[str, Any]]:
+    found = []
+    for label in sorted({*names, *(label for label, _ in counts.images if label is not None)}):
+        each = {status.value: counts.images.get((label, status.value), 0) for status in Status}
+        found.append(
+            {"label": label, "name": names.get(label, f"class {label}"), "statuses": each, "total": sum(each.values())}
+        )
+    return found

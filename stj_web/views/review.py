@@ -1,0 +1,107 @@
+"""Review: decide about pictures one at a time or in a grid, with the keyboard, and take decisions back."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as Reply
+
+from stj_catalog.decisions import count_decided, decide_if_unchanged, decisions_page, take_back
+from stj_catalog.gallery import suggestions
+from stj_web import asked, security
+from stj_web.faults import RefusalError
+from stj_web.queues import QUEUES, Deck, make_deck
+from stj_web.studio import studio
+from stj_web.words import reviewer
+
+pages = Blueprint("review", __name__)
+_DECK = 48
+
+
+@pages.get("/review")
+def review() -> str:
+    """A deck of pictures to decide about."""
+    here = studio()
+    queue = asked.choice("queue", QUEUES, "suspects") or "suspects"
+    catalog = here.catalog_or_none
+    deck = Deck()
+    if catalog is not None:
+        after, limit = asked.whole("after"), asked.limit(_DECK)
+        deck = make_deck(catalog, here.runs, queue, asked.pictures(), after=after, limit=limit)
+    return render_template(
+        "review.html",
+        queue=queue,
+        queues=QUEUES,
+        deck=deck,
+        view=asked.choice("view", ("one", "grid"), "one"),
+        hints=suggestions(catalog) if catalog else None,
+        decided=count_decided(catalog) if catalog else {},
+        recent=decisions_page(catalog, limit=8) if catalog else [],
+        catalog=catalog is not None,
+    )
+
+
+@pages.post("/review/decide")
+@security.writes
+def decide() -> Reply:
+    """One decision from a form, for a browser without scripts."""
+    here = studio()
+    image_id, seen = _number("image_id"), _number("seen")
+    action, _, label = request.form.get("decision", "").partition(" ")
+    if label and not label.isdecimal():
+        raise RefusalError(400, "bad_request", f"A label is a number; got {label[:20]}.")
+    done = decide_if_unchanged(
+        here.catalog,
+        image_id,
+        action,
+        reviewer=reviewer(),
+        seen=seen,
+        thresholds=here.thresholds,
+        label=known_label(int(label)) if label else None,
+    )
+    flash(f"Picture {image_id} is {done.status} now.")
+    return _back()
+
+
+@pages.post("/review/undo")
+@security.writes
+def undo() -> Reply:
+    """Take one decision back."""
+    done = take_back(studio().catalog, _number("review_id"), studio().thresholds)
+    flash(f"Decision {done.review['id']} is taken back; picture {done.review['image_id']} is {done.status} now.")
+    return _back()
+
+
+@pages.post("/review/name")
+@security.writes
+def name() -> Reply:
+    """Remember the reviewer's name in this browser."""
+    given = "".join(letter for letter in request.form.get("name", "") if letter.isprintable()).strip()[:60]
+    session["reviewer"] = given
+    return _back()
+
+
+def known_label(label: int) -> int:
+    """The label, if it is one of labels.toml.
+
+    Raises:
+        RefusalError: it is none.
+    """
+    names = studio().names
+    if label not in names:
+        known = ", ".join(f"{number} {word}" for number, word in sorted(names.items()))
+        raise RefusalError(400, "bad_request", f"There is no label {label}: labels.toml knows {known}.")
+    return label
+
+
+def _number(field: str) -> int:
+    given = request.form.get(field, "")
+    if not given.isdecimal() or int(given) > asked.LARGEST:
+        raise RefusalError(400, "bad_request", f"{field} is a whole number; got {given[:20]}.")
+    return int(given)
+
+
+def _back() -> Reply:
+    """Back to the page that the form was on; only places of the studio itself are taken."""
+    target = request.form.get("back", "")
+    plain = target.startswith(("/review", "/pictures/"))
+    return redirect(target if plain and "\\" not in target and "//" not in target else url_for("review.review"))

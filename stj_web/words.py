@@ -1,0 +1,147 @@
+"""How numbers, times and words are written in the pages, and what every page knows."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, request, session, url_for
+from markupsafe import Markup
+
+from stj_catalog.decisions import said
+from stj_web import security
+from stj_web.charts import bar, confusion, curves, stacked
+from stj_web.studio import studio
+
+STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")
+REASONS = {
+    "label_conflict": "Shown under two classes: a person has to say which it is.",
+    "sponsored": "Only ever seen as an advertisement, which may be anything.",
+    "title_mismatch": "The product's title names another kind of garment.",
+    "unsighted": "Fetched, and the page that shows it is not written yet.",
+    "too_small": "A side is shorter than the smallest size that is taken.",
+    "too_large": "More pixels than a shop photograph has.",
+    "not_image": "The bytes are no picture of a format that shops serve.",
+    "truncated": "The picture's data ends too early or is broken.",
+    "http_error": "The image server answered with an error; a later crawl asks again.",
+    "network_error": "The connection failed; a later crawl asks again.",
+    "timeout": "No answer in time; a later crawl asks again.",
+    "blocked": "The shop turned the crawler away; a later crawl asks again.",
+    "robots": "robots.txt does not allow it.",
+    "missing_file": "Its file is gone from the image store; a later crawl asks again.",
+    "torn_file": "Its file is broken in the image store; a later crawl asks again.",
+    "forgotten_copy": "A copy of a picture that was to be forgotten.",
+    "no_image": "The card had no picture.",
+}
+
+
+def register_words(app: Flask) -> None:
+    """Give the templates their filters and what every page knows."""
+    app.jinja_env.filters.update(
+        number=number, percent=percent, moment=moment, bytes=size, short=short, said=said, words=words, why=why
+    )
+    app.jinja_env.globals.update(bar=bar, stacked=stacked, curves=curves, confusion=confusion, statuses=STATUSES)
+    app.jinja_env.globals.update(outside=outside)
+    app.context_processor(_every_page)
+
+
+def number(value: float | None) -> str:
+    """A number with commas: 12,345."""
+    return "–" if value is None else f"{value:,}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in per cent: 98.4 %."""
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def moment(stamp: str | None) -> str:
+    """2026-05-01 10:00, in UTC; less than a day ago in words."""
+    if not stamp:
+        return "–"
+    try:
+        then = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    seconds = (datetime.now(UTC) - then).total_seconds()
+    if 0 <= seconds < 90:
+        return "just now"
+    if 0 <= seconds < 5_400:
+        return f"{round(seconds / 60)} minutes ago"
+    if 0 <= seconds < 86_400:
+        return f"{round(seconds / 3600)} hours ago"
+    return then.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def size(count: int | None) -> str:
+    """A size in bytes for people: 1.2 MB."""
+    if count is None:
+        return "–"
+    amount = float(count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def short(text: str | None, length: int = 12) -> str:
+    """The beginning of a checksum."""
+    return "–" if not text else f"{text[:length]}…" if len(text) > length else text
+
+
+def words(text: str | None) -> str:
+    """A word of the catalogue for people: label_conflict is label conflict."""
+    return "" if not text else str(text).replace("_", " ")
+
+
+def why(status: str, reason: str | None) -> str:
+    """Why a picture is not in the dataset, in one sentence."""
+    if status == "kept":
+        return "It is kept: the next export takes it."
+    if status == "duplicate":
+        return "It is the same picture as one that is kept."
+    if status == "forgotten":
+        return "Somebody asked for it to be forgotten: its bytes are gone for good."
+    return REASONS.get(reason or "", f"The reason is written as “{words(reason)}”.")
+
+
+def outside(address: str | None, text: str | None = None) -> Markup:
+    """A link away from the studio; only the web's own schemes become one, whatever a page once claimed."""
+    if not address:
+        return Markup("")
+    shown = text or address
+    try:
+        scheme = urlsplit(address).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in {"http", "https"}:
+        return Markup("<code>{}</code>").format(shown)
+    return Markup('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>').format(address, shown)
+
+
+def reviewer() -> str:
+    """Whose name decisions carry."""
+    return str(session.get("reviewer") or studio().web.reviewer or os.environ.get("USER") or "somebody")
+
+
+def _every_page() -> dict[str, Any]:
+    here = studio()
+    return {
+        "names": here.names,
+        "may_write": security.may_write(),
+        "token_wanted": bool(here.web.token),
+        "reviewer": reviewer(),
+        "section": (request.blueprint or "").split(".")[0],
+        "query": query,
+    }
+
+
+def query(**changes: Any) -> str:  # noqa: ANN401 - any value that an address can carry
+    """This page's address with some of its query changed; None takes a part away."""
+    now: dict[str, Any] = request.args.to_dict()
+    now.update(changes)
+    kept = {name: value for name, value in now.items() if value not in (None, "")}
+    return url_for(request.endpoint or "home.home", **(request.view_args or {}), **kept)
