@@ -71,6 +71,7 @@ class PictureFacts:
     """Everything that a manifest says of one picture; texts are empty where nothing is known."""
 
     id: int
+    status: str
     label: int
     sha256: str
     path: str
@@ -226,6 +227,7 @@ def _with_sighting() -> Select[Any]:
     return (
         select(
             images.c.id,
+            images.c.status,
             images.c.label,
             images.c.sha256,
             images.c.path,
@@ -261,6 +263,7 @@ def _with_sighting() -> Select[Any]:
 def _facts(row: Row[Any]) -> PictureFacts:
     return PictureFacts(
         id=row.id,
+        status=row.status,
         label=row.label,
         sha256=row.sha256,
         path=row.path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -121,7 +120,7 @@ def measure(plan: Plan, families: tuple[Ints, Ints], shares: Shares) -> Balance:
         pictures=len(pictures),
         groups=len(sizes),
         largest_group=int(sizes.max(initial=0)),
-        withheld=dict(sorted(Counter(reason for _, _, reason in plan.withheld).items())),
+        withheld=plan.withheld.counts(),
         wanted=shares.of_all,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,18 +21,58 @@ from stj_catalog.selection import (
 )
 from stj_dataset.groups import name_units, units_by_group, units_by_source
 from stj_dataset.settings import ExportSettings
-from stj_dataset.split import SPLITS, TRAIN, order_of, split_units, winners
+from stj_dataset.split import SPLITS, TEST, TRAIN, VAL, order_of, split_units, winners
 
 TOO_SMALL, RELATED, OVER_CLASS, AFTER_WRITING = "min_side", "max_related", "per_class", "near_after_conversion"
-_CONFLICT = {1: "group_in_val", 2: "group_in_test"}
+_CONFLICT = {VAL: "group_in_val", TEST: "group_in_test"}
 WITHHELD_WORDS = {
     TOO_SMALL: "shorter side below --min-side",
+    _CONFLICT[VAL]: "a newcomer tied its group to one whose pictures are in val",
+    _CONFLICT[TEST]: "a newcomer tied its group to one whose pictures are in test",
     RELATED: "more pictures of one group than --max-related",
     OVER_CLASS: "more pictures of one class than --per-class",
-    "group_in_val": "a newcomer tied its group to one whose pictures are in val",
-    "group_in_test": "a newcomer tied its group to one whose pictures are in test",
     AFTER_WRITING: "became a relative of a picture in another split when it was written as JPEG",
 }
+_REASONS = ("", *WITHHELD_WORDS)
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Pictures that stay out.
+
+    Attributes:
+        ids: int64[n].
+        labels: int64[n].
+        reasons: int8[n], places in the words of WITHHELD_WORDS, from 1.
+    """
+
+    ids: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    reasons: NDArray[np.int8]
+
+    @classmethod
+    def none(cls) -> Withheld:
+        """Nothing stays out."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int8))
+
+    def __iter__(self) -> Iterator[tuple[int, int, str]]:
+        """Each picture's row, label and reason."""
+        for row, label, reason in zip(self.ids, self.labels, self.reasons, strict=True):
+            yield int(row), int(label), _REASONS[reason]
+
+    def counts(self) -> dict[str, int]:
+        """How many for each reason."""
+        found, sizes = np.unique(self.reasons, return_counts=True)
+        return {_REASONS[reason]: int(n) for reason, n in zip(found, sizes, strict=True)}
+
+    def plus(self, pictures: KeptPictures, reason: str) -> Withheld:
+        """These and some more."""
+        word = np.full(len(pictures), _REASONS.index(reason), dtype=np.int8)
+        return Withheld(
+            np.concatenate([self.ids, pictures.ids]),
+            np.concatenate([self.labels, pictures.labels]),
+            np.concatenate([self.reasons, word]),
+        )
 
 
 @dataclass(frozen=True)
@@ -42,14 +82,14 @@ class Plan:
     Attributes:
         pictures: those to write, ordered by split, label and checksum.
         splits: int8[n], the split of each, a place in SPLITS.
-        withheld: pictures that stay out, with the reason (a word of WITHHELD_WORDS).
+        withheld: pictures that stay out, and why.
         classes: name of each label, by label.
     """
 
     pictures: KeptPictures
     splits: NDArray[np.int8]
     classes: Mapping[int, str]
-    withheld: Sequence[tuple[int, int, str]] = field(default_factory=tuple)
+    withheld: Withheld = field(default_factory=Withheld.none)
 
     @property
     def group_names(self) -> NDArray[np.uint64]:
@@ -60,13 +100,8 @@ class Plan:
     def without(self, ids: set[int], reason: str) -> Plan:
         """The same plan with some pictures withheld."""
         out = np.isin(self.pictures.ids, list(ids))
-        gone = [(int(row), int(label), reason) for row, label in _pairs(self.pictures.take(out))]
-        return replace(
-            self,
-            pictures=self.pictures.take(~out),
-            splits=self.splits[~out],
-            withheld=[*self.withheld, *gone],
-        )
+        gone = self.withheld.plus(self.pictures.take(out), reason)
+        return replace(self, pictures=self.pictures.take(~out), splits=self.splits[~out], withheld=gone)
 
 
 def make_plan(catalog: Catalog, settings: ExportSettings, categories: Sequence[Category]) -> Plan:
@@ -105,22 +140,22 @@ def choose(
     Raises:
         DatasetError: a class has no picture, or train would have none of it.
     """
-    out = np.full(len(pictures), "", dtype="U24")
+    out = np.zeros(len(pictures), dtype=np.int8)
 
     def withhold(which: NDArray[np.bool_], reason: str) -> None:
-        out[which & (out == "")] = reason
+        out[which & (out == 0)] = _REASONS.index(reason)
 
     withhold(pictures.sides < settings.min_side, TOO_SMALL)
     for place, reason in _CONFLICT.items():
         withhold((pictures.assigned >= 0) & (pictures.assigned < place) & (decided[units] == place), reason)
     if settings.max_related:
         larger_first = (pictures.heads, -pictures.areas)
-        withhold(~_first_of(pictures.groups, larger_first, settings.max_related, out == ""), RELATED)
+        withhold(~_first_of(pictures.groups, larger_first, settings.max_related, out == 0), RELATED)
     if settings.per_class:
         shuffled = (order_of(settings.seed, pictures.heads),)
-        withhold(~_first_of(pictures.labels, shuffled, settings.per_class, out == ""), OVER_CLASS)
-    withheld = [(row, label, str(why)) for (row, label), why in zip(_pairs(pictures), out, strict=True) if why]
-    pictures, units = pictures.take(out == ""), units[out == ""]
+        withhold(~_first_of(pictures.labels, shuffled, settings.per_class, out == 0), OVER_CLASS)
+    withheld = Withheld(pictures.ids[out > 0], pictures.labels[out > 0], out[out > 0])
+    pictures, units = pictures.take(out == 0), units[out == 0]
     _check_labels(pictures, classes, "is left", settings)
     splits = _split(pictures, units, decided, settings)
     _check_train(pictures, splits, classes, settings)
@@ -198,7 +233,3 @@ def _check_train(
                 f"Train would get none of the {len(mine)} pictures of class {label} ({name}): its share is {share:.3g} "
                 "of them and groups stay whole; give a smaller --split or --test, or crawl more."
             )
-
-
-def _pairs(pictures: KeptPictures) -> list[tuple[int, int]]:
-    return list(zip(pictures.ids.tolist(), pictures.labels.tolist(), strict=True))

@@ -78,13 +78,12 @@ def split_units(
     for place in range(3):
         room[place] -= counts[decided == place].sum(axis=0)
     fresh = np.flatnonzero(decided == UNDECIDED)
-    draws = [_draws(seed, int(name)) for name in names[fresh]]
-    sizes = counts[fresh].sum(axis=1)
+    shuffle, draws = _draws(seed, names[fresh])
     left: list[list[int]] = room.tolist()
-    for at in sorted(range(len(fresh)), key=lambda one: (-sizes[one], draws[one][0], int(names[fresh[one]]))):
+    for at in np.lexsort((names[fresh], shuffle, -counts[fresh].sum(axis=1))):
         unit = fresh[at]
         wanted = [(kind, n) for kind, n in enumerate(counts[unit].tolist()) if n]
-        place = _choose(wanted, left, draws[at][1])
+        place = _choose(wanted, left, float(draws[at]))
         answer[unit] = place
         for kind, n in wanted:
             left[place][kind] -= n
@@ -107,16 +106,16 @@ def _choose(wanted: list[tuple[int, int]], left: list[list[int]], draw: float) -
     return max(place for place in range(3) if chances[place])
 
 
-def _draws(seed: int, name: int) -> tuple[int, float]:
-    """Two numbers that only the seed and the name decide: a place in the order, and a draw from [0, 1)."""
-    digest = hashlib.blake2b(f"{seed}:{name:016x}".encode(), digest_size=16).digest()
-    return int.from_bytes(digest[:8]), int.from_bytes(digest[8:14]) / (1 << 48)
+def _draws(seed: int, names: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+    """Two numbers for each name that only the seed and the name decide: a place in the order, and a draw from [0, 1)."""
+    words = (hashlib.blake2b(f"{seed}:{name:016x}".encode(), digest_size=16).digest() for name in names)
+    numbers = np.frombuffer(b"".join(words), dtype=">u8").reshape(-1, 2)
+    return numbers[:, 0].astype(np.uint64), (numbers[:, 1] >> np.uint64(11)) / float(1 << 53)
 
 
 def order_of(seed: int, names: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A number for each name that only the seed and the name decide: sorting by it is a seeded shuffle."""
-    words = (hashlib.blake2b(f"{seed}/{int(name):016x}".encode(), digest_size=8).digest() for name in names)
-    return np.frombuffer(b"".join(words), dtype=">u8").astype(np.uint64)
+    return _draws(seed, names)[0]
 
 
 def winners(units: NDArray[np.int64], splits: NDArray[Any], size: int) -> NDArray[np.int8]:

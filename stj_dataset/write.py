@@ -169,6 +169,7 @@ def write_pictures(
     for start in range(0, len(plan.pictures), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         facts = picture_facts(catalog, plan.pictures.ids[chunk].tolist())
+        _check_unchanged(facts, plan.pictures.labels[chunk].tolist())
         splits = [SPLITS[one] for one in plan.splits[chunk].tolist()]
         files = [sink.place(split, one.label, one.sha256[:16]) for split, one in zip(splits, facts, strict=True)]
 
@@ -192,6 +193,16 @@ def write_pictures(
     sink.close()
 
 
+def _check_unchanged(facts: Sequence[PictureFacts], labels: Sequence[int]) -> None:
+    """A crawl or a reviewer may change the catalogue meanwhile: better none than half of each state."""
+    for one, label in zip(facts, labels, strict=True):
+        if one.status != "kept" or one.label != label:
+            raise DatasetError(
+                f"Picture {one.sha256[:12]} became {one.status} with label {one.label} while the export was reading: "
+                "run the same command again."
+            )
+
+
 def _prepare(store: ImageStore, facts: PictureFacts) -> _Picture:
     try:
         data = store.read(facts.path)
@@ -201,6 +212,10 @@ def _prepare(store: ImageStore, facts: PictureFacts) -> _Picture:
     except FileNotFoundError as error:
         raise DatasetError(
             f"The image store has no file {facts.path}, which the catalogue names: stj-dataset verify lists what is wrong."
+        ) from error
+    except OSError as error:
+        raise DatasetError(
+            f"The image store's file {facts.path} cannot be read ({error.strerror or error}): nothing was changed."
         ) from error
     except PictureError as error:
         raise DatasetError(

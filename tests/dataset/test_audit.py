@@ -18,7 +18,7 @@ from stj_dataset.cli import app
 from stj_dataset.manifest import read_manifest
 from stj_dataset.oddities import find_oddities
 
-from .filling import Shelf, encode, item
+from .filling import Shelf, draw, encode, item
 
 Export = Callable[..., Any]
 
