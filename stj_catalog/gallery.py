@@ -273,17 +273,18 @@ def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
         most: so many pictures and cards at most.
     """
     word = word.strip()
+    low = word.lower()
     asin = asin_of(word) or (word.upper() if _ASIN.fullmatch(word.upper()) and not word.isdigit() else None)
     with catalog.read() as connection:
-        if asin is not None:
-            return _trace_product(connection, asin, most)
-        if _CHECKSUM.fullmatch(word.lower()):
-            low = word.lower()
+        # Ten hex digits may be either: as typed in capitals they are an ASIN, else a checksum first.
+        if _CHECKSUM.fullmatch(low) and asin != word:
             rows = connection.execute(
                 select(*_TILE).where(images.c.sha256 >= low, images.c.sha256 < low + "g").limit(most)
             )
             if found := _with_titles(connection, rows.all()):
                 return Trace(low, "checksum", found, [], None, None)
+        if asin is not None:
+            return _trace_product(connection, asin, most)
         if word.isdigit() and len(word) < 18:
             rows = connection.execute(select(*_TILE).where(images.c.id == int(word)))
             return Trace(word, "row", _with_titles(connection, rows.all()), [], None, None)

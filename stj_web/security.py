@@ -97,8 +97,8 @@ def writes(view: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        check_origin()
         check_token()
+        check_origin()
         return view(*args, **kwargs)
 
     return guarded

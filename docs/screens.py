@@ -1,0 +1,225 @@
+"""Screenshots of every page of the studio, in light and dark, on a phone and a desktop: `python -m docs.screens`.
+
+Only drawn pictures are shown: the practice shop is crawled, exported and trained on (with random weights) in a folder of
+`demo-out`, once; then headless Chromium visits the studio. Needs the browser of the machine (`chromium` on the PATH).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from PIL import Image
+
+from demo.shop import PracticeShop
+from stj_catalog import cli
+from stj_catalog.config import read_config
+from stj_catalog.errors import UsageError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+app = cli.make_app("Screenshots of the studio for the docs.")
+HERE = Path(__file__).resolve().parent
+SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
+PAGES = (
+    "overview",
+    "classify",
+    "catalogue",
+    "picture",
+    "duplicates",
+    "why",
+    "review",
+    "dataset",
+    "runs",
+    "run",
+    "compare",
+    "crawl",
+)
+SCRIPTS = ("amazon_sarees", "amazon_trousers", "amazon_jeans")
+# A fixed port, because the shop's address is part of every picture's identity.
+PORT = 8787
+
+
+@app.command()
+def screens(
+    out: Annotated[Path, typer.Option(help="Where the screenshots land.")] = HERE / "screenshots",
+    stage: Annotated[Path, typer.Option(help="Where the drawn shop is crawled.")] = HERE.parent / "demo-out" / "studio",
+    only: Annotated[str, typer.Option(help="Pages, with commas between them; all if empty.")] = "",
+) -> None:
+    """Visit every page and keep what is seen."""
+    wanted = [page for page in PAGES if not only or page in only.split(",")]
+    out.mkdir(parents=True, exist_ok=True)
+    prepare(stage)
+    os.chdir(stage)
+    with tempfile.TemporaryDirectory() as folder, served(stage) as origin, browser() as chromium:
+        uploads = draw_uploads(Path(folder))
+        for theme in ("light", "dark"):
+            for device, size in SIZES.items():
+                visit(chromium, origin, out, wanted, uploads, theme, device, size)
+    total = sum(path.stat().st_size for path in out.glob("*.png"))
+    cli.emit(f"{len(list(out.glob('*.png')))} screenshots in {out}, {total / 1e6:.2f} MB")
+
+
+def prepare(stage: Path) -> None:
+    """Crawl, export and train on the drawn shop, as far as that was not done before."""
+    stage.mkdir(parents=True, exist_ok=True)
+    (stage / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n", encoding="utf-8")
+    if not (stage / "catalog.sqlite").exists():
+        with PracticeShop(per_class=60, port=PORT, cache=stage.parent / "drawings") as shop:
+            for spider in SCRIPTS:
+                _run(
+                    stage, "scrapy", "crawl", spider, "-L", "WARNING", "-a", f"origin={shop.origin}", "-a", "limit=1000"
+                )
+    if not (stage / "dataset").exists():
+        _run(stage, "stj-dataset", "export", "--split", "0.2")
+    if len(list((stage / "runs").glob("2*"))) < 2:
+        _run(stage, "stj-model", "train", "--weights", "random", "--epochs", "8")
+        _run(stage, "stj-model", "train", "--weights", "random", "--epochs", "14", "--seed", "7")
+
+
+def draw_uploads(folder: Path) -> list[Path]:
+    """Three drawn garments that the model has not learned from."""
+    files = []
+    with PracticeShop(seed=7, per_class=8, planting=False) as shop:
+        for label, picture in enumerate(shop.stock.pictures()[i] for i in (0, 9, 17)):
+            data = shop.image_bytes(picture.path())
+            path = folder / f"garment-{label + 1}.jpg"
+            Image.open(io.BytesIO(data)).convert("RGB").save(path, quality=88)
+            files.append(path)
+    return files
+
+
+@contextmanager
+def served(stage: Path) -> Iterator[str]:
+    """The studio over a folder, on a free port of this machine."""
+    from stj_web.serve import make_server
+    from stj_web.settings import WebConfig
+
+    config = read_config(
+        catalog=str(stage / "catalog.sqlite"), images=str(stage / "images"), runs=stage / "runs", cache=stage / "cache"
+    )
+    server = make_server(config, WebConfig(port=0, scrapyd="", reviewer="asha"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}"
+    finally:
+        server.close()
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """The machine's own Chromium.
+
+    Raises:
+        UsageError: there is none.
+    """
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        raise UsageError("There is no chromium on the PATH: install it, then run the same command again.")
+    args = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    args += ["--disable-sync", "--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=args)
+        try:
+            yield chromium
+        finally:
+            chromium.close()
+
+
+def visit(
+    chromium: Browser,
+    origin: str,
+    out: Path,
+    wanted: list[str],
+    uploads: list[Path],
+    theme: str,
+    device: str,
+    size: tuple[int, int],
+) -> None:
+    """Every page in one theme on one device."""
+    context = chromium.new_context(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=theme,
+        has_touch=device == "phone",
+        is_mobile=device == "phone",
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    try:
+        for name in wanted:
+            page.goto(origin + _address(name, page, origin))
+            if name == "classify":
+                _classify(page, uploads if device == "desktop" else uploads[:1])
+            page.wait_for_load_state("networkidle")
+            _keep(page.screenshot(), out / f"{name}-{device}-{theme}.png")
+    finally:
+        context.close()
+
+
+def _address(name: str, page: Page, origin: str) -> str:
+    fixed = {
+        "overview": "/",
+        "classify": "/classify",
+        "catalogue": "/catalogue",
+        "duplicates": "/duplicates",
+        "review": "/review?queue=kept&label=0",
+        "dataset": "/datasets/1",
+        "runs": "/runs",
+        "crawl": "/crawls/1",
+    }
+    if name in fixed:
+        return fixed[name]
+    runs = [one["name"] for one in page.context.request.get(f"{origin}/api/v1/runs").json()["runs"]]
+    if name == "run":
+        return f"/runs/{runs[0]}"
+    if name == "compare":
+        return f"/compare?run={runs[0]}&run={runs[1]}"
+    status = "kept" if name == "picture" else "quarantined"
+    found = page.context.request.get(f"{origin}/api/v1/images?status={status}&limit=30").json()["images"]
+    tile = next(one for one in found if one["asin"])
+    return f"/pictures/{tile['id']}" if name == "picture" else f"/why?q={tile['asin']}"
+
+
+def _classify(page: Page, uploads: list[Path]) -> None:
+    page.set_input_files("#files", [str(path) for path in uploads])
+    page.wait_for_function(
+        f"document.querySelectorAll('.judged .read:not([hidden])').length == {len(uploads)}", timeout=90_000
+    )
+    button = page.locator(".look").first
+    button.click()
+    page.wait_for_timeout(1500)
+    page.mouse.wheel(0, 0)
+
+
+def _keep(data: bytes, path: Path) -> None:
+    """Write a PNG of few colours: a screenshot needs no more, and the repository stays small."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    picture.quantize(96, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def _run(stage: Path, *command: str) -> None:
+    cli.say("$ " + " ".join(command))
+    own = str(Path(sys.executable).parent)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STJ_")}
+    environment |= {"PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, cwd=stage, env=environment, check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - our own commands
+    if done.returncode:
+        raise UsageError(f"{' '.join(command)} ended with exit code {done.returncode}.")
+
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,105 @@
+"""A studio over a small filled catalogue, and one over trained runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from stj_catalog.catalog import Catalog, open_catalog
+from stj_catalog.config import read_config
+from stj_web import create_app
+from stj_web.settings import WebConfig
+from tests.dataset.filling import Shelf, draw, encode, item, items
+from tests.model.conftest import make_dataset, tiny
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def stocked(blank_catalog: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten pictures of each class, a duplicate, a copy under another class and a doubtful title, to copy."""
+    place = tmp_path_factory.mktemp("stocked")
+    shutil.copyfile(blank_catalog, place / "catalog.sqlite")
+    catalog = open_catalog(str(place / "catalog.sqlite"))
+    found = Shelf(catalog, place)
+    found.add(items(10))
+    copy = encode(draw(3), quality=60)
+    more = [
+        item(0, 900, data=copy, asin="B000000900", key="copy"),
+        item(1, 5, asin="B000000901", key="conflict", data=encode(draw(5), quality=55)),
+        item(2, 902, reason="title_mismatch", title="Denim jacket"),
+        item(2, 903, brand="Zebra", title="Blue jeans with 100% cotton_stretch"),
+    ]
+    found.add(more, crawl="second")
+    catalog.close()
+    return place
+
+
+@pytest.fixture
+def shelf(stocked: Path, tmp_path: Path) -> Iterator[Shelf]:
+    """The stocked catalogue and its pictures, for a test's own use."""
+    shutil.copyfile(stocked / "catalog.sqlite", tmp_path / "catalog.sqlite")
+    shutil.copytree(stocked / "images", tmp_path / "images")
+    opened = open_catalog(str(tmp_path / "catalog.sqlite"))
+    yield Shelf(opened, tmp_path)
+    opened.close()
+
+
+@pytest.fixture
+def catalog(shelf: Shelf) -> Catalog:
+    """The stocked catalogue."""
+    return shelf.catalog
+
+
+@pytest.fixture
+def make_app() -> Iterator[MakeApp]:
+    """Make a studio with some of its own settings changed; scrapyd is never asked unless a test says so."""
+    made: list[Flask] = []
+
+    def make(**settings: object) -> Flask:
+        given = {"scrapyd": "", "reviewer": "asha"} | settings
+        app = create_app(read_config(), WebConfig(**given))  # type: ignore[arg-type]  # a test may change any setting
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["stj"].close()
+
+
+@pytest.fixture
+def client(make_app: MakeApp) -> FlaskClient:
+    """A program that asks the studio."""
+    return make_app().test_client()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two small runs, to read, not to change."""
+    from stj_model.training import train
+
+    place = tmp_path_factory.mktemp("trained")
+    data = make_dataset(place / "dataset", per_class=12)
+    for seed in (42, 7):
+        train(data, tiny(seed=seed, epochs=6), runs=place / "runs", cache=place / "cache")
+    return place / "runs"
+
+
+@pytest.fixture
+def runs(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The studio's runs are the trained ones."""
+    monkeypatch.setenv("STJ_RUNS", str(trained))
+    return trained
+
+
+def form_token(client: FlaskClient, page: str = "/classify") -> str:
+    """The CSRF token that a page carries."""
+    found = re.search(r'name="csrf-token" content="([^"]+)"', client.get(page).get_data(as_text=True))
+    assert found is not None
+    return found[1]

@@ -1,0 +1,135 @@
+"""Every page answers, with nothing there and with everything; none carries a script or style of its own."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.dataset.filling import Shelf
+
+from .conftest import MakeApp
+
+PAGES = [
+    "/",
+    "/classify",
+    "/catalogue",
+    "/catalogue?status=kept&label=0&text=saree&crawl=1&source=Acme&reason=",
+    "/catalogue?status=rejected",
+    "/duplicates",
+    "/why",
+    "/why?q=B000000900",
+    "/why?q=https://example.org/images/I/nothing.jpg",
+    "/review",
+    *(
+        f"/review?queue={queue}&view={view}"
+        for queue in ("suspects", "quarantine", "groups", "kept")
+        for view in ("one", "grid")
+    ),
+    "/datasets",
+    "/runs",
+    "/compare",
+    "/crawls",
+    "/login",
+]
+
+
+class Strict(HTMLParser):
+    """Collects what the content policy would block, and pictures or fields without words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "style" or (tag == "script" and "src" not in given):
+            self.wrong.append(f"inline {tag}")
+        self.wrong += [f"{tag} {name}" for name in given if name == "style" or name.startswith("on")]
+        if tag == "img" and "alt" not in given:
+            self.wrong.append("img without alt")
+        if "id" in given:
+            self.ids.append(str(given["id"]))
+
+
+def check(text: str) -> None:
+    parser = Strict()
+    parser.feed(text)
+    assert parser.wrong == []
+    assert len(set(parser.ids)) == len(parser.ids)
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_answers_where_nothing_is_there(client: FlaskClient, page: str) -> None:
+    answer = client.get(page)
+    assert answer.status_code == 200
+    check(answer.get_data(as_text=True))
+
+
+def test_every_page_answers_where_something_is_there(client: FlaskClient, shelf: Shelf, runs: object) -> None:
+    names = [one["name"] for one in client.get("/api/v1/runs").json["runs"]]
+    more = ["/pictures/1", "/crawls/1", f"/runs/{names[0]}", f"/compare?run={names[0]}&run={names[1]}"]
+    for page in [*PAGES, *more]:
+        answer = client.get(page)
+        assert answer.status_code == 200, page
+        check(answer.get_data(as_text=True))
+
+
+def test_an_empty_studio_says_what_to_do(client: FlaskClient) -> None:
+    assert "scrapy crawl amazon_sarees" in client.get("/").get_data(as_text=True)
+    assert "stj-model train" in client.get("/classify").get_data(as_text=True)
+    assert "stj-dataset export" in client.get("/datasets").get_data(as_text=True)
+
+
+def test_every_answer_carries_the_security_headers(client: FlaskClient, shelf: Shelf) -> None:
+    for page in ("/", "/pictures/1/tile.jpg", "/nothing", "/api/v1/images", "/static/studio.css", "/metrics"):
+        headers = client.get(page, buffered=True).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"], page
+        assert "unsafe" not in headers["Content-Security-Policy"], page
+        assert headers["X-Content-Type-Options"] == "nosniff", page
+        assert headers["X-Frame-Options"] == "SAMEORIGIN", page
+        assert headers["Referrer-Policy"] == "same-origin", page
+
+
+def test_a_hostile_title_stays_text(client: FlaskClient, shelf: Shelf) -> None:
+    from tests.dataset.filling import item
+
+    evil = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    shelf.add([item(0, 950, title=evil, brand=evil)], crawl="third")
+    number = client.get("/api/v1/images?limit=1").json["images"][0]["id"]
+    for page in (
+        "/catalogue",
+        f"/pictures/{number}",
+        "/review?queue=kept",
+        "/why?q=B000000950",
+        f"/catalogue?text={evil}",
+    ):
+        text = client.get(page).get_data(as_text=True)
+        check(text)
+        assert "<script>alert" not in text
+
+
+def test_only_the_webs_own_schemes_become_links(make_app: MakeApp) -> None:
+    from stj_web.words import outside
+
+    assert "<a href" in outside("https://example.org/x", "x")
+    for address in ("javascript:alert(1)", "data:text/html,x", "//evil", "http://[broken", "vbscript:x"):
+        assert "<a" not in outside(address, "x")
+
+
+def test_help_imports_neither_flask_nor_tensorflow() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom stj_web.cli import app\nfrom stj_catalog.cli import outcome\n"
+        "assert outcome(app, ['--help']) == 0\n"
+        "heavy = {'flask', 'tensorflow', 'keras', 'sqlalchemy', 'numpy', 'PIL'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Serve the studio" in re.sub(r"\s+", " ", done.stdout)

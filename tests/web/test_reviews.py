@@ -1,0 +1,163 @@
+"""Decisions: written once, taken back, and never lost when two people decide at once."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import OvertakenError, decide_if_unchanged, decisions_page
+from stj_catalog.likeness import Thresholds
+from tests.dataset.filling import Shelf
+
+from .conftest import MakeApp, form_token
+
+
+def decide(client: FlaskClient, **body: Any) -> Any:
+    return client.post("/api/v1/reviews", json={"image_id": 1, "seen": 0, **body})
+
+
+def status(client: FlaskClient, image_id: int = 1) -> tuple[str, int | None]:
+    row = client.get(f"/api/v1/images/{image_id}").json["image"]
+    return row["status"], row["label"]
+
+
+def test_a_label_a_rejection_and_their_undoing(client: FlaskClient, shelf: Shelf) -> None:
+    before = status(client)
+    first = decide(client, action="label", label=2)
+    assert first.status_code == 201
+    assert status(client) == ("kept", 2)
+    assert first.json["review"]["reviewer"] == "asha"
+    second = decide(client, action="reject", seen=first.json["review"]["id"], reason="blurred")
+    assert second.json["image"]["status"] == "rejected"
+    assert client.delete(f"/api/v1/reviews/{second.json['review']['id']}").status_code == 200
+    assert status(client) == ("kept", 2)
+    assert client.delete(f"/api/v1/reviews/{first.json['review']['id']}").status_code == 200
+    assert before == status(client)
+    rows = client.get("/api/v1/reviews").json["reviews"]
+    assert len(rows) == 2
+    assert all(row["undone_at"] for row in rows)
+
+
+def test_a_decision_by_someone_who_did_not_look_again_is_refused(client: FlaskClient, shelf: Shelf) -> None:
+    first = decide(client, action="reject", reviewer="ravi")
+    second = decide(client, action="keep")
+    assert second.status_code == 409
+    assert second.json["error"]["kind"] == "overtaken"
+    assert second.json["error"]["decision"]["reviewer"] == "ravi"
+    assert decide(client, action="keep", seen=first.json["review"]["id"]).status_code == 201
+
+
+def test_twenty_at_once_make_one_decision(catalog: Catalog, shelf: Shelf) -> None:
+    outcomes: list[str] = []
+    gate = threading.Barrier(20)
+
+    def work(number: int) -> None:
+        gate.wait()
+        try:
+            decide_if_unchanged(catalog, 1, "reject", reviewer=f"r{number}", seen=0, thresholds=Thresholds())
+            outcomes.append("written")
+        except OvertakenError:
+            outcomes.append("overtaken")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {word: outcomes.count(word) for word in set(outcomes)} == {"written": 1, "overtaken": 19}
+    assert len(decisions_page(catalog, image=1)) == 1
+
+
+def test_undoing_takes_back_ones_own_decision_not_the_newest(client: FlaskClient, shelf: Shelf) -> None:
+    mine = decide(client, action="reject").json["review"]["id"]
+    theirs = decide(client, action="label", label=1, seen=mine, reviewer="ravi").json["review"]["id"]
+    assert client.delete(f"/api/v1/reviews/{mine}").status_code == 200
+    assert status(client) == ("kept", 1)
+    assert client.delete(f"/api/v1/reviews/{mine}").status_code == 409
+    assert client.delete("/api/v1/reviews/12345").status_code == 404
+    assert client.delete(f"/api/v1/reviews/{theirs}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"action": "odd"}, 400),
+        ({"action": "label"}, 400),
+        ({"action": "label", "label": 77}, 400),
+        ({"action": "label", "label": True}, 400),
+        ({"action": "keep", "label": 1}, 400),
+        ({"image_id": "1", "action": "keep"}, 400),
+        ({"image_id": 999, "action": "keep"}, 404),
+        ({"image_id": 2**40, "action": "keep"}, 400),
+        ({"action": ["keep"]}, 400),
+        ({"action": "keep", "seen": -1}, 400),
+    ],
+)
+def test_what_is_no_decision_is_refused(client: FlaskClient, shelf: Shelf, body: dict[str, Any], code: int) -> None:
+    answer = decide(client, **body)
+    assert code == answer.status_code
+    assert {"status", "kind", "message"} == set(answer.json["error"])
+    assert client.get("/api/v1/reviews").json["reviews"] == []
+
+
+def test_forms_decide_without_a_script(make_app: MakeApp, shelf: Shelf) -> None:
+    client = make_app().test_client()
+    token = form_token(client, "/review?queue=kept")
+    fields = {
+        "csrf_token": token,
+        "image_id": "1",
+        "seen": "0",
+        "decision": "label 2",
+        "back": "/review?queue=kept#card-1",
+    }
+    answer = client.post("/review/decide", data=fields)
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/review?queue=kept#card-1"
+    assert status(client) == ("kept", 2)
+    row = client.get("/api/v1/reviews").json["reviews"][0]["id"]
+    client.post("/review/undo", data={"csrf_token": token, "review_id": str(row)})
+    assert client.get("/api/v1/reviews").json["reviews"][0]["undone_at"] != 0
+    client.post("/review/name", data={"csrf_token": token, "name": "Meera\n<b>"})
+    client.post("/review/decide", data=fields | {"decision": "reject", "image_id": "2"})
+    assert client.get("/api/v1/reviews").json["reviews"][0]["reviewer"] == "Meera<b>"
+
+
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "/review//evil", "/review\\evil", "/login", ""]
+)
+def test_a_form_leads_back_to_the_studio_only(make_app: MakeApp, shelf: Shelf, back: str) -> None:
+    client = make_app().test_client()
+    fields = {"csrf_token": form_token(client), "name": "x", "back": back}
+    assert client.post("/review/name", data=fields).headers["Location"] == "/review"
+
+
+def test_the_suspects_of_the_newest_run_come_worst_first(
+    make_app: MakeApp, shelf: Shelf, runs: Any, monkeypatch: Any
+) -> None:
+    from stj_web import queues
+
+    app = make_app()
+    with app.app_context():
+        studio = app.extensions["stj"]
+        rows = client_images(app)
+        found = [
+            queues.Doubt(row["sha256"], row["label"], (row["label"] + 1) % 3, 0.01 * place)
+            for place, row in enumerate(rows[:5])
+        ]
+        monkeypatch.setattr(queues, "doubts", lambda _: found)
+        deck = queues.make_deck(studio.catalog, studio.runs, "suspects", queues.Filter(), after=None, limit=3)
+        assert [row["id"] for row in rows[:3]] == [card.tile.id for card in deck.cards]
+        assert deck.left == 5
+        decide(app.test_client(), image_id=rows[0]["id"], action="keep")
+        again = queues.make_deck(studio.catalog, studio.runs, "suspects", queues.Filter(), after=None, limit=3)
+        assert [row["id"] for row in rows[1:4]] == [card.tile.id for card in again.cards]
+        rest = queues.make_deck(studio.catalog, studio.runs, "suspects", queues.Filter(), after=again.after, limit=3)
+        assert [rows[4]["id"]] == [card.tile.id for card in rest.cards]
+
+
+def client_images(app: Any) -> list[dict[str, Any]]:
+    return list(app.test_client().get("/api/v1/images?status=kept&limit=20").json["images"])
