@@ -8,10 +8,10 @@ WEIGHTS ?=
 ELSEWHERE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format docs bench serve clean
+.PHONY: help setup demo test test-all lint format docs bench serve serve-crawls clean
 
 help:  ## list these doors
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev  ## everything for working on STJ, in .venv
 
@@ -42,6 +42,9 @@ bench: $(VENV)/.dev  ## list the benchmarks
 
 serve: $(VENV)/.dev  ## the studio in the browser
 	$(BIN)/stj-web
+
+serve-crawls: $(VENV)/.dev  ## scrapyd on 127.0.0.1:6800: schedule, watch and cancel crawls over HTTP
+	$(BIN)/scrapyd --pidfile=
 
 clean:  ## remove what demo and tests leave behind; .venv stays
 	rm -rf demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -53,7 +53,8 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None) -> tuple[Argum
     Raises:
         UsageError: an unknown name, or a value that cannot be right.
     """
-    unknown = sorted(set(given) - set(_NAMES))
+    # scrapyd adds its own, such as _job.
+    unknown = sorted(name for name in set(given) - set(_NAMES) if not name.startswith("_"))
     if unknown:
         raise UsageError(f"There is no argument {', '.join(unknown)}: a crawl takes {', '.join(_NAMES)}.")
     config = read_config(origin=given.get("origin"))

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from stj_catalog.errors import UsageError
 from stj_spiders.arguments import read_arguments
 
-
 NAMES = "category, origin, pages, limit, fresh, details, dry_run."
 
 
