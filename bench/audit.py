@@ -9,8 +9,6 @@ Beside cleanlab's order stand a plain sort by loss and, as a floor, chance.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -62,6 +60,24 @@ def by_loss(run: Path) -> list[str]:
     return [out.checksums[at] for at in np.argsort(-loss, kind="stable")]
 
 
+def by_cleanlab(run: Path) -> dict[str, list[str]]:
+    """The files of a run by each of cleanlab's scores, with and without its correction for confident classes."""
+    from cleanlab.rank import get_label_quality_scores
+
+    out = read_out_of_fold(run)
+    places = np.searchsorted(out.labels, out.given)
+    even = out.probabilities / out.probabilities.sum(axis=1, keepdims=True)
+    orders = {}
+    for method in ("self_confidence", "normalized_margin", "confidence_weighted_entropy"):
+        for adjust in (False, True):
+            if method == "confidence_weighted_entropy" and adjust:
+                continue  # cleanlab refuses that pair
+            scores = get_label_quality_scores(places, even, method=method, adjust_pred_probs=adjust)
+            name = f"cleanlab {method}{' adjusted' if adjust else ''}"
+            orders[name] = [out.checksums[at] for at in np.argsort(scores, kind="stable")]
+    return orders
+
+
 def recall_and_precision(order: list[str], wrong: set[str]) -> tuple[float, float]:
     """Share of the wrong labels in the first 15 %, and share of wrong labels among the first 5 %."""
     first, top = order[: round(FIRST * len(order))], order[: round(TOP * len(order))]
@@ -77,6 +93,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--cache", type=Path, default=Path("cache"))
     options = parser.parse_args()
+    print(
+        "| seed | flipped | order | recall in the first 15 % | precision in the first 5 % |\n| --- | --- | --- | --- | --- |"
+    )
     for seed in options.seeds:
         # Beside the dataset, because hard links stay on one disk.
         with tempfile.TemporaryDirectory(dir=options.dataset.resolve().parent) as scratch:
@@ -84,18 +103,12 @@ def main() -> None:
             wrong = flip(options.dataset, flipped, options.share, seed)
             run = train(flipped, Path(scratch) / "runs", options.weights, options.cache)
             ranked: list[Suspect] = rank(run)
-            cleanlab = recall_and_precision([one.file_sha256 for one in ranked], wrong)
-            loss = recall_and_precision(by_loss(run), wrong)
-            digest = hashlib.sha256(" ".join(sorted(wrong)).encode()).hexdigest()[:12]
-            answer = {
-                "seed": seed,
-                "pictures": len(ranked),
-                "flipped": len(wrong),
-                "cleanlab": {"recall in first 15 %": cleanlab[0], "precision in first 5 %": cleanlab[1]},
-                "loss": {"recall in first 15 %": loss[0], "precision in first 5 %": loss[1]},
-                "flips": digest,
-            }
-            print(json.dumps(answer), flush=True)
+            orders = {"the audit": [one.file_sha256 for one in ranked], "loss": by_loss(run), **by_cleanlab(run)}
+            for name, order in orders.items():
+                recall, precision = recall_and_precision(order, wrong)
+                print(
+                    f"| {seed} | {len(wrong)} of {len(order)} | {name} | {recall:.3f} | {precision:.3f} |", flush=True
+                )
 
 
 if __name__ == "__main__":
