@@ -1,6 +1,6 @@
 """CPU time and memory of a crawl, beside Scrapy's stock pipelines, in one run.
 
-    python -m bench.crawl [--pictures 1000] [--rounds 2] [--ours-only]
+    python -m bench.crawl [--pictures 1000] [--size 480x640] [--rounds 2] [--ours-only]
 
 One loopback shop in a process of its own sells noise; each crawler starts in an empty folder, in turns (A B C D A B C D). What
 is counted is the user and system time of the crawl's process from its first import to its exit, and its largest resident size.
@@ -31,13 +31,14 @@ def main() -> None:
     """Run the benchmark and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--size", default="480x640", help="width and height in pixels, 640 at most")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--ours-only", action="store_true", help="no peers: for memory over many pictures")
     given = parser.parse_args()
     names = [OURS] if given.ours_only else [OURS, *PIPELINES]
     with tempfile.TemporaryDirectory() as folder:
-        measured = run(Path(folder), names, given.pictures, given.rounds)
-    report: dict[str, object] = {"pictures": given.pictures, "rounds": given.rounds}
+        measured = run(Path(folder), names, given.pictures, given.rounds, given.size)
+    report: dict[str, object] = {"pictures": given.pictures, "size": given.size, "rounds": given.rounds}
     for name, runs in measured.items():
         report[name] = {
             "cpu_s_per_1000": [round(cpu * 1000 / given.pictures, 2) for cpu, _ in runs],
@@ -52,13 +53,14 @@ def main() -> None:
     print(json.dumps(report, indent=2))
 
 
-def run(folder: Path, names: list[str], pictures: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
+def run(folder: Path, names: list[str], pictures: int, rounds: int, size: str) -> dict[str, list[tuple[float, float]]]:
     """CPU seconds and peak megabytes of every round, by crawler."""
-    make_pictures(folder / "goods" / "0_saree", pictures, seed=1)
+    width, height = map(int, size.split("x"))
+    make_pictures(folder / "goods" / "0_saree", pictures, seed=1, size=(width, height))
     shop, origin = open_shop(folder)
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     try:
-        for turn in range(-1, rounds):
+        for turn in range(-1 if len(names) > 1 else 0, rounds):
             for name in names:
                 place = folder / f"{turn} {name}"
                 place.mkdir()

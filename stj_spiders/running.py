@@ -19,7 +19,7 @@ from stj_catalog.errors import CatalogError
 from stj_catalog.urls import is_loopback
 from stj_spiders.config import CrawlConfig
 from stj_spiders.outcome import STOPPED, Outcome
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.spiders.amazon import CONDITIONS, CategorySpider
 
 CARDS_A_PAGE = 48
 _STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")
@@ -75,6 +75,8 @@ def dry_run(spider_class: type[CategorySpider], given: dict[str, str], settings:
         f"about {plan['minutes']:g} minutes"
     )
     emit("  robots.txt is asked first; what it refuses is not fetched")
+    if not is_loopback(plan["first_url"]):
+        emit(f"  {CONDITIONS}")
     if plan["resumes_crawl"]:
         emit(f"  it goes on with crawl {plan['resumes_crawl']}")
 

@@ -79,7 +79,7 @@ def describe(spider: CategorySpider, seconds: float) -> str:
         f"{spider.kept} of {spider.arguments.limit} kept",
         f"{spider.tally['duplicate']} duplicates",
         f"{spider.tally['rejected']} rejected",
-        f"{pace:.1f} pictures/s",
+        f"{fetched} pictures fetched ({pace:.1f}/s)",
     ]
     cooling = spider.manners.cooling(spider.host)
     if cooling:

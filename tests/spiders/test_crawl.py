@@ -191,6 +191,19 @@ def test_a_redirect_to_the_sign_in_page_is_a_block(folder: Folder, open_shop: Op
     assert folder.rows("SELECT verdict FROM pages")[0]["verdict"] == "sign_in"
 
 
+def test_a_limit_ends_the_crawl_and_fresh_begins_another(folder: Folder, open_shop: OpenShop) -> None:
+    """With the page that brings the last picture; `fresh=1` leaves an unfinished crawl behind for good."""
+    shop = open_shop(per_class=140, behaviour=Behaviour(block=Block.CHALLENGE))
+    assert folder.crawl("amazon_sarees", shop, "-s", "STJ_BLOCKS=1").code == 1
+    shop.behave(block=Block.NONE)
+    shop.forget_requests()
+    ended = folder.crawl("amazon_sarees", shop, "-a", "fresh=1", "-a", "limit=40", "-s", "STJ_SUMMARY=json")
+    assert ended.code == 0, ended.err
+    assert (ended.summary["crawl"], ended.summary["pages"], ended.summary["cards"]) == (2, 1, 48)
+    assert [row["state"] for row in folder.rows("SELECT state FROM crawls ORDER BY id")] == ["abandoned", "finished"]
+    assert pages_asked(shop) == ["/robots.txt", "/s?rh=n:1968256031&fs=true"]
+
+
 def test_interrupted_then_killed_then_finished(folder: Folder, open_shop: OpenShop) -> None:
     """Ctrl-C and kill -9 lose no picture; only those in flight or not yet committed are asked for again."""
     shop = open_shop(per_class=60, behaviour=Behaviour(picture_delay_s=0.1))
@@ -248,7 +261,7 @@ def test_a_terminal_shows_a_live_line(folder: Folder, open_shop: OpenShop) -> No
     shop = open_shop(per_class=12, behaviour=Behaviour(picture_delay_s=0.3))
     ended = folder.begin("amazon_sarees", shop, terminal=True).end()
     assert ended.code == 0
-    for word in ("amazon_sarees", "pages", "cards", "of 300 kept", "duplicates", "rejected", "pictures/s"):
+    for word in ("amazon_sarees", "pages", "cards", "of 300 kept", "duplicates", "rejected", "pictures fetched"):
         assert word in ended.err, word
     assert "INFO" not in ended.err
     assert ended.out.splitlines()[0].split() == [
@@ -304,7 +317,11 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
     broken = folder.crawl("amazon_sarees", shop, STJ_LABELS="nowhere.toml")
     assert broken.code == 2
     assert broken.sentence.startswith("Cannot read the labels file nowhere.toml")
-    plan = folder.crawl("amazon_sarees", "https://www.amazon.in", "-a", "dry_run=1", "-s", "STJ_SUMMARY=json")
+    amazon = "https://www.amazon.in"
+    words = folder.crawl("amazon_sarees", amazon, "-a", "dry_run=1").out
+    assert "about 1.6 minutes" in words
+    assert "Amazon's conditions of use restrict automated collection" in words
+    plan = folder.crawl("amazon_sarees", amazon, "-a", "dry_run=1", "-s", "STJ_SUMMARY=json")
     assert plan.code == 0
     expected = {
         "listing_pages": 7,
