@@ -8,7 +8,7 @@ from stj_catalog.crawls import LeasedPage, Response
 from stj_catalog.intake import CardSighting, NextPage
 
 
-@dataclass
+@dataclass(repr=False)
 class PageItem:
     """One page that was read.
 
@@ -23,3 +23,7 @@ class PageItem:
     response: Response
     cards: list[CardSighting] = field(default_factory=list)
     found: list[NextPage] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        """In a line of the log: its cards are in the catalogue."""
+        return f"<{self.page.kind} page {self.page.number}, {len(self.cards)} cards>"

@@ -45,3 +45,9 @@ class QuietLogFormatter(LogFormatter):
         line = super().crawled(request, response, spider)
         line["level"] = logging.DEBUG
         return line
+
+    def dropped(
+        self, item: object, exception: BaseException, response: Response | Failure | None, spider: Spider
+    ) -> LogFormatterResult:
+        """A page that is left for later is no warning."""
+        return {"level": logging.INFO, "msg": "%(exception)s", "args": {"exception": exception}}
