@@ -16,7 +16,9 @@ from stj_catalog.config import read_config
 from stj_web import create_app
 from stj_web.settings import WebConfig
 from tests.dataset.filling import Shelf, draw, encode, item, items
-from tests.model.conftest import make_dataset, tiny
+from tests.model.conftest import make_dataset
+
+from .running import make_run
 
 MakeApp = Callable[..., Flask]
 
@@ -58,8 +60,10 @@ def catalog(shelf: Shelf) -> Catalog:
 
 
 @pytest.fixture
-def make_app() -> Iterator[MakeApp]:
+def make_app(request: pytest.FixtureRequest) -> Iterator[MakeApp]:
     """Make a studio with some of its own settings changed; scrapyd is never asked unless a test says so."""
+    if "runs" in request.fixturenames:
+        request.getfixturevalue("runs")  # the settings are read when the studio is made
     made: list[Flask] = []
 
     def make(**settings: object) -> Flask:
@@ -82,12 +86,10 @@ def client(make_app: MakeApp) -> FlaskClient:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two small runs, to read, not to change."""
-    from stj_model.training import train
-
     place = tmp_path_factory.mktemp("trained")
-    data = make_dataset(place / "dataset", per_class=12)
-    for seed in (42, 7):
-        train(data, tiny(seed=seed, epochs=6), runs=place / "runs", cache=place / "cache")
+    data = make_dataset(place / "dataset", per_class=8)
+    for number in (1, 2):
+        make_run(place / "runs", data, number)
     return place / "runs"
 
 

@@ -1,0 +1,54 @@
+"""The OpenAPI document and the routes say the same; schemathesis asks by the document and holds the answers against it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from stj_catalog import __version__
+from stj_catalog.catalog import open_catalog
+from stj_catalog.config import read_config
+from stj_web import create_app
+from stj_web.openapi import document
+from stj_web.settings import WebConfig
+
+from .conftest import MakeApp
+
+
+def test_every_route_is_documented_and_every_document_a_route(make_app: MakeApp) -> None:
+    routes = {
+        (re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), method)
+        for rule in make_app().url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.methods
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    described = document(__version__)["paths"]
+    assert routes == {(path, method.upper()) for path, methods in described.items() for method in methods}
+    names = [one["operationId"] for methods in described.values() for one in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.fixture
+def api(stocked: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    shutil.copyfile(stocked / "catalog.sqlite", tmp_path / "catalog.sqlite")
+    shutil.copytree(stocked / "images", tmp_path / "images")
+    monkeypatch.setenv("STJ_RUNS", str(trained))
+    open_catalog(str(tmp_path / "catalog.sqlite")).close()
+    app = create_app(read_config(), WebConfig(scrapyd=""))
+    yield schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+    app.extensions["stj"].close()
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), deadline=None)
+def test_the_answers_are_what_the_document_says(case: Any) -> None:
+    case.call_and_validate()
