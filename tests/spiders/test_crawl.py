@@ -118,7 +118,6 @@ def test_a_new_category_is_a_block_of_toml_and_details_bring_every_gallery(folde
     [
         (Robots.UNAVAILABLE, "its robots.txt answers 503"),
         (Robots.LOOP, "its robots.txt cannot be had (max redirections reached)"),
-        (Robots.DENY_SCRAPY, 'its robots.txt says "User-agent: Scrapy" "Disallow: /"'),
     ],
 )
 def test_without_leave_nothing_else_is_fetched(folder: Folder, open_shop: OpenShop, robots: Robots, why: str) -> None:
