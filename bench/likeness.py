@@ -99,13 +99,13 @@ class Tool:
 
     Attributes:
         name: as the table has it.
-        hash: what it keeps of a picture's bytes.
+        hash: what it keeps of a picture, given its bytes and the same decoded.
         same: whether two of those are the same picture or relatives.
         pairs: the pairs of places among many that it takes for the same.
     """
 
     name: str
-    hash: Callable[[bytes], Any]
+    hash: Callable[[bytes, Picture], Any]
     same: Callable[[Any, Any], bool]
     pairs: Callable[[list[Any]], list[tuple[int, int]]]
 
@@ -121,10 +121,10 @@ def stj() -> Tool:
         found = likenesses_among(Looks.of_prints(prints), Thresholds())
         return [(one.a, one.b) for one in found if one.kind == "duplicate"]
 
-    return Tool("STJ", fingerprint, same, pairs)
+    return Tool("STJ", lambda data, _: fingerprint(data), same, pairs)
 
 
-def by_bits(name: str, make: Callable[[bytes], np.ndarray], limit: int) -> Tool:
+def by_bits(name: str, make: Callable[[bytes, Picture], np.ndarray], limit: int) -> Tool:
     """A tool whose hashes are bits and whose copies are near each other."""
 
     def pairs(hashes: list[np.ndarray]) -> list[tuple[int, int]]:
@@ -146,8 +146,8 @@ def imagededup_phash() -> Tool:
     hashing = importlib.import_module("imagededup.methods.hashing")
     hasher = hashing.PHash(verbose=False)
 
-    def make(data: bytes) -> np.ndarray:
-        word = int(hasher.encode_image(image_array=np.asarray(upright(data))), 16)
+    def make(_: bytes, picture: Picture) -> np.ndarray:
+        word = int(hasher.encode_image(image_array=np.asarray(picture)), 16)
         return np.array([word >> bit & 1 for bit in range(64)], dtype=np.uint8)
 
     return by_bits("imagededup pHash ≤ 10", make, 10)
@@ -156,15 +156,15 @@ def imagededup_phash() -> Tool:
 def pdq() -> Tool:
     """PDQ at the threshold that its authors recommend."""
     pdqhash = importlib.import_module("pdqhash")
-    return by_bits("PDQ ≤ 31", lambda data: pdqhash.compute(np.asarray(upright(data)))[0].astype(np.uint8), 31)
+    return by_bits("PDQ ≤ 31", lambda _, picture: pdqhash.compute(np.asarray(picture))[0].astype(np.uint8), 31)
 
 
 def cleanvision() -> Tool:
     """cleanvision: exact and near duplicates are those with equal pHash."""
     module = importlib.import_module("cleanvision.issue_managers.duplicate_issue_manager")
 
-    def make(data: bytes) -> np.ndarray:
-        word = int(module.get_hash(upright(data), {"hash_type": "phash", "hash_size": 8}), 16)
+    def make(_: bytes, picture: Picture) -> np.ndarray:
+        word = int(module.get_hash(picture, {"hash_type": "phash", "hash_size": 8}), 16)
         return np.array([word >> bit & 1 for bit in range(64)], dtype=np.uint8)
 
     return by_bits("cleanvision (equal pHash)", make, 0)
@@ -190,13 +190,14 @@ def measure(tools: list[Tool], files: list[Path]) -> dict[str, Any]:
     for number, file in enumerate(files, 1):
         data = file.read_bytes()
         picture = upright(data)
-        changed = {name: make(picture) for name, make in TRANSFORMS.items()}
         for tool in tools:
-            one = tool.hash(data)
-            originals[tool.name].append(one)
-            for name, copy in changed.items():
-                found[tool.name][name] += tool.same(one, tool.hash(copy))
-        if number % 50 == 0:
+            originals[tool.name].append(tool.hash(data, picture))
+        for name, make in TRANSFORMS.items():
+            copy = make(picture)
+            seen = upright(copy)
+            for tool in tools:
+                found[tool.name][name] += tool.same(originals[tool.name][-1], tool.hash(copy, seen))
+        if number % 20 == 0:
             print(f"{number} of {len(files)}", file=sys.stderr)
     pairs = {tool.name: tool.pairs(originals[tool.name]) for tool in tools}
     named = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stj_catalog.errors import UsageError
@@ -42,6 +42,14 @@ class Config(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise ValueError("an origin is a scheme and a host, such as https://www.amazon.in")
         return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("related_bits", "related_bits256")
+    @classmethod
+    def _reaches_duplicates(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get(str(info.field_name).replace("related", "duplicate"), 0)
+        if value < least:
+            raise ValueError(f"duplicates ({least} bits) are relatives too, so it is {least} or more")
+        return value
 
     @field_validator("labels", mode="before")
     @classmethod

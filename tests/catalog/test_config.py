@@ -56,6 +56,7 @@ def test_an_origin_is_cut_to_scheme_and_host():
             "amazon.in",
             "STJ_ORIGIN cannot be 'amazon.in': an origin is a scheme and a host, such as https://www.amazon.in.",
         ),
+        ("related_bits", 7, "STJ_RELATED_BITS cannot be 7: duplicates (8 bits) are relatives too, so it is 8 or more."),
         ("duplicate_bits", 65, "STJ_DUPLICATE_BITS cannot be 65: Input should be less than or equal to 64."),
         ("related_bits256", "many", "STJ_RELATED_BITS256 cannot be 'many': Input should be a valid integer"),
     ],
