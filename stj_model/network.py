@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,10 @@ from stj_catalog.errors import WeightsError
 from stj_model.backend import KerasLayer, KerasModel, Tensor, as_array, keras
 from stj_model.weights import Architecture, Weights
 
+WHITEN_FLOOR = 1e-4
+"""Share of the strongest direction's energy that whitening adds everywhere: noise is not blown up without bounds."""
+PATCHES = 100
+NEARLY_ZERO = 1e-8
 BATCH_NORM_EPSILON = 1.001e-5
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 """Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
@@ -114,15 +118,59 @@ def scaled_input(size: int, scaling: str) -> tuple[Tensor, Tensor]:
     return pixels, keras().applications.imagenet_utils.preprocess_input(pixels, mode=scaling)
 
 
-def pooled_features(backbone: KerasModel, layers: Sequence[str], *, deviation: bool) -> Tensor:
-    """The mean (and the deviation) over each map of some layers, side by side: a tensor of shape (n, d)."""
-    maps = [backbone.get_layer(name).output for name in layers]
-    parts = [keras().layers.GlobalAveragePooling2D()(one) for one in maps]
-    if deviation:
-        parts.extend(keras().ops.std(one, axis=(1, 2)) for one in maps)
-    if len(parts) == 1:
-        return parts[0]
-    return keras().layers.Concatenate()(parts)
+def pooled_features(backbone: KerasModel, layer: str) -> Tensor:
+    """The mean over each map of a layer: a tensor of shape (n, d)."""
+    return keras().layers.GlobalAveragePooling2D()(backbone.get_layer(layer).output)
+
+
+def textures(backbone: KerasModel, layer: str, grid: int) -> Tensor:
+    """How strong and how uneven each map of a layer is, cell by cell of a grid × grid: a tensor of shape (n, 2·grid²·d).
+
+    The mean and the deviation of each cell, under a square root, which keeps a few loud maps from drowning the rest.
+    """
+    ops, maps = keras().ops, backbone.get_layer(layer).output
+    cell = int(maps.shape[1]) // grid
+    mean = ops.average_pool(maps, cell, strides=cell)
+    uneven = ops.average_pool(ops.square(maps), cell, strides=cell) - ops.square(mean)
+    both = ops.concatenate([ops.sqrt(ops.relu(mean)), ops.power(ops.relu(uneven) + NEARLY_ZERO, 0.25)], axis=-1)
+    return keras().layers.Flatten()(both)
+
+
+def whiten_first(backbone: KerasModel, batches: Iterable[Any], seed: int) -> None:
+    """Give the first convolution random orthogonal filters of whitened patches of these pictures.
+
+    Plain random filters hear little but brightness and colour, which is where natural pictures have their energy; whitened
+    ones hear fine texture as loudly (zero-phase components: A. J. Bell and T. J. Sejnowski, 1997).
+
+    Args:
+        backbone: a ResNet50, changed in place.
+        batches: pixels, each of shape (n, size, size, 3).
+        seed: of the patches' places and of the filters.
+    """
+    scaled = keras().Model(backbone.inputs[0], backbone.get_layer("conv1_pad").input)
+    first = backbone.get_layer("conv1_conv")
+    side, _, depth, filters = first.kernel.shape
+    random = np.random.default_rng(seed)
+    patches = np.concatenate(
+        [_patches(np.asarray(scaled(np.asarray(one, dtype=np.float32))), side, random) for one in batches]
+    )
+    patches -= patches.mean(axis=0)
+    energy, axes = np.linalg.eigh(patches.T @ patches / len(patches))
+    whitening = (axes / np.sqrt(np.maximum(energy, 0) + WHITEN_FLOOR * energy.max())) @ axes.T
+    directions, _ = np.linalg.qr(random.standard_normal((side * side * depth, filters)))
+    kernel = (whitening @ directions).reshape(side, side, depth, filters)
+    first.set_weights([kernel.astype(np.float32), np.zeros(filters, dtype=np.float32)])
+
+
+def _patches(pictures: Any, side: int, random: np.random.Generator) -> Any:  # noqa: ANN401 - float arrays of any origin
+    """A hundred patches of each picture (n, height, width, depth), as rows."""
+    places = random.integers(0, pictures.shape[1] - side + 1, size=(len(pictures), PATCHES, 2))
+    rows = [
+        picture[y : y + side, x : x + side].ravel()
+        for picture, corners in zip(pictures, places, strict=True)
+        for y, x in corners
+    ]
+    return np.array(rows, dtype=np.float64)
 
 
 def estimate_norms(network: KerasModel, batches: Iterable[Any]) -> None:

@@ -15,11 +15,12 @@ from stj_model.config import TrainConfig
 from stj_model.data import Dataset, Picture
 from stj_model.features import BATCH, read_batches
 from stj_model.head import Doubles, Ints
-from stj_model.network import estimate_norms, load_backbone, weights_digest
+from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
 from stj_model.progress import Talk
 from stj_model.weights import Weights
 
-NORM_PICTURES = 4 * BATCH
+WHITEN_PICTURES = 4 * BATCH
+NORM_PICTURES = 8 * BATCH
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,13 @@ class Fitted:
 def prepare_backbone(
     job: Job, scaling: str | None = None, used_if_random: Sequence[str] = ()
 ) -> tuple[KerasModel, Weights]:
-    """Load the backbone, everything in it frozen; random weights get BatchNorm statistics of the training pictures.
+    """Load the backbone, everything in it frozen; random weights are fitted to the training pictures without their labels.
 
     Args:
         job: what is trained.
         scaling: how pixels are scaled, where the recipe insists.
         used_if_random: the layers that the recipe looks at when the weights are random: only what leads to them gets
-            statistics; everything, if empty.
+            statistics, and the first filters are whitened; everything gets statistics, if empty.
 
     Returns:
         The backbone and its weights' record, whose sha256 is filled in for random ones.
@@ -85,7 +86,7 @@ def prepare_backbone(
     if not job.weights.is_random:
         return backbone, job.weights
     job.talk.say(
-        "NO PRETRAINED WEIGHTS: the backbone is random and has never seen a picture. Textures of its early stages are all that "
+        "NO PRETRAINED WEIGHTS: the backbone is random and has never seen a picture. Textures in its early stages are all that "
         "is learned from; expect far less than with ImageNet weights (--weights FILE or imagenet)."
     )
     train = sorted(job.dataset.split("train"), key=lambda picture: picture.sha256)[:NORM_PICTURES]
@@ -96,6 +97,11 @@ def prepare_backbone(
                 yield pixels
                 advance(len(batch))
 
+        if used_if_random:
+            few = train[:WHITEN_PICTURES]
+            whiten_first(
+                backbone, (pixels for _, pixels in read_batches(few, job.config.preprocessing)), job.config.seed
+            )
         wanted = [backbone.get_layer(name).output for name in used_if_random] or backbone.output
         estimate_norms(keras().Model(backbone.inputs[0], wanted), batches())
     return backbone, replace(job.weights, sha256=weights_digest(backbone))

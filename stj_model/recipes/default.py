@@ -27,13 +27,14 @@ from stj_model.head import (
     row,
     softmax,
 )
-from stj_model.network import pooled_features
+from stj_model.network import pooled_features, textures
 from stj_model.recipes import Fitted, Job, OutOfFold, prepare_backbone
 from stj_model.run_dir import HISTORY, write_history
 
-LAST_STAGE = ("conv5_block3_out",)
-EARLY_STAGES = ("conv2_block3_out", "conv3_block4_out")
+LAST_STAGE = "conv5_block3_out"
+EARLY_STAGE = "conv2_block3_out"
 """Where random weights still say something: deeper, everything looks alike to them."""
+GRID = 4
 FEATURES = "features"
 
 
@@ -57,17 +58,16 @@ class _FitOne(Protocol):
 
 def fit(job: Job) -> Fitted:
     """Fit the head on the training split; validation calibrates nothing and chooses nothing, it is only shown."""
-    backbone, weights = prepare_backbone(job, used_if_random=EARLY_STAGES)
+    backbone, weights = prepare_backbone(job, used_if_random=(EARLY_STAGE,))
     random = weights.is_random
-    layers = EARLY_STAGES if random else LAST_STAGE
-    tensor = pooled_features(backbone, layers, deviation=random)
+    tensor = textures(backbone, EARLY_STAGE, GRID) if random else pooled_features(backbone, LAST_STAGE)
     tensor = keras().layers.Identity(name=FEATURES)(tensor)
     record = {
         "weights": weights.sha256,
         "architecture": weights.architecture,
         "scaling": weights.preprocessing,
-        "layers": list(layers),
-        "deviation": random,
+        "layer": EARLY_STAGE if random else LAST_STAGE,
+        "pooling": f"mean and deviation in {GRID}×{GRID} cells" if random else "mean",
     }
     extractor = Extractor(keras().Model(backbone.inputs[0], tensor), job.config.preprocessing, record)
     store = compute_features(job.dataset.pictures, extractor, job.cache, job.talk)
