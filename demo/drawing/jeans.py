@@ -34,12 +34,12 @@ class Jeans:
 
 def design(random: np.random.Generator) -> Jeans:
     """Think of a pair of jeans."""
-    colour = dye(random)
-    own_thread = random.random() < 0.2
+    colour = dye(random, denim=True)
+    own_thread = random.random() < 0.1
     return Jeans(
         dye=colour,
         cut=_CUTS[random.integers(len(_CUTS))],
-        wash=float(random.choice([0.0, 0.12, 0.25, 0.4, 0.55])) + random.uniform(0, 0.1),
+        wash=float(random.choice([0.1, 0.2, 0.3, 0.45, 0.6])) + random.uniform(0, 0.1),
         whiskers=float(random.choice([0.0, 0.0, 0.12, 0.2])),
         thread=mix(colour.colour, rgb(255, 255, 255), 0.4)
         if own_thread
@@ -47,7 +47,7 @@ def design(random: np.random.Generator) -> Jeans:
         rips=int(random.choice([0, 0, 0, 0, 1, 2, 4])),
         cuffs=bool(random.random() < 0.2),
         patch=vary(rgb(*((150, 96, 56), (84, 58, 44), (196, 168, 132))[random.integers(3)]), random),
-        grain=random.uniform(0.06, 0.1),
+        grain=random.uniform(0.1, 0.15),
     )
 
 

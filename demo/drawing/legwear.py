@@ -205,7 +205,7 @@ def wear(layer: Layer, random: np.random.Generator, cut: str, paint: Paint, *, b
         back: seen from behind.
         low: the waistband sits on the hips.
     """
-    body = stand(random, layer.width, layer.height, crop=bool(random.random() < 0.55))
+    body = stand(random, layer.width, layer.height, crop=bool(random.random() < 0.75))
     hem = random.uniform(0.9, 0.955)
     legs = legs_for(random, body, cut, worn=True, back=back, rise=WAIST + (0.025 if low else 0.0), hem=hem)
     shoe = vary(rgb(*_SHOES[random.integers(len(_SHOES))]), random)

@@ -1,4 +1,7 @@
-"""Colours by name: one palette for every garment, so that no class has a colour of its own."""
+"""Colours by name: one palette for every garment, so that no class has a colour of its own.
+
+Denim is indigo, grey or black more often than other cloth, as in any shop; it comes in every other colour too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 # Three planes of one pixel, (3, 1, 1): it meets a tone of (rows, columns) without further ado.
 Colour = NDArray[np.floating[Any]]
 
-# Blues come more than once: the shop would be odd without blue jeans, and too easy if only jeans were blue.
+# Too easy if only jeans were blue.
 _NAMED = {
     "Navy Blue": (28, 38, 78), "Indigo": (44, 54, 104), "Blue": (58, 92, 150), "Sky Blue": (136, 172, 208),
     "Ice Blue": (176, 196, 214), "Teal": (22, 104, 110), "Bottle Green": (24, 74, 54), "Olive": (98, 100, 56),
@@ -22,7 +25,8 @@ _NAMED = {
     "Khaki": (168, 146, 108), "Brown": (98, 66, 46), "Cream": (234, 224, 200), "White": (232, 232, 228),
     "Grey": (132, 136, 142), "Charcoal": (62, 66, 74), "Black": (34, 34, 40),
 }  # fmt: skip
-_WEIGHTS = {"Navy Blue": 3, "Indigo": 3, "Blue": 3, "Sky Blue": 2, "Ice Blue": 2, "Charcoal": 2, "Black": 2, "Grey": 2}
+_WEIGHTS = {"Navy Blue": 2, "Charcoal": 2, "Black": 2, "Grey": 2}
+_DENIM_WEIGHTS = {"Navy Blue": 6, "Indigo": 12, "Blue": 12, "Sky Blue": 7, "Ice Blue": 4, "Charcoal": 5, "Black": 4, "Grey": 3}
 _SKIN = (
     (236, 196, 166),
     (210, 164, 128),
@@ -48,10 +52,11 @@ def rgb(red: float, green: float, blue: float) -> Colour:
     return _planes(red / 255, green / 255, blue / 255)
 
 
-def dye(random: np.random.Generator) -> Dye:
+def dye(random: np.random.Generator, *, denim: bool = False) -> Dye:
     """A garment's colour; no two pieces of cloth take a dye alike."""
     names = list(_NAMED)
-    weights = np.array([_WEIGHTS.get(name, 1) for name in names], dtype=float)
+    usual = _DENIM_WEIGHTS if denim else _WEIGHTS
+    weights = np.array([usual.get(name, 1) for name in names], dtype=float)
     name = names[int(random.choice(len(names), p=weights / weights.sum()))]
     return Dye(name, vary(rgb(*_NAMED[name]), random))
 

@@ -43,7 +43,7 @@ def design(random: np.random.Generator) -> Trousers:
         roughness=roughness * random.uniform(0.7, 1.3),
         print=("plain", "plain", "plain", "plain", "pinstripe", "check")[random.integers(6)],
         pitch=random.uniform(7, 16),
-        crease=float(random.choice([0.0, 0.1, 0.16, 0.22, 0.22])),
+        crease=float(random.choice([0.08, 0.14, 0.2, 0.24, 0.28])),
         pleats=bool(random.random() < 0.3),
         belt=belt,
         turn_ups=bool(random.random() < 0.15),
