@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, literal, select, update
 
 from stj_catalog.catalog import Catalog, insert_new
 from stj_catalog.errors import DatasetError
@@ -48,7 +48,7 @@ class ExportedPicture:
 
 @contextmanager
 def recording(
-    catalog: Catalog, record: ExportRecord, pictures: Iterable[ExportedPicture], assigned: Iterable[tuple[int, str]]
+    catalog: Catalog, record: ExportRecord, pictures: Iterable[ExportedPicture], decided: Iterable[tuple[int, str]]
 ) -> Iterator[int]:
     """Record an export; what the caller does inside stands or falls together with the rows.
 
@@ -56,7 +56,7 @@ def recording(
         catalog: where it is written.
         record: the export.
         pictures: those it holds and those it withheld.
-        assigned: (picture, split) for each picture that got its split now or before.
+        decided: (picture, split) of withheld pictures whose split was decided all the same.
 
     Yields:
         the export's number.
@@ -69,37 +69,61 @@ def recording(
         row = {"out": record.out, "scheme": record.scheme, "settings": record.settings, "digest": record.digest}
         made = insert(exports).values(**row, pictures=0, withheld=0, made_at=moment).returning(exports.c.id)
         export_id: int = connection.execute(made).scalar_one()
-        for some in _batches(assigned):
-            _assign(connection, export_id, record.scheme, some, moment)
-        held = 0
-        total = 0
-        for batch in _batches(pictures):
-            connection.execute(insert(export_images), [{"export_id": export_id, **asdict(one)} for one in batch])
-            held += sum(1 for one in batch if one.split)
-            total += len(batch)
-        counts = {"pictures": held, "withheld": total - held}
+        counts = _write_pictures(connection, export_id, pictures)
         connection.execute(update(exports).where(exports.c.id == export_id).values(counts))
+        _assign(connection, export_id, record.scheme, list(decided), moment)
         yield export_id
 
 
-def _assign(connection: Connection, export_id: int, scheme: str, wanted: list[tuple[int, str]], moment: str) -> None:
-    fixed = {"scheme": scheme, "export_id": export_id, "made_at": moment}
-    rows = [{"image_id": row, "split": split, **fixed} for row, split in wanted]
-    insert_new(connection, assignments, rows, ["image_id", "scheme"])
-    ids = [row for row, _ in wanted]
-    between = assignments.c.image_id.between(min(ids), max(ids))
-    stored = select(assignments.c.image_id, assignments.c.split).where(assignments.c.scheme == scheme, between)
-    known = {row.image_id: row.split for row in connection.execute(stored)}
-    if moved := [row for row, split in wanted if known[row] != split]:
-        raise DatasetError(
-            f"Another export gave {len(moved)} of these pictures another split meanwhile: run the same command again."
-        )
-
-
-def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    source = iter(items)
+def _write_pictures(connection: Connection, export_id: int, pictures: Iterable[ExportedPicture]) -> dict[str, int]:
+    counts = {"pictures": 0, "withheld": 0}
+    source = iter(pictures)
     while batch := list(islice(source, _BATCH)):
-        yield batch
+        rows = [
+            {
+                "export_id": export_id,
+                "image_id": one.image_id,
+                "label": one.label,
+                "split": one.split,
+                "file": one.file,
+                "sha256": one.sha256,
+                "reason": one.reason,
+            }
+            for one in batch
+        ]
+        connection.execute(insert(export_images), rows)
+        held = sum(1 for one in batch if one.split)
+        counts["pictures"] += held
+        counts["withheld"] += len(batch) - held
+    return counts
+
+
+def _assign(connection: Connection, export_id: int, scheme: str, decided: list[tuple[int, str]], moment: str) -> None:
+    """Give the export's pictures their split for good, and make sure that nobody else gave them another."""
+    mine = and_(export_images.c.export_id == export_id, export_images.c.split.is_not(None))
+    same = and_(assignments.c.image_id == export_images.c.image_id, assignments.c.scheme == scheme)
+    fixed = (literal(scheme), literal(export_id), literal(moment))
+    fresh = (
+        select(export_images.c.image_id, export_images.c.split, *fixed)
+        .join_from(export_images, assignments, same, isouter=True)
+        .where(mine, assignments.c.split.is_(None))
+    )
+    columns = ["image_id", "split", "scheme", "export_id", "made_at"]
+    connection.execute(insert(assignments).from_select(columns, fresh))
+    rows = [
+        {"image_id": row, "split": split, "scheme": scheme, "export_id": export_id, "made_at": moment}
+        for row, split in decided
+    ]
+    insert_new(connection, assignments, rows, ["image_id", "scheme"])
+    other = (
+        select(func.count())
+        .join_from(export_images, assignments, same)
+        .where(mine, assignments.c.split != export_images.c.split)
+    )
+    if moved := connection.execute(other).scalar_one():
+        raise DatasetError(
+            f"Another export gave {moved} of these pictures another split meanwhile: run the same command again."
+        )
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ are read later, for some pictures at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import Status, assignments, categories, crawls, images, pages, products, sightings
@@ -172,8 +172,10 @@ def group_sources(catalog: Catalog) -> list[tuple[int, str]]:
     found: set[tuple[int, str]] = set()
     live = images.c.status.in_([Status.KEPT, Status.DUPLICATE]) | images.c.id.in_(select(assignments.c.image_id))
     with catalog.read() as connection:
-        rows = connection.execute(_with_sighting().where(live, images.c.group_id.is_not(None)))
-        found.update((row.group_id, _source(row)) for row in rows)
+        rows = connection.execute(_with_sighting(images.c.group_id).where(live, images.c.group_id.is_not(None)))
+        for *values, group in rows:
+            facts = PictureFacts(*values)
+            found.add((group, facts.source or _host(facts.image_url)))
     return sorted(found)
 
 
@@ -186,8 +188,9 @@ def picture_facts(catalog: Catalog, ids: Sequence[int]) -> list[PictureFacts]:
     found: dict[int, PictureFacts] = {}
     with catalog.read() as connection:
         for some in chunks(ids):
-            for row in connection.execute(_with_sighting().where(images.c.id.in_(some))):
-                found[row.id] = _facts(row)
+            for row in connection.execute(_with_sighting().where(images.c.id.in_(some))).all():
+                facts = PictureFacts(*row)
+                found[facts.id] = facts if facts.source else replace(facts, source=_host(facts.image_url))
     return [found[one] for one in ids]
 
 
@@ -217,8 +220,8 @@ def _asked_for(wanted: Wanted) -> list[ColumnElement[bool]]:
     return asked
 
 
-def _with_sighting() -> Select[Any]:
-    """Pictures with the sighting that tells their story: the first under their label, else the first."""
+def _with_sighting(*columns: ColumnElement[Any]) -> Select[Any]:
+    """The columns of PictureFacts, in its order, with the sighting that tells a picture's story: the first under its label."""
     first = select(func.min(sightings.c.id)).where(sightings.c.image_id == images.c.id).correlate(images)
     same = sightings.c.category_id.in_(
         select(categories.c.id).where(categories.c.label == images.c.label).correlate(images)
@@ -236,18 +239,16 @@ def _with_sighting() -> Select[Any]:
             images.c.height,
             images.c.phash,
             images.c.phash256,
-            images.c.url.label("address"),
-            images.c.source,
-            images.c.group_id,
-            story.c.image_url,
-            func.coalesce(story.c.title, products.c.title).label("title"),
+            images.c.url,
+            func.coalesce(images.c.source, products.c.brand, ""),
+            func.coalesce(products.c.asin, ""),
+            func.coalesce(story.c.title, products.c.title, ""),
+            func.coalesce(products.c.url, ""),
+            func.coalesce(pages.c.url, ""),
+            pages.c.number,
             story.c.crawl_id,
-            story.c.seen_at,
-            products.c.asin,
-            products.c.brand,
-            products.c.url.label("product_url"),
-            pages.c.url.label("page_url"),
-            pages.c.number.label("page_number"),
+            func.coalesce(story.c.seen_at, ""),
+            *columns,
         )
         .select_from(images)
         .join(
@@ -260,29 +261,5 @@ def _with_sighting() -> Select[Any]:
     )
 
 
-def _facts(row: Row[Any]) -> PictureFacts:
-    return PictureFacts(
-        id=row.id,
-        status=row.status,
-        label=row.label,
-        sha256=row.sha256,
-        path=row.path,
-        format=row.format,
-        width=row.width,
-        height=row.height,
-        phash=row.phash,
-        phash256=row.phash256,
-        image_url=row.address,
-        source=_source(row),
-        asin=row.asin or "",
-        title=row.title or "",
-        product_url=row.product_url or "",
-        page_url=row.page_url or "",
-        page_number=row.page_number,
-        crawl_id=row.crawl_id,
-        seen_at=row.seen_at or "",
-    )
-
-
-def _source(row: Row[Any]) -> str:
-    return str(row.source or row.brand or urlsplit(row.address).netloc or "unknown")
+def _host(address: str) -> str:
+    return urlsplit(address).netloc or "unknown"

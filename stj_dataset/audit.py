@@ -103,6 +103,9 @@ def label_quality(
 ) -> NDArray[np.float64]:
     """Cleanlab's score for each label, float64[n]: 0 for surely wrong, 1 for surely right.
 
+    It is the given label's probability, measured against how sure the models are of that class on the whole (confident learning:
+    Northcutt, Jiang and Chuang 2021); without that it would be a plain sort by loss.
+
     Raises:
         DatasetError: cleanlab is not installed.
     """
@@ -115,7 +118,11 @@ def label_quality(
     places = np.searchsorted(np.asarray(labels), given)
     sums = probabilities.sum(axis=1, keepdims=True)
     even = probabilities / np.where(sums > 0, sums, 1)
-    scores: NDArray[np.float64] = get_label_quality_scores(places, even, method="self_confidence")
+    # How sure the models are of a class can only be told where every class was given to some picture.
+    every = len(np.unique(places)) == len(labels)
+    scores: NDArray[np.float64] = get_label_quality_scores(
+        places, even, method="self_confidence", adjust_pred_probs=every
+    )
     return scores
 
 

@@ -26,14 +26,14 @@ class Origins:
 
     def add(self, one: Written) -> None:
         """Take note of one picture."""
-        row = one.row
-        self.sources[row.source] += 1
+        facts = one.facts
+        self.sources[facts.source] += 1
         self.converted += not one.copied
-        if row.crawl_id is not None:
-            self.crawls.add(row.crawl_id)
-        if row.seen_at:
-            self.first = min(self.first or row.seen_at, row.seen_at)
-            self.last = max(self.last, row.seen_at)
+        if facts.crawl_id is not None:
+            self.crawls.add(facts.crawl_id)
+        if facts.seen_at:
+            self.first = min(self.first or facts.seen_at, facts.seen_at)
+            self.last = max(self.last, facts.seen_at)
 
 
 def card(settings: ExportSettings, balance: Balance, origins: Origins, proof: str, digest: str) -> str:

@@ -113,24 +113,29 @@ def export_dataset(
     with clock.stage("plan"):
         plan = make_plan(catalog, settings, categories)
     with aside(target) as root, _threads() as pool:
-        assigned = plan
+        decided: list[tuple[int, str]] = []
+        draft = root / "dataset"
         for _ in range(_MOST_ROUNDS):
-            draft = root / "dataset"
             job = _Job(catalog, store, settings, thresholds, plan, draft, pool, progress, clock)
             result, pairs = job.write()
             late = _late_relatives(plan, pairs, draft / MANIFEST)
             if not late:
                 break
-            # Turned into JPEG, a picture came within reach of one in another split: it stays out.
+            # Turned into JPEG, a picture came within reach of one in another split: it stays out, and keeps its split.
+            decided += [(row, split) for row, split in _splits(plan) if row in late]
             plan = plan.without(late, AFTER_WRITING)
             _remove(draft)
+        else:
+            raise LeakError(
+                f"After {_MOST_ROUNDS} attempts pictures of different splits are still related once written as JPEG: "
+                "run stj-dataset dedupe, then export again."
+            )
         if result.proof.leaks:
             raise LeakError(_leak_sentence(result, draft))
         with clock.stage("record"):
             record = ExportRecord(str(settings.out), settings.scheme, settings.described, result.digest)
             rows = _exported(plan, draft / MANIFEST)
-            places = zip(assigned.pictures.ids.tolist(), (SPLITS[one] for one in assigned.splits), strict=True)
-            with recording(catalog, record, rows, places), swapped(draft, target):
+            with recording(catalog, record, rows, decided), swapped(draft, target):
                 pass
     return result
 
@@ -174,6 +179,7 @@ class _Job:
         write_labels(self.plan.classes, self.root / LABELS)
         with self.clock.stage("write"):
             digest, origins = self._write_pictures()
+            write_metadata(self.root, self.settings)
         with self.clock.stage("check"):
             families = self._families()
             proof = self._check(families)
@@ -184,7 +190,6 @@ class _Job:
         (self.root / CARD).write_text(text, encoding="utf-8", newline="\n")
         nearest = self._nearest(proof)
         with self.clock.stage("preview"):
-            write_metadata(self.root, self.settings)
             write_preview(self.root, self.settings, balance, proof, nearest)
         result = ExportResult(self.settings.out, digest, balance, proof, nearest, self.clock.seconds)
         return result, [*proof.duplicates, *proof.relatives]
@@ -200,7 +205,7 @@ class _Job:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(COLUMNS)
             for one in write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick):
-                writer.writerow([getattr(one.row, name) for name in COLUMNS])
+                writer.writerow(one.line)
                 origins.add(one)
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest(), origins
@@ -264,6 +269,11 @@ def _late_relatives(plan: Plan, pairs: Sequence[Pair], manifest: Path) -> set[in
         for pair in pairs
         if groups[pair.one] != groups[pair.two] and converted & {pair.one, pair.two}
     }
+
+
+def _splits(plan: Plan) -> Iterator[tuple[int, str]]:
+    for row, split in zip(plan.pictures.ids.tolist(), plan.splits.tolist(), strict=True):
+        yield row, SPLITS[split]
 
 
 def _exported(plan: Plan, manifest: Path) -> Iterator[ExportedPicture]:

@@ -17,7 +17,6 @@ from stj_catalog.catalog import Catalog
 from stj_catalog.errors import DatasetError, PictureError
 from stj_catalog.selection import PictureFacts, picture_facts
 from stj_catalog.store import ImageStore
-from stj_dataset.manifest import ManifestRow
 from stj_dataset.pixels import as_jpeg, is_upright_rgb_jpeg
 from stj_dataset.select import Plan
 from stj_dataset.settings import ExportSettings
@@ -34,12 +33,16 @@ class Written:
     """One picture as it was written.
 
     Attributes:
-        row: its line of the manifest.
+        file: relative to the dataset.
+        sha256: of the written bytes.
+        line: its line of the manifest, in the order of COLUMNS.
         facts: what the catalogue says of it.
         copied: whether the bytes are the shop's own.
     """
 
-    row: ManifestRow
+    file: str
+    sha256: str
+    line: tuple[object, ...]
     facts: PictureFacts
     copied: bool
 
@@ -188,7 +191,8 @@ def write_pictures(
         for one, picture, file, split, group in zip(facts, pictures, files, splits, names, strict=True):
             if not sink.parallel:
                 sink.put(file, picture.data, one, copied=picture.copied)
-            yield Written(_row(one, picture, file, split, f"{group:016x}"), one, picture.copied)
+            sha256 = one.sha256 if picture.copied else hashlib.sha256(picture.data).hexdigest()
+            yield Written(file, sha256, _line(one, file, sha256, split, f"{group:016x}"), one, picture.copied)
         tick(len(facts))
     sink.close()
 
@@ -223,24 +227,25 @@ def _prepare(store: ImageStore, facts: PictureFacts) -> _Picture:
         ) from error
 
 
-def _row(facts: PictureFacts, picture: _Picture, file: str, split: str, group: str) -> ManifestRow:
-    return ManifestRow(
-        file=file,
-        label=facts.label,
-        split=split,
-        group=group,
-        sha256=facts.sha256 if picture.copied else hashlib.sha256(picture.data).hexdigest(),
-        original_sha256=facts.sha256,
-        phash=facts.phash,
-        width=facts.width,
-        height=facts.height,
-        asin=facts.asin,
-        title=facts.title,
-        source=facts.source,
-        image_url=facts.image_url,
-        product_url=facts.product_url,
-        page_url=facts.page_url,
-        page_number=facts.page_number,
-        crawl_id=facts.crawl_id,
-        seen_at=facts.seen_at,
+def _line(facts: PictureFacts, file: str, sha256: str, split: str, group: str) -> tuple[object, ...]:
+    """The picture's line of the manifest, in the order of COLUMNS."""
+    return (
+        file,
+        facts.label,
+        split,
+        group,
+        sha256,
+        facts.sha256,
+        facts.phash,
+        facts.width,
+        facts.height,
+        facts.asin,
+        facts.title,
+        facts.source,
+        facts.image_url,
+        facts.product_url,
+        facts.page_url,
+        facts.page_number,
+        facts.crawl_id,
+        facts.seen_at,
     )

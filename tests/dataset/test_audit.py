@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from stj_catalog.cli import outcome
-from stj_dataset.audit import rank, read_out_of_fold
+from stj_dataset.audit import label_quality, rank, read_out_of_fold
 from stj_dataset.cli import app
 from stj_dataset.manifest import read_manifest
 from stj_dataset.oddities import find_oddities
@@ -52,6 +52,14 @@ def test_every_picture_is_ranked_and_the_wrong_ones_come_first(run: Path) -> Non
     assert {rows[place].original_sha256 for place in WRONG} == {one.sha256 for one in found[:3]}
     assert all(one.guess == (one.given + 1) % 3 for one in found[:3])
     assert [one.score for one in found] == sorted(one.score for one in found)
+
+
+def test_a_class_that_no_picture_has_is_no_reason_to_fail() -> None:
+    pytest.importorskip("cleanlab")
+    chances = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.9, 0.1, 0.0]])
+    scores = label_quality(np.array([0, 1, 1]), [0, 1, 2], chances)
+    assert scores.argmin() == 2
+    assert np.isfinite(scores).all()
 
 
 def test_the_answer_in_json_and_the_page(shelf: Shelf, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
