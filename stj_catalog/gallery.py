@@ -102,7 +102,7 @@ def gallery_page(
         after: the last picture of the page before this one.
         before: the first picture of the page behind this one; it wins over `after`.
     """
-    query = select(*_TILE).where(*_conditions(wanted))
+    query = select(*_TILE).where(*_conditions(catalog, wanted))
     if before is not None:
         query = query.where(images.c.id > before).order_by(images.c.id)
     else:
@@ -124,7 +124,7 @@ def gallery_page(
 
 def count_pictures(catalog: Catalog, wanted: Filter, limit: int = COUNT_LIMIT) -> int:
     """How many pictures there are, counted up to `limit`."""
-    some = select(images.c.id).where(*_conditions(wanted)).limit(limit).subquery()
+    some = select(images.c.id).where(*_conditions(catalog, wanted)).limit(limit).subquery()
     with catalog.read() as connection:
         return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
@@ -299,7 +299,8 @@ def related_pictures(catalog: Catalog, *, after: int | None = None, limit: int =
         after: the last group of the page before this one.
         limit: so many groups at most.
     """
-    kept = and_(images.c.status == "kept", images.c.group_id.is_not(None))
+    # The status in disguise: by the index of groups, in order, the first pages are found without reading all pictures.
+    kept = and_(func.coalesce(images.c.status, "") == "kept", images.c.group_id.is_not(None))
     many = select(images.c.group_id).where(kept).group_by(images.c.group_id).having(func.count() > 1)
     many = many if after is None else many.where(images.c.group_id < after)
     with catalog.read() as connection:
@@ -340,7 +341,7 @@ def duplicate_pairs(
     return [(mine[row.id], kept[row.duplicate_of], {name: getattr(row, name) for name in told}) for row in rows]
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(catalog: Catalog, wanted: Filter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     for column, value in (
         (images.c.status, wanted.status),
@@ -363,9 +364,12 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         )
         found.append(or_(images.c.source == wanted.source, images.c.id.in_(branded)))
     if wanted.text:
-        # One pass over the titles costs less than a look-up for each of a hundred thousand pictures.
+        # One pass over the titles costs less than a look-up for each of a hundred thousand pictures; SQLite's LIKE
+        # ignores case by itself, and folding every title first would cost as much again.
+        title = sightings.c.title
+        alike = title.contains if catalog.is_sqlite else title.icontains
         titled = select(sightings.c.image_id).where(
-            sightings.c.title.icontains(wanted.text, autoescape=True), sightings.c.image_id.is_not(None)
+            alike(wanted.text, autoescape=True), sightings.c.image_id.is_not(None)
         )
         found.append(images.c.id.in_(titled))
     return found

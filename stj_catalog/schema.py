@@ -194,6 +194,8 @@ images = Table(
     Column("first_seen_at", Text, nullable=False),
     Column("last_seen_at", Text, nullable=False),
     Index("ix_images_status_label", "status", "label", "id"),
+    # A gallery's page of one status, in order.
+    Index("ix_images_status_id", "status", "id"),
     # All that opening the catalogue for a crawl reads.
     Index("ix_images_compared", "compared", "id", "phash", "phash_trim"),
     Index(

@@ -26,7 +26,8 @@ def whole(name: str, default: int | None = None, *, low: int = 0, high: int = LA
         RefusalError: it is none, or out of bounds.
     """
     given = request.args.get(name, "")
-    if given == "":
+    # A form sends its empty fields too; a program that sends an empty number has made a mistake.
+    if given == "" and not (name in request.args and request.path.startswith("/api/")):
         return default
     if not _DIGITS.fullmatch(given) or not low <= int(given) <= high:
         raise _bad(name, f"a whole number from {low} to {high}", given)
@@ -103,9 +104,11 @@ def number(found: Mapping[str, Any], name: str, *, low: int = 0) -> int | None:
     value = found.get(name)
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= LARGEST:
+    # 3.0 is a whole number in JSON.
+    integral = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if not integral or isinstance(value, bool) or not low <= value <= LARGEST:
         raise _bad(name, f"a whole number from {low} to {LARGEST}", repr(value))
-    return value
+    return int(value)
 
 
 def words(found: Mapping[str, Any], name: str, most: int = 200) -> str | None:

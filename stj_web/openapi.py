@@ -73,9 +73,7 @@ def _paths() -> Json:
                 "Trace",
                 [
                     {
-                        **_query(
-                            "q", {"type": "string", "minLength": 1, "maxLength": 2000, "pattern": r"[!-~]"}, "the word"
-                        ),
+                        **_query("q", {"type": "string", "minLength": 1, "maxLength": 2000}, "the word"),
                         "required": True,
                     }
                 ],
@@ -136,25 +134,21 @@ def _classify() -> Json:
 
 
 def _decide() -> Json:
-    fields = {
+    said = {
         "image_id": _ID,
-        "action": {"type": "string", "enum": list(ACTIONS)},
-        "label": {
-            "type": ["integer", "null"],
-            "minimum": 0,
-            "maximum": _LARGEST,
-            "description": "for action label only",
-        },
-        "seen": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": _LARGEST,
-            "description": "newest standing decision you saw; 0 for none",
-        },
-        "reason": {"type": ["string", "null"]},
-        "reviewer": {"type": ["string", "null"]},
+        "seen": {**_COUNT, "description": "the newest standing decision you saw; 0 for none"},
+        "reason": _TEXT,
+        "reviewer": _TEXT,
     }
-    body = {"type": "object", "properties": fields, "required": ["image_id", "action"]}
+    needed = ["image_id", "action"]
+    label = {**said, "action": {"const": "label"}, "label": {**_COUNT, "description": "the class"}}
+    other = {**said, "action": {"enum": ["keep", "reject"]}, "label": {"type": "null"}}
+    body = {
+        "oneOf": [
+            {"type": "object", "properties": label, "required": [*needed, "label"]},
+            {"type": "object", "properties": other, "required": needed},
+        ]
+    }
     return {
         "summary": "Decide about a picture; refused with 409 if somebody decided since you looked.",
         "operationId": "add_review",

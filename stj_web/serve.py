@@ -50,8 +50,6 @@ def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitre
             port=web.port,
             threads=web.threads,
             ident="stj",
-            # One byte is enough to send: live events must not wait for a full buffer.
-            send_bytes=1,
             max_request_body_size=(web.max_request_mb + 1) * _MEGABYTE,
             max_request_header_size=32_768,
             channel_timeout=60,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import current_app
 
 from stj_catalog.catalog import Catalog, open_catalog
 from stj_catalog.config import Config
 from stj_catalog.errors import CatalogError
+from stj_catalog.gallery import suggestions
 from stj_catalog.labels import Category, load_labels
 from stj_catalog.likeness import Thresholds
 from stj_catalog.settle import thresholds_of
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from stj_web.scrapyd import Scrapyd
 
 
+_HINT_SECONDS = 60.0
+
+
 @dataclass
 class Studio:
     """One per application."""
@@ -37,6 +42,7 @@ class Studio:
     metrics: Metrics
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _catalog: Catalog | None = None
+    _hints: tuple[float, dict[str, list[Any]] | None] = (0.0, None)
 
     @cached_property
     def labels(self) -> tuple[Category, ...]:
@@ -88,6 +94,14 @@ class Studio:
         from stj_web.scrapyd import Scrapyd
 
         return Scrapyd(self.web.scrapyd, self.web.scrapyd_project)
+
+    def hints(self, catalog: Catalog) -> dict[str, list[Any]]:
+        """What the filters can be set to; read anew once a minute, because it looks at every product."""
+        then, found = self._hints
+        if found is None or time.monotonic() - then > _HINT_SECONDS:
+            found = suggestions(catalog)
+            self._hints = (time.monotonic(), found)
+        return found
 
     @property
     def catalog(self) -> Catalog:

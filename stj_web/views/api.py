@@ -50,8 +50,10 @@ def classify() -> Response:
         raise RefusalError(
             415, "unsupported_media_type", "Send the pictures as multipart/form-data, in the field “files”."
         )
-    explain = request.form.get("explain", "") in {"1", "true"}
-    run, judged, _ = judge(studio(), explain=explain)
+    explain = request.form.get("explain", "0")
+    if explain not in {"0", "1"}:
+        raise RefusalError(400, "bad_request", f"explain is 0 or 1; got {explain[:20]}.")
+    run, judged, _ = judge(studio(), explain=explain == "1")
     return jsonify(run=run, answers=[as_json(one, run) for one in judged])
 
 
@@ -99,11 +101,11 @@ def sightings() -> Response:
 @pages.get(f"{_ROOT}/trace")
 def trace_word() -> Response:
     """What became of an address, an ASIN, a checksum or a row."""
-    word = asked.line("q", 2_000)
-    if word is None:
+    if not request.args.get("q"):
         raise RefusalError(
             400, "bad_request", "q is an address, an ASIN, a checksum or a picture's number; got nothing."
         )
+    word = asked.line("q", 2_000) or ""
     found = trace(studio().catalog, word)
     return jsonify(asdict(found) | {"pictures": [_tile(tile) for tile in found.pictures]})
 

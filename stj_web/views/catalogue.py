@@ -13,7 +13,6 @@ from stj_catalog.gallery import (
     count_pictures,
     duplicate_pairs,
     gallery_page,
-    suggestions,
     tiles_of,
     trace,
     whole_picture,
@@ -36,9 +35,10 @@ def gallery() -> str:
     if catalog is None:
         return render_template("gallery.html", page=None, wanted=wanted, hints=None, count=0, more=False)
     page = gallery_page(catalog, wanted, limit=asked.limit(), after=asked.whole("after"), before=asked.whole("before"))
-    count = count_pictures(catalog, wanted)
+    whole = page.before is None and page.after is None
+    count = len(page.tiles) if whole else count_pictures(catalog, wanted)
     return render_template(
-        "gallery.html", page=page, wanted=wanted, hints=suggestions(catalog), count=count, more=count >= COUNT_LIMIT
+        "gallery.html", page=page, wanted=wanted, hints=studio().hints(catalog), count=count, more=count >= COUNT_LIMIT
     )
 
 

@@ -58,7 +58,7 @@ def read_uploads(most: int) -> list[Upload]:
     if not given:
         raise RefusalError(400, "no_file", "No picture was sent: choose one, as the form's field “files”.")
     if len(given) > most:
-        raise RefusalError(413, "too_many_files", f"{len(given)} pictures were sent at once: {most} are taken.")
+        raise RefusalError(400, "too_many_files", f"{len(given)} pictures were sent at once: {most} are taken.")
     return given
 
 

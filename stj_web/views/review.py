@@ -6,9 +6,8 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from werkzeug.wrappers import Response as Reply
 
 from stj_catalog.decisions import count_decided, decide_if_unchanged, decisions_page, take_back
-from stj_catalog.gallery import suggestions
 from stj_web import asked, security
-from stj_web.faults import RefusalError
+from stj_web.faults import RefusalError, not_found
 from stj_web.queues import QUEUES, Deck, make_deck
 from stj_web.studio import studio
 from stj_web.words import reviewer
@@ -33,7 +32,7 @@ def review() -> str:
         queues=QUEUES,
         deck=deck,
         view=asked.choice("view", ("one", "grid"), "one"),
-        hints=suggestions(catalog) if catalog else None,
+        hints=here.hints(catalog) if catalog else None,
         decided=count_decided(catalog) if catalog else {},
         recent=decisions_page(catalog, limit=8) if catalog else [],
         catalog=catalog is not None,
@@ -89,7 +88,7 @@ def known_label(label: int) -> int:
     names = studio().names
     if label not in names:
         known = ", ".join(f"{number} {word}" for number, word in sorted(names.items()))
-        raise RefusalError(400, "bad_request", f"There is no label {label}: labels.toml knows {known}.")
+        raise not_found(f"There is no label {label}: labels.toml knows {known}.")
     return label
 
 

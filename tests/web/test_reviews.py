@@ -87,7 +87,7 @@ def test_undoing_takes_back_ones_own_decision_not_the_newest(client: FlaskClient
     [
         ({"action": "odd"}, 400),
         ({"action": "label"}, 400),
-        ({"action": "label", "label": 77}, 400),
+        ({"action": "label", "label": 77}, 404),
         ({"action": "label", "label": True}, 400),
         ({"action": "keep", "label": 1}, 400),
         ({"image_id": "1", "action": "keep"}, 400),

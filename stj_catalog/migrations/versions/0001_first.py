@@ -143,6 +143,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_images_duplicate_of"), "images", ["duplicate_of"], unique=False)
     op.create_index(op.f("ix_images_group_id"), "images", ["group_id"], unique=False)
     op.create_index(op.f("ix_images_sha256"), "images", ["sha256"], unique=False)
+    op.create_index("ix_images_status_id", "images", ["status", "id"], unique=False)
     op.create_index("ix_images_status_label", "images", ["status", "label", "id"], unique=False)
     op.create_index(
         "uq_images_kept_sha256",

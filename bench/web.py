@@ -1,0 +1,295 @@
+"""The studio's promises in figures: the gallery over 100,000 pictures, and classifying for eight visitors at once.
+
+    python bench/web.py gallery [--rows 100000]
+    python bench/web.py classify --run RUN --pictures FOLDER [--requests 200] [--clients 8]
+
+`gallery` fills a catalogue with rows (no picture files: thumbnails are not what is measured) and times whole requests inside
+the server. `classify` sends pictures over HTTP to a studio of its own and, in the same process and minutes, asks the bare model
+for the same pictures, one at a time: the share is what serving costs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import requests
+import typer
+
+app = typer.Typer(add_completion=False)
+PAGES = {
+    "first page": "/catalogue",
+    "deep page": "/catalogue?after={deep}",
+    "kept": "/catalogue?status=kept",
+    "quarantined, jeans": "/catalogue?status=quarantined&label=2",
+    "reason": "/catalogue?reason=title_mismatch",
+    "one crawl": "/catalogue?crawl=3",
+    "brand": "/catalogue?source=Brand+17",
+    "common word": "/catalogue?text=saree",
+    "rare word": "/catalogue?text=zari",
+    "no such word": "/catalogue?text=nowhere",
+    "word, class, status": "/catalogue?text=jeans&label=2&status=duplicate",
+    "picture": "/pictures/{deep}",
+    "duplicates": "/duplicates",
+    "review, kept": "/review?queue=kept",
+    "review, groups": "/review?queue=groups",
+    "overview": "/",
+}
+WORDS = ("Silk", "Cotton", "Party", "Wedding", "Slim", "Regular", "Stretch", "Printed", "Woven", "Casual")
+
+
+@app.command()
+def gallery(rows: int = 100_000, repeats: int = 7) -> None:
+    """Time the pages of a large catalogue."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        began = time.perf_counter()
+        fill(place / "catalog.sqlite", rows)
+        print(f"{rows:,} pictures written in {time.perf_counter() - began:.0f} s\n")
+        client = studio(place).test_client()
+        process = psutil.Process()
+        client.get("/catalogue")
+        before = process.memory_info().rss
+        print(f"{'page':24} {'median ms':>10} {'worst ms':>10}")
+        for name, address in PAGES.items():
+            times = []
+            for _ in range(repeats):
+                start = time.perf_counter()
+                answer = client.get(address.format(deep=rows // 2))
+                times.append(1000 * (time.perf_counter() - start))
+                assert answer.status_code == 200, answer.status_code
+            print(f"{name:24} {statistics.median(times):10.0f} {max(times):10.0f}")
+        after = rows
+        for _ in range(300):
+            after = client.get(f"/api/v1/images?after={after}&limit=200").json["next"]
+        grown = (process.memory_info().rss - before) / 1e6
+        print(f"\nmemory after all pages and 60,000 tiles more: {grown:+.0f} MB")
+
+
+@app.command()
+def classify(
+    run: Annotated[Path, typer.Option(help="A run's folder.")],
+    pictures: Annotated[Path, typer.Option(help="A folder of pictures.")],
+    number: Annotated[int, typer.Option("--requests")] = 200,
+    clients: int = 8,
+) -> None:
+    """Classify for several visitors at once, beside the bare model."""
+    from stj_catalog.config import read_config
+    from stj_model.predict import Predictor
+    from stj_model.run_dir import open_run
+    from stj_web.serve import make_server
+    from stj_web.settings import WebConfig
+
+    files = [path for path in sorted(pictures.rglob("*")) if path.suffix in {".jpg", ".jpeg", ".png", ".webp"}]
+    data = [path.read_bytes() for path, _ in zip(itertools.cycle(files), range(number), strict=False)]
+    predictor = Predictor(open_run(run, run.parent))
+    predictor.answer(predictor.read(data[0])[None], ["warm"])
+    with tempfile.TemporaryDirectory() as folder:
+        config = read_config(runs=run.parent, cache=Path(folder), catalog=str(Path(folder) / "none.sqlite"))
+        server = make_server(config, WebConfig(port=0, scrapyd=""))
+        threading.Thread(target=server.run, daemon=True).start()
+        address = f"http://127.0.0.1:{server.effective_port}/api/v1/classify"
+        ask(address, data[0], run.name)
+        # By turns, a quarter each: the machine is not equally busy all the time.
+        parts = [data[start::4] for start in range(4)]
+        bare = served = 0.0
+        codes: list[int] = []
+        for part in parts:
+            bare += timed(lambda part=part: [predictor.answer(predictor.read(one)[None], ["x"]) for one in part])
+            served += timed(lambda part=part: codes.extend(swarm(address, part, clients, run.name)))
+        server.close()
+    wrong = [code for code in codes if code != 200]
+    print(f"bare model:   {number / bare:6.2f} pictures a second")
+    print(
+        f"the studio:   {number / served:6.2f} pictures a second, {clients} clients, {len(wrong)} errors of {len(codes)}"
+    )
+    print(f"share:        {bare / served:6.2f}")
+
+
+def timed(work: Any) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def swarm(address: str, data: list[bytes], clients: int, run: str) -> list[int]:
+    """Send pictures from several threads; returns the status of each answer."""
+    waiting, codes = iter(data), []
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                one = next(waiting, None)
+            if one is None:
+                return
+            codes.append(ask(address, one, run))
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return codes
+
+
+def ask(address: str, data: bytes, run: str) -> int:
+    return requests.post(address, files={"files": ("x.jpg", data)}, data={"run": run}, timeout=300).status_code
+
+
+def studio(place: Path) -> Any:
+    from stj_catalog.config import read_config
+    from stj_web import create_app
+    from stj_web.settings import WebConfig
+
+    config = read_config(
+        catalog=str(place / "catalog.sqlite"), images=str(place / "images"), runs=place / "runs", cache=place / "cache"
+    )
+    return create_app(config, WebConfig(scrapyd=""))
+
+
+def fill(path: Path, rows: int) -> None:
+    """Write so many pictures, products and sightings, and a few of everything else."""
+    from sqlalchemy import insert
+
+    from stj_catalog import schema
+    from stj_catalog.catalog import open_catalog
+
+    catalog = open_catalog(str(path), create=True)
+    moment = schema.now()
+    names = ("Saree", "Trousers", "Jeans")
+    with catalog.write() as connection:
+        connection.execute(
+            insert(schema.categories),
+            [
+                {"id": n + 1, "slug": name.lower(), "label": n, "name": name, "node": str(n)}
+                for n, name in enumerate(names)
+            ],
+        )
+        connection.execute(
+            insert(schema.crawls),
+            [
+                {"id": n, "spider": "amazon", "category_id": n % 3 + 1, "origin": "http://x", "state": "finished"}
+                | {"settings": {}, "started_at": moment}
+                for n in range(1, 31)
+            ],
+        )
+        connection.execute(
+            insert(schema.pages),
+            [
+                {
+                    "id": n,
+                    "crawl_id": n % 30 + 1,
+                    "kind": "listing",
+                    "number": n,
+                    "url": f"http://x/{n}",
+                    "state": "done",
+                }
+                for n in range(1, rows // 48 + 2)
+            ],
+        )
+        for start in range(1, rows + 1, 10_000):
+            numbers = range(start, min(start + 10_000, rows + 1))
+            connection.execute(
+                insert(schema.products),
+                [
+                    {
+                        "id": n,
+                        "asin": f"B{n:09d}",
+                        "title": title(n),
+                        "brand": f"Brand {n % 400}",
+                        "first_seen_at": moment,
+                        "last_seen_at": moment,
+                    }
+                    for n in numbers
+                ],
+            )
+            connection.execute(insert(schema.groups), [{"id": n, "made_at": moment} for n in numbers])
+            connection.execute(insert(schema.images), [picture(n, moment) for n in numbers])
+            connection.execute(
+                insert(schema.sightings),
+                [
+                    {
+                        "crawl_id": n // 48 % 30 + 1,
+                        "page_id": n // 48 + 1,
+                        "category_id": n % 3 + 1,
+                        "product_id": n,
+                        "image_id": n,
+                    }
+                    | {
+                        "position": n % 48,
+                        "title": title(n),
+                        "image_url": f"http://x/images/I/{n}.jpg",
+                        "sponsored": False,
+                        "seen_at": moment,
+                    }
+                    for n in numbers
+                ],
+            )
+    catalog.close()
+
+
+def picture(n: int, moment: str) -> dict[str, Any]:
+    """A row like a crawl's: seven in ten are kept."""
+    status = ("kept",) * 7 + ("duplicate", "quarantined", "rejected")
+    word = status[n % 10]
+    sha256 = hashlib.sha256(str(n).encode()).hexdigest()
+    row = {
+        "id": n,
+        "image_key": f"http://x/images/I/{n}.jpg",
+        "url": f"http://x/images/I/{n}._SL640_.jpg",
+        "status": word,
+        "label": n % 3,
+    }
+    row |= {
+        "reason": {"quarantined": "title_mismatch", "rejected": "too_small"}.get(word),
+        "group_id": n - n % 10 % 2 if n > 1 else 1,
+    }
+    row |= {
+        "duplicate_of": n - 1 if word == "duplicate" else None,
+        "duplicate_kind": "near" if word == "duplicate" else None,
+    }
+    row |= {
+        "distance": 4 if word == "duplicate" else None,
+        "sha256": sha256,
+        "path": f"{sha256[:2]}/{sha256}.jpg",
+        "format": "JPEG",
+    }
+    row |= {
+        "width": 500,
+        "height": 667,
+        "bytes": 40_000,
+        "phash": sha256[:16],
+        "phash256": sha256,
+        "phash_mirror": sha256[:16],
+    }
+    row |= {
+        "phash256_mirror": sha256,
+        "phash_trim": sha256[:16],
+        "phash256_trim": sha256,
+        "hash_recipe": 1,
+        "compared": n,
+    }
+    return row | {
+        "first_crawl_id": n // 48 % 30 + 1,
+        "fetched_at": moment,
+        "first_seen_at": moment,
+        "last_seen_at": moment,
+    }
+
+
+def title(n: int) -> str:
+    kind = ("Saree", "Trousers", "Jeans")[n % 3]
+    rare = " with zari border" if n % 5_003 == 0 else ""
+    return f"Women's {WORDS[n % 10]} {WORDS[n // 10 % 10]} {kind} number {n}{rare}"
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,313 @@
+"""The studio in a real headless Chromium: what a person does with mouse and keys, and what axe finds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.shop import PracticeShop
+from stj_catalog.config import read_config
+from stj_web.serve import make_server
+from stj_web.settings import WebConfig
+from tests.dataset.filling import Shelf
+from tests.model.conftest import draw
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+WAIT = 60_000
+Serve = Callable[..., str]
+
+
+def chromium_path() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    pytest.skip("no chromium on the PATH: the studio cannot be looked at")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One headless browser for this module."""
+    path = chromium_path()
+    args = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    args += ["--disable-sync", "--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path, args=args)
+        yield found
+        found.close()
+
+
+def run(server: Any) -> None:
+    """Serve until the sockets are closed from outside, which ends the loop with an error."""
+    with contextlib.suppress(OSError):
+        server.run()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve the studio as `stj-web` does, on a free port of this machine."""
+    servers: list[Any] = []
+
+    def start(**settings: object) -> str:
+        given = {"port": 0, "scrapyd": "", "reviewer": "asha"} | settings
+        server = make_server(read_config(), WebConfig(**given))  # type: ignore[arg-type]  # a test may change any setting
+        thread = threading.Thread(target=run, args=(server,), daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.effective_port}"
+
+    yield start
+    for server, thread in servers:
+        server.task_dispatcher.shutdown()
+        server.close()
+        thread.join(10)
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page whose script errors, and whatever the content policy blocks, fail the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(WAIT)
+    found = context.new_page()
+    wrong: list[str] = []
+    found.on("pageerror", lambda error: wrong.append(str(error)))
+    found.on("console", lambda line: wrong.append(line.text) if "Content Security Policy" in line.text else None)
+    yield found
+    context.close()
+    assert wrong == []
+
+
+def test_classify_by_upload(runs: Path, serve: Serve, page: Any, tmp_path: Path) -> None:
+    for label in (0, 1):
+        (tmp_path / f"garment-{label}.png").write_bytes(draw(label, 95))
+    (tmp_path / "words.png").write_bytes(b"no picture at all")
+    page.goto(serve() + "/classify")
+    page.set_input_files("#files", [str(tmp_path / f"garment-{label}.png") for label in (0, 1)])
+    page.locator(".judged .read:not([hidden])").nth(1).wait_for()
+    card = page.locator(".judged").first
+    assert card.locator("h2").inner_text() in {"Saree", "Trousers", "Jeans", "Unsure", "None of these"}
+    shares = [float(text.removesuffix(" %")) for text in card.locator(".bars b").all_inner_texts()]
+    assert sum(shares) == pytest.approx(100, abs=0.3)
+    assert card.locator(".near img").count() == 3
+    page.set_input_files("#files", str(tmp_path / "words.png"))
+    page.locator(".judged .error:not([hidden])").wait_for()
+    assert "no picture" in page.locator(".judged .error:not([hidden])").inner_text()
+    page.get_by_text("3 pictures answered").wait_for()
+
+
+def test_a_pasted_picture_is_classified(runs: Path, serve: Serve, page: Any) -> None:
+    page.goto(serve() + "/classify")
+    page.locator("#drop").wait_for()
+    page.evaluate(
+        """data => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(data)], "pasted.png", { type: "image/png" }));
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }""",
+        list(draw(2, 96)),
+    )
+    page.locator(".judged .read:not([hidden])").wait_for()
+    assert page.locator(".judged .file").inner_text() == "pasted.png"
+
+
+def test_filter_and_open_a_picture(shelf: Shelf, serve: Serve, page: Any) -> None:
+    page.goto(serve() + "/catalogue")
+    page.keyboard.press("/")
+    page.keyboard.type("Jeans")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/catalogue?text=Jeans")
+    page.select_option("#status", "kept")
+    page.wait_for_url("**text=Jeans&status=kept")
+    assert page.locator("figure").count() >= 10
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    wanted = page.evaluate("document.activeElement.getAttribute('href')")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{wanted}")
+    assert page.locator("dt", has_text="SHA-256").count() == 1
+    assert page.locator("table tbody tr").count() >= 1
+    natural = page.locator(".picture .view img").evaluate("image => image.decode().then(() => image.naturalWidth)")
+    assert natural > 0
+
+
+def test_review_ten_by_keyboard_and_undo(shelf: Shelf, serve: Serve, page: Any) -> None:
+    origin = serve()
+    page.goto(origin + "/review?queue=kept")
+    page.locator(".pick.current").wait_for()
+    ids = [int(card) for card in page.locator(".pick").evaluate_all("cards => cards.map(card => card.dataset.id)")]
+    for key in "012xk0120x":
+        page.keyboard.press(key)
+    page.get_by_text("10 done now").wait_for()
+    page.wait_for_function("() => !document.querySelector('[data-done=sending]')")
+    decided = page.request.get(origin + "/api/v1/reviews").json()["reviews"]
+    words = {row["image_id"]: (row["action"], row["label"]) for row in decided}
+    wanted = [("label", 0), ("label", 1), ("label", 2), ("reject", None), ("keep", None)]
+    wanted += [("label", 0), ("label", 1), ("label", 2), ("label", 0), ("reject", None)]
+    assert [words[one] for one in ids[:10]] == wanted
+    assert {row["reviewer"] for row in decided} == {"asha"}
+    page.keyboard.press("u")
+    page.get_by_text("9 done now").wait_for()
+    newest = page.request.get(f"{origin}/api/v1/reviews?image={ids[9]}").json()["reviews"][0]
+    assert newest["undone_at"]
+    assert int(page.locator(".pick.current").get_attribute("data-id")) == ids[9]
+
+
+def test_two_reviewers_at_once_lose_no_decision(shelf: Shelf, serve: Serve, browser: Any) -> None:
+    origin = serve()
+    contexts = [browser.new_context() for _ in range(2)]
+    first, second = (context.new_page() for context in contexts)
+    for one in (first, second):
+        one.goto(origin + "/review?queue=kept&view=grid")
+        one.locator(".pick.current").wait_for()
+    first.keyboard.press("x")
+    first.locator("[data-done=reject]").wait_for()
+    second.keyboard.press("1")
+    second.locator(".toast.bad").wait_for()
+    assert "meanwhile" in second.locator(".toast.bad").inner_text()
+    second.keyboard.press("1")
+    second.locator("[data-done=label]").wait_for()
+    rows = second.request.get(origin + "/api/v1/reviews").json()["reviews"]
+    assert [row["action"] for row in rows] == ["label", "reject"]
+    for context in contexts:
+        context.close()
+
+
+def test_watch_a_crawl_of_the_practice_shop_come_in(tmp_path: Path, serve: Serve, page: Any) -> None:
+    (tmp_path / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n", encoding="utf-8")
+    origin = serve()
+    with PracticeShop(per_class=60) as shop:
+        shop.behave(picture_delay_s=0.05, page_delay_s=1.0)
+        crawl = [sys.executable, "-m", "scrapy", "crawl", "amazon_jeans", "-L", "ERROR", "-a", f"origin={shop.origin}"]
+        environment = {**os.environ, "STJ_CONTACT": "test@example.org"}
+        process = subprocess.Popen(
+            crawl, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            for _ in range(120):
+                page.goto(origin + "/crawls")
+                if page.locator("tbody th a").count():
+                    break
+                page.wait_for_timeout(250)
+            page.locator("tbody th a").first.click()
+            page.locator("#state", has_text="running").wait_for()
+            page.locator("#newest figure").first.wait_for()
+            seen = int(page.locator("[data-figure=cards]").inner_text())
+            page.locator("#state", has_text="finished").wait_for()
+            _out, err = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream:
+                    stream.close()
+    assert process.returncode == 0, err
+    number = re.search(r"/crawls/(\d+)", page.url)
+    assert number is not None
+    story = page.request.get(f"{origin}/api/v1/crawls/{number[1]}").json()
+    assert int(page.locator("[data-figure=cards]").inner_text()) == story["cards"] >= seen > 0
+    assert int(page.locator("[data-figure='images.kept']").inner_text()) == story["images"]["kept"]
+    assert page.locator("#pages tr").count() >= 2
+
+
+def test_compare_two_runs(runs: Path, serve: Serve, page: Any) -> None:
+    page.goto(serve() + "/runs")
+    assert page.locator("tbody input:checked").count() == 2
+    page.get_by_role("button", name="Compare the chosen").click()
+    page.wait_for_url("**/compare?**")
+    assert page.locator("svg.chart").count() == 2
+    assert page.locator("svg.chart").first.locator("polyline").count() == 4
+    assert page.locator("table.confusion").count() == 2
+    page.get_by_role("link", name="Validation").click()
+    assert "Confusion, validation" in page.locator("table.confusion caption").first.inner_text()
+
+
+def test_a_report_is_embedded_and_runs_nothing(runs: Path, serve: Serve, page: Any) -> None:
+    page.goto(serve() + "/runs/2026-01")
+    frame = page.frame_locator("iframe.report")
+    assert frame.locator("p").inner_text() == "The report"
+
+
+def test_every_page_can_be_reached_by_keyboard_and_themes_stay(shelf: Shelf, serve: Serve, page: Any) -> None:
+    page.goto(serve() + "/")
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    page.wait_for_url("**/catalogue")
+    page.locator("#theme").click()
+    theme = page.evaluate("document.documentElement.dataset.theme")
+    assert theme in {"light", "dark"}
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+
+
+def test_without_scripts_one_can_still_classify_and_review(
+    runs: Path, shelf: Shelf, serve: Serve, browser: Any, tmp_path: Path
+) -> None:
+    origin = serve()
+    (tmp_path / "garment.png").write_bytes(draw(0, 97))
+    context = browser.new_context(java_script_enabled=False)
+    plain = context.new_page()
+    plain.goto(origin + "/classify")
+    plain.set_input_files("#files", str(tmp_path / "garment.png"))
+    plain.get_by_role("button", name="Classify").click()
+    plain.locator(".judged .bars li").first.wait_for()
+    plain.goto(origin + "/review?queue=kept")
+    plain.get_by_role("button", name="Jeans 2").first.click()
+    assert "is kept now" in plain.locator(".flash").inner_text()
+    context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(runs: Path, shelf: Shelf, serve: Serve, browser: Any, theme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    origin = serve()
+    # axe is a script of the test's own: the studio's content policy would rightly keep it out.
+    context = browser.new_context(bypass_csp=True, color_scheme=theme, viewport={"width": 1100, "height": 900})
+    page = context.new_page()
+    places = ["/", "/classify", "/catalogue", "/pictures/1", "/duplicates", "/why?q=B000000900", "/review?queue=kept"]
+    places += [
+        "/review?queue=quarantine&view=grid",
+        "/datasets",
+        "/runs",
+        "/runs/2026-01",
+        "/compare?run=2026-01&run=2026-02",
+    ]
+    places += ["/crawls", "/crawls/1", "/login", "/nothing"]
+    serious: list[tuple[str, str, list[str]]] = []
+    for place in places:
+        page.goto(origin + place)
+        serious += [
+            (place, found["id"], [node["html"][:120] for node in found["nodes"]][:3])
+            for found in axe.run(page).response["violations"]
+            if found["impact"] in {"serious", "critical"}
+        ]
+    context.close()
+    assert serious == []
+
+
+def test_the_first_paint_comes_within_a_second(shelf: Shelf, serve: Serve, page: Any) -> None:
+    origin = serve()
+    page.goto(origin + "/")
+    for place in ("/", "/catalogue", "/review?queue=kept"):
+        page.goto(origin + place)
+        page.wait_for_timeout(300)
+        painted = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+        assert painted is not None
+        assert painted < 1_000, place
