@@ -1,6 +1,6 @@
 """CPU time and memory of a crawl, beside Scrapy's stock pipelines, in one run.
 
-    python -m bench.crawl [--pictures 1000] [--size 480x640] [--rounds 2] [--ours-only]
+    python -m bench.crawl [--pictures 1000] [--size 600x800] [--rounds 2] [--ours-only]
 
 One loopback shop in a process of its own sells noise; each crawler starts in an empty folder, in turns (A B C D A B C D). What
 is counted is the user and system time of the crawl's process from its first import to its exit, and its largest resident size.
@@ -31,7 +31,7 @@ def main() -> None:
     """Run the benchmark and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000)
-    parser.add_argument("--size", default="480x640", help="width and height in pixels, 640 at most")
+    parser.add_argument("--size", default="600x800", help="width and height in pixels")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--ours-only", action="store_true", help="no peers: for memory over many pictures")
     given = parser.parse_args()
@@ -93,7 +93,16 @@ def crawl(place: Path, name: str, origin: str, pictures: int) -> tuple[float, fl
     (place / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
     if name == OURS:
         command = ["-m", "scrapy", "crawl", "amazon_sarees", "-a", f"origin={origin}", "-L", "WARNING"]
-        command += ["-a", "limit=1000000", "-a", "pages=100000", "-s", "STJ_PICTURES_AT_ONCE=8"]
+        command += [
+            "-a",
+            "limit=1000000",
+            "-a",
+            "pages=100000",
+            "-s",
+            "STJ_PICTURES_AT_ONCE=8",
+            "-s",
+            "STJ_IMAGE_SIZE=",
+        ]
     else:
         command = ["-m", "bench.peers", origin, name]
     # Compiled modules are read as on any machine; the first crawl of all writes them.

@@ -8,7 +8,7 @@ from typing import Any
 import scrapy
 from scrapy.pipelines.images import ImagesPipeline
 
-from stj_catalog.urls import sized_image_url
+from stj_catalog.urls import fold_image_url
 
 SETTINGS: dict[str, Any] = {
     "ROBOTSTXT_OBEY": True,
@@ -50,7 +50,7 @@ class PeerSpider(scrapy.Spider):
     def parse(self, response: scrapy.http.TextResponse) -> Iterator[Any]:
         """One item per page, with its pictures' addresses."""
         found = response.css("img.s-image::attr(src)").getall()
-        urls = [sized_image_url(response.urljoin(one), "_SL640_") for one in found]
+        urls = [fold_image_url(response.urljoin(one)) for one in found]
         yield {"file_urls": urls, "image_urls": urls}
         following = response.css("a.s-pagination-next::attr(href)").get()
         if following:
