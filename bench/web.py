@@ -16,12 +16,14 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
 import requests
 import typer
+from flask import Flask
 
 app = typer.Typer(add_completion=False)
 PAGES = {
@@ -113,7 +115,8 @@ def classify(
     print(f"share:        {bare / served:6.2f}")
 
 
-def timed(work: Any) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of the clock that some work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -141,10 +144,12 @@ def swarm(address: str, data: list[bytes], clients: int, run: str) -> list[int]:
 
 
 def ask(address: str, data: bytes, run: str) -> int:
+    """Classify one picture over HTTP; returns the answer's status."""
     return requests.post(address, files={"files": ("x.jpg", data)}, data={"run": run}, timeout=300).status_code
 
 
-def studio(place: Path) -> Any:
+def studio(place: Path) -> Flask:
+    """A studio over a folder."""
     from stj_catalog.config import read_config
     from stj_web import create_app
     from stj_web.settings import WebConfig
@@ -286,6 +291,7 @@ def picture(n: int, moment: str) -> dict[str, Any]:
 
 
 def title(n: int) -> str:
+    """A title as a shop writes them; one in five thousand has a rare word."""
     kind = ("Saree", "Trousers", "Jeans")[n % 3]
     rare = " with zari border" if n % 5_003 == 0 else ""
     return f"Women's {WORDS[n % 10]} {WORDS[n // 10 % 10]} {kind} number {n}{rare}"

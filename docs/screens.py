@@ -198,15 +198,18 @@ def _classify(page: Page, uploads: list[Path]) -> None:
     page.set_input_files("#files", [str(path) for path in uploads])
     page.locator(".judged .read:not([hidden])").nth(len(uploads) - 1).wait_for(timeout=90_000)
     button = page.locator(".look").first
-    button.click()
-    page.wait_for_timeout(1500)
-    page.mouse.wheel(0, 0)
+    if button.is_visible():
+        button.click()
+        page.locator(".judged .heat:not([hidden])").first.wait_for()
+    page.mouse.wheel(0, -5_000)
 
 
 def _keep(data: bytes, path: Path) -> None:
     """Write a PNG of few colours: a screenshot needs no more, and the repository stays small."""
     picture = Image.open(io.BytesIO(data)).convert("RGB")
-    picture.quantize(72, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(72, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
 
 
 def _run(stage: Path, *command: str) -> None:

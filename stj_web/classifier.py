@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stj_catalog.errors import PictureError
 from stj_catalog.fingerprint import FORMATS
 from stj_dataset.manifest import ManifestRow
+from stj_web.insight import heat
 from stj_web.metrics import Metrics
 from stj_web.pictures import check_upload
 from stj_web.pool import BoundedPool
@@ -143,15 +144,15 @@ class Classifier:
             Neighbour(sha256, float(distance), rows.get(sha256))
             for distance, sha256 in zip(distances[0], map(str, predictor.neighbours.names[places[0]]), strict=True)
         ]
-        return Judged(answer, None, nearest, _heat(predictor, pixels, answer) if explain else None)
+        return Judged(
+            answer,
+            None,
+            nearest,
+            heat(predictor, pixels, answer.label) if explain and answer.label is not None else None,
+        )
 
 
 def _unread(upload: Upload, error: PictureError) -> Judged:
     from stj_model.predict import Answer
 
     return Judged(Answer(upload.name, error=str(error)), error.reason, [])
-
-
-def _heat(predictor: Predictor, pixels: Any, answer: Answer) -> bytes | None:  # noqa: ANN401 - numpy stays in the model's room
-    """Where the network looked, as a transparent PNG; None where this model cannot say."""
-    return None

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from stj_catalog.gallery import ids_of_checksums, tiles_of
 from stj_web import asked, security
 from stj_web.faults import RefusalError, not_found
+from stj_web.insight import verdict
 from stj_web.runs import RunStory, shared_splits
 from stj_web.studio import studio
 from stj_web.views.catalogue import sent_thumbnail
@@ -111,6 +112,9 @@ def _differing(stories: list[RunStory]) -> list[tuple[str, list[Any]]]:
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
 
 
-def _verdict(stories: list[RunStory], split: str | None) -> dict[str, Any] | None:
+def _verdict(stories: list[RunStory], split: str | None) -> str | None:
     """Whether two runs differ by more than chance, where that can be said."""
-    return None
+    if len(stories) != 2 or split is None:
+        return None
+    here = studio().runs
+    return verdict(here.open(stories[0].name), here.open(stories[1].name), split)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from stj_catalog import __version__
 from stj_catalog.catalog import open_catalog
@@ -62,7 +63,10 @@ def test_the_answers_are_what_the_document_says(api: Any, mode: schemathesis.Gen
         def check(case: Any) -> None:
             nonlocal asked
             asked += 1
-            case.call_and_validate()
+            answer = case.call()
+            # "Too large" is a refusal too, and schemathesis does not count it as one.
+            spared = [negative_data_rejection] if answer.status_code == 413 else []
+            case.validate_response(answer, excluded_checks=spared)
 
         check()
     assert asked > 40
