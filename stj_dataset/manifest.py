@@ -64,7 +64,7 @@ def manifest_bytes(rows: Iterable[ManifestRow]) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer.writerows({name: _one_kind_of_line_end(value) for name, value in asdict(row).items()} for row in rows)
     return text.getvalue().encode("utf-8")
 
 
@@ -249,6 +249,11 @@ def _row(values: Mapping[str | None, str | None], path: Path, number: int) -> Ma
     if not row.file or inside.is_absolute() or ".." in inside.parts:
         raise DatasetError(f"Line {number} of {path} names the file {row.file!r}: it must lie inside the dataset.")
     return row
+
+
+def _one_kind_of_line_end(value: object) -> object:
+    """Text without carriage returns, which csv quotes in some versions of Python only."""
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
 def _value(name: str, text: str | None) -> Any:  # noqa: ANN401 - the type follows the column

@@ -91,7 +91,7 @@ def tiny(recipe: str = "default", **changes: object) -> TrainConfig:
     """A recipe with random weights at a size that costs seconds."""
     size = 128 if recipe == "paper" else 64
     resample = "nearest" if recipe == "paper" else "bilinear"
-    config = resolve(recipe, weights="random", **changes)
+    config = resolve(recipe, weights="random", **({"epochs": 20} | changes))
     return replace(config, preprocessing=Preprocessing(size, resample))
 
 

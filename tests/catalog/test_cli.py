@@ -1,0 +1,96 @@
+"""The manners of every command: exit codes, one sentence, a log for a bug, and help in a blink."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from stj_catalog import cli
+from stj_catalog.errors import DatasetError, UsageError
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    """One command per way to end."""
+    made = cli.make_app("Ways to end.")
+
+    @made.command()
+    def done() -> None:
+        cli.say("talk")
+        cli.emit("result")
+
+    @made.command()
+    def fail(*, usage: bool = False) -> None:
+        raise UsageError("Wrong, do this.") if usage else DatasetError("It went wrong: do this.")
+
+    @made.command()
+    def crash() -> None:
+        raise ZeroDivisionError("nobody thought of it")
+
+    @made.command()
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    @made.command()
+    def listed() -> None:
+        cli.emit_json([{"name": "साड़ी"}])
+        raise typer.Exit(1)
+
+    return made
+
+
+def test_the_result_is_on_stdout_and_the_talk_on_stderr(app: typer.Typer, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, ["done"]) == 0
+    assert capsys.readouterr() == ("result\n", "talk\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [(["fail"], 1, "It went wrong: do this.\n"), (["fail", "--usage"], 2, "Wrong, do this.\n")],
+)
+def test_an_expected_failure_is_one_sentence(app, arguments, code, said, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, arguments) == code
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_bug_leaves_a_log_and_says_where(app, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, ["crash"]) == 3
+    said = capsys.readouterr().err
+    assert f"This is a bug in STJ (ZeroDivisionError: nobody thought of it); please report it with {tmp_path}" in said
+    assert "Traceback" in (tmp_path / cli.LOG_NAME).read_text()
+
+
+def test_a_folder_that_cannot_be_written_does_not_swallow_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / cli.LOG_NAME).mkdir()  # nothing can be written there
+    monkeypatch.setattr(cli.tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
+    assert cli.write_log(ValueError("x")) == tmp_path / "elsewhere" / cli.LOG_NAME
+
+
+def test_ctrl_c_is_130_and_says_how_to_go_on(app, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, ["interrupted"]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["done", "--nonsense"], []])
+def test_wrong_usage_is_2(app, arguments: list[str]):
+    assert cli.outcome(app, arguments) == 2
+
+
+def test_a_command_may_choose_its_own_code_after_its_json(app, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, ["listed"]) == 1
+    assert json.loads(capsys.readouterr().out) == [{"name": "साड़ी"}]
+
+
+def test_json_has_no_numbers_that_json_does_not_know():
+    with pytest.raises(ValueError, match="Out of range float"):
+        cli.emit_json({"accuracy": float("nan")})
+
+
+def test_run_leaves_with_the_code(app):
+    with pytest.raises(SystemExit) as end:
+        cli.run(app, ["fail"])
+    assert end.value.code == 1
