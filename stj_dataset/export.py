@@ -27,7 +27,17 @@ from stj_dataset.aside import aside, check_target, swapped
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
 from stj_dataset.leaks import LeakReport, Pair, check_leaks
-from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, iter_manifest, write_json, write_labels
+from stj_dataset.manifest import (
+    CARD,
+    COLUMNS,
+    LABELS,
+    MANIFEST,
+    SETTINGS,
+    iter_manifest,
+    manifest_line,
+    write_json,
+    write_labels,
+)
 from stj_dataset.metadata import write_metadata
 from stj_dataset.preview import write_preview
 from stj_dataset.select import AFTER_WRITING, Plan, make_plan
@@ -205,7 +215,7 @@ class _Job:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(COLUMNS)
             for one in write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick):
-                writer.writerow(one.line)
+                writer.writerow(manifest_line(one.line))
                 origins.add(one)
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest(), origins

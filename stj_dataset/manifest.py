@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -62,10 +62,15 @@ _WHOLE_OR_NONE = frozenset({"page_number", "crawl_id"})
 def manifest_bytes(rows: Iterable[ManifestRow]) -> bytes:
     """The manifest as it is written."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _one_kind_of_line_end(value) for name, value in asdict(row).items()} for row in rows)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(manifest_line(astuple(row)) for row in rows)
     return text.getvalue().encode("utf-8")
+
+
+def manifest_line(values: Iterable[object]) -> list[object]:
+    """A row's values as `csv` may write them: without carriage returns, which some versions of Python do not quote."""
+    return [value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value for value in values]
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> str:
@@ -249,11 +254,6 @@ def _row(values: Mapping[str | None, str | None], path: Path, number: int) -> Ma
     if not row.file or inside.is_absolute() or ".." in inside.parts:
         raise DatasetError(f"Line {number} of {path} names the file {row.file!r}: it must lie inside the dataset.")
     return row
-
-
-def _one_kind_of_line_end(value: object) -> object:
-    """Text without carriage returns, which csv quotes in some versions of Python only."""
-    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
 def _value(name: str, text: str | None) -> Any:  # noqa: ANN401 - the type follows the column
