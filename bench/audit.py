@@ -44,10 +44,10 @@ def flip(dataset: Path, target: Path, share: float, seed: int) -> set[str]:
     return {rows[at].sha256 for at in chosen}
 
 
-def train(dataset: Path, runs: Path, weights: str, cache: Path) -> Path:
+def train(dataset: Path, runs: Path, weights: str, cache: Path, l2: float) -> Path:
     """A training run of the default recipe."""
     environment = os.environ | {"STJ_RUNS": str(runs), "STJ_CACHE": str(cache), "STJ_WEIGHTS": weights}
-    command = [sys.executable, "-c", "from stj_model.cli import main; main()", "train", str(dataset)]
+    command = [sys.executable, "-c", "from stj_model.cli import main; main()", "train", str(dataset), "--l2", str(l2)]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return runs / "latest"
 
@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--l2", type=float, default=2e-4, help="penalty of the head: labels in doubt ask for more")
     parser.add_argument("--cache", type=Path, default=Path("cache"))
     options = parser.parse_args()
     print(
@@ -101,7 +102,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=options.dataset.resolve().parent) as scratch:
             flipped = Path(scratch) / "dataset"
             wrong = flip(options.dataset, flipped, options.share, seed)
-            run = train(flipped, Path(scratch) / "runs", options.weights, options.cache)
+            run = train(flipped, Path(scratch) / "runs", options.weights, options.cache, options.l2)
             ranked: list[Suspect] = rank(run)
             orders = {"the audit": [one.file_sha256 for one in ranked], "loss": by_loss(run), **by_cleanlab(run)}
             for name, order in orders.items():
