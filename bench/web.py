@@ -10,6 +10,7 @@ for the same pictures, one at a time: the share is what serving costs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import statistics
@@ -96,7 +97,7 @@ def classify(
     with tempfile.TemporaryDirectory() as folder:
         config = read_config(runs=run.parent, cache=Path(folder), catalog=str(Path(folder) / "none.sqlite"))
         server = make_server(config, WebConfig(port=0, scrapyd=""))
-        threading.Thread(target=server.run, daemon=True).start()
+        threading.Thread(target=run_quietly, args=(server,), daemon=True).start()
         address = f"http://127.0.0.1:{server.effective_port}/api/v1/classify"
         ask(address, data[0], run.name)
         # By turns, a quarter each: the machine is not equally busy all the time.
@@ -113,6 +114,12 @@ def classify(
         f"the studio:   {number / served:6.2f} pictures a second, {clients} clients, {len(wrong)} errors of {len(codes)}"
     )
     print(f"share:        {bare / served:6.2f}")
+
+
+def run_quietly(server: Any) -> None:  # noqa: ANN401 - waitress ships without types
+    """Serve until the sockets are closed from outside, which ends the loop with an error."""
+    with contextlib.suppress(OSError):
+        server.run()
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,8 +110,12 @@ def served(stage: Path) -> Iterator[str]:
         catalog=str(stage / "catalog.sqlite"), images=str(stage / "images"), runs=stage / "runs", cache=stage / "cache"
     )
     server = make_server(config, WebConfig(port=0, scrapyd="", reviewer="asha"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
+
+    def run() -> None:
+        with suppress(OSError):  # the loop ends so when the sockets are closed from outside
+            server.run()
+
+    threading.Thread(target=run, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
