@@ -29,7 +29,7 @@ import numpy as np
 from stj_catalog.neighbours import NeighbourIndex
 
 QUERIES = 200
-ENOUGH_SECONDS = 20.0
+ENOUGH_SECONDS = 8.0
 
 
 def make_hashes(size: int, *, like_photographs: bool) -> np.ndarray:
