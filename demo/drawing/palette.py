@@ -26,7 +26,16 @@ _NAMED = {
     "Grey": (132, 136, 142), "Charcoal": (62, 66, 74), "Black": (34, 34, 40),
 }  # fmt: skip
 _WEIGHTS = {"Navy Blue": 2, "Charcoal": 2, "Black": 2, "Grey": 2}
-_DENIM_WEIGHTS = {"Navy Blue": 6, "Indigo": 12, "Blue": 12, "Sky Blue": 7, "Ice Blue": 4, "Charcoal": 5, "Black": 4, "Grey": 3}
+_DENIM_WEIGHTS = {
+    "Navy Blue": 6,
+    "Indigo": 12,
+    "Blue": 12,
+    "Sky Blue": 7,
+    "Ice Blue": 4,
+    "Charcoal": 5,
+    "Black": 4,
+    "Grey": 3,
+}
 _SKIN = (
     (236, 196, 166),
     (210, 164, 128),
