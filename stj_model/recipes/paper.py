@@ -7,7 +7,7 @@ cached per picture; the tail (the ten layers and the head) is trained on it and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,16 +160,19 @@ class _Loop:
     def _epoch(self) -> None:
         number = self.state.epoch + 1
         order = np.random.default_rng([self.job.config.seed, number]).permutation(len(self.train))
-        self.tail.reset_metrics()
-        for x, y in self._batches([self.train[place] for place in order]):
-            learned = self.tail.train_on_batch(x, y, return_dict=True)
-        self.tail.reset_metrics()
-        for x, y in self._batches(self.val):
-            seen = self.tail.test_on_batch(x, y, return_dict=True)
-        self.tail.reset_metrics()
-        pair = [(float(logs["accuracy"]), float(logs["loss"])) for logs in (learned, seen)]
-        self.history.append(dict(row(number, *pair)))
-        self._save(number, pair[1][1])
+        learned = self._pass(self.tail.train_on_batch, [self.train[place] for place in order])
+        seen = self._pass(self.tail.test_on_batch, self.val)
+        self.history.append(dict(row(number, learned, seen)))
+        self._save(number, seen[1])
+
+    def _pass(self, step: Callable[..., Mapping[str, float]], pictures: list[Picture]) -> tuple[float, float]:
+        """Step once over all pictures; returns accuracy and loss, each picture counting the same (Keras says them per batch)."""
+        accuracy = loss = 0.0
+        for x, y in self._batches(pictures):
+            logs = step(x, y, return_dict=True)
+            accuracy += len(y) * float(logs["accuracy"])
+            loss += len(y) * float(logs["loss"])
+        return accuracy / len(pictures), loss / len(pictures)
 
     def _batches(self, pictures: list[Picture]) -> Iterator[tuple[Floats, Ints]]:
         size = self.job.config.batch_size

@@ -90,6 +90,21 @@ def test_one_step_of_the_tail_on_the_cache_equals_one_step_of_the_whole_network(
     assert changed > 10
 
 
+def test_an_epochs_figures_count_every_picture_the_same(drawn: Path, tmp_path: Path):
+    """Keras tells them batch by batch, and the last batch may be a small one."""
+    opened = open_dataset(drawn)
+    tail = build(build_backbone("resnet50", "unit", SIZE), 3, 1e-4, 5).tail
+    store = Cached(tail.input_shape[1:])
+    job = Job(opened, tiny("paper", epochs=1), find_weights("random"), tmp_path, tmp_path, SILENT)
+    val = opened.split("val")[:5]
+    loop = paper._Loop(job, tail, store, opened.split("train")[:4], val)
+    accuracy, loss = loop._pass(tail.test_on_batch, val)
+    chances = np.asarray(tail(store.rows([picture.sha256 for picture in val]), training=False))
+    truth = np.array([picture.label for picture in val])
+    assert accuracy == pytest.approx((chances.argmax(axis=1) == truth).mean())
+    assert loss == pytest.approx(-np.log(chances[np.arange(5), truth]).mean(), rel=1e-4)
+
+
 class Cached:
     """A store of made-up cached tensors."""
 
