@@ -87,7 +87,7 @@ def open_picture(source: Path | bytes, draft: int | None = None, formats: Sequen
 
 def _decode(data: bytes, name: str, draft: int | None, formats: Sequence[str] | None) -> Image.Image:
     try:
-        picture = Image.open(io.BytesIO(data), formats=formats)
+        picture = Image.open(io.BytesIO(data), formats=None if formats is None else tuple(formats))
     except Exception as error:  # whatever a format's reader stumbles over in hostile bytes
         raise NotAnImageError(f"{name} is no picture ({len(data):,} bytes).") from error
     if picture.width * picture.height > MAX_PIXELS:
