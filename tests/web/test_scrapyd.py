@@ -1,0 +1,111 @@
+"""Crawls over scrapyd's HTTP interface, against a stand-in that answers as scrapyd 1.6 does."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
+
+import pytest
+
+from .conftest import MakeApp, form_token
+
+JOB = {"id": "6487ec79947edab326d6db28a2d86511", "spider": "amazon_sarees", "project": "default"}
+
+
+class StandIn(BaseHTTPRequestHandler):
+    """Remembers what was asked."""
+
+    asked: ClassVar[list[tuple[str, dict[str, list[str]]]]] = []
+    refuse = ""
+
+    def do_GET(self) -> None:
+        self.answer({"status": "ok", "pending": [], "running": [JOB], "finished": []})
+
+    def do_POST(self) -> None:
+        fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        type(self).asked.append((self.path, fields))
+        self.answer(
+            {"status": "error", "message": self.refuse} if self.refuse else {"status": "ok", "jobid": JOB["id"]}
+        )
+
+    def answer(self, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing to say."""
+
+
+@pytest.fixture
+def scrapyd() -> Iterator[str]:
+    StandIn.asked, StandIn.refuse = [], ""
+    with ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_crawl_is_queued_with_its_arguments(make_app: MakeApp, scrapyd: str) -> None:
+    client = make_app(scrapyd=scrapyd).test_client()
+    token = form_token(client, "/crawls")
+    fields = {"csrf_token": token, "category": "saree", "pages": "3", "limit": "50", "fresh": "1"}
+    assert client.post("/crawls/start", data=fields).status_code == 302
+    path, sent = StandIn.asked[0]
+    assert path == "/schedule.json"
+    assert sent == {
+        "project": ["default"],
+        "spider": ["amazon_sarees"],
+        "origin": ["https://www.amazon.in"],
+        "pages": ["3"],
+        "limit": ["50"],
+        "fresh": ["1"],
+    }
+    assert "is queued (job 6487ec79)" in client.get("/crawls").get_data(as_text=True)
+
+
+def test_only_a_known_job_is_cancelled(make_app: MakeApp, scrapyd: str) -> None:
+    client = make_app(scrapyd=scrapyd).test_client()
+    token = form_token(client, "/crawls")
+    assert client.post("/crawls/cancel", data={"csrf_token": token, "job": "other"}).status_code == 404
+    assert StandIn.asked == []
+    assert client.post("/crawls/cancel", data={"csrf_token": token, "job": JOB["id"]}).status_code == 302
+    assert StandIn.asked == [("/cancel.json", {"project": ["default"], "job": [JOB["id"]]})]
+
+
+@pytest.mark.parametrize(
+    "change", [{"category": "shoes"}, {"pages": "0"}, {"pages": "x"}, {"limit": "-1"}, {"pages": "9" * 30}]
+)
+def test_what_cannot_be_crawled_is_not_queued(make_app: MakeApp, scrapyd: str, change: dict[str, str]) -> None:
+    client = make_app(scrapyd=scrapyd).test_client()
+    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree"} | change
+    assert client.post("/crawls/start", data=fields).status_code == 400
+    assert StandIn.asked == []
+
+
+def test_a_refusal_is_said_in_its_last_line(make_app: MakeApp, scrapyd: str) -> None:
+    StandIn.refuse = "Traceback (most recent call last):\n  ...\nspider 'amazon_sarees' not found"
+    client = make_app(scrapyd=scrapyd).test_client()
+    answer = client.post("/crawls/start", data={"csrf_token": form_token(client, "/crawls"), "category": "saree"})
+    assert answer.status_code == 502
+    text = answer.get_data(as_text=True)
+    assert "not found" in text
+    assert "Traceback" not in text
+
+
+def test_without_scrapyd_the_page_says_how_to_crawl(make_app: MakeApp) -> None:
+    client = make_app(scrapyd="http://127.0.0.1:9").test_client()
+    text = client.get("/crawls").get_data(as_text=True)
+    assert "scrapy crawl amazon_sarees" in text
+    assert "http://127.0.0.1:9 does not answer" in text
+    answer = client.post("/crawls/start", data={"csrf_token": form_token(client), "category": "saree"})
+    assert answer.status_code == 503
+    assert "start it, then try again" in answer.get_data(as_text=True)
