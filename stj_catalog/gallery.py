@@ -129,6 +129,29 @@ def count_pictures(catalog: Catalog, wanted: Filter, limit: int = COUNT_LIMIT) -
         return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
+def counted_page(
+    catalog: Catalog, wanted: Filter, *, limit: int = 60, after: int | None = None, before: int | None = None
+) -> tuple[Gallery, int]:
+    """What `gallery_page` gives, and the count up to `COUNT_LIMIT`; a search through titles or brands is made once for both."""
+    if not wanted.text and not wanted.source:
+        page = gallery_page(catalog, wanted, limit=limit, after=after, before=before)
+        whole = page.before is None and page.after is None
+        return page, len(page.tiles) if whole else count_pictures(catalog, wanted)
+    query = select(images.c.id).where(*_conditions(catalog, wanted)).order_by(images.c.id.desc()).limit(COUNT_LIMIT)
+    with catalog.read() as connection:
+        ids = list(connection.execute(query).scalars())
+    start = 0
+    if before is not None:
+        start = max(0, sum(1 for one in ids if one > before) - limit)
+    elif after is not None:
+        start = sum(1 for one in ids if one >= after)
+    if start + limit >= COUNT_LIMIT:
+        return gallery_page(catalog, wanted, limit=limit, after=after, before=before), len(ids)
+    tiles = tiles_of(catalog, ids[start : start + limit])
+    newer = tiles[0].id if tiles and start else None
+    return Gallery(tiles, newer, tiles[-1].id if tiles and start + limit < len(ids) else None), len(ids)
+
+
 def tiles_of(catalog: Catalog, ids: Sequence[int]) -> list[Tile]:
     """Some pictures, in the order asked for; those that do not exist are left out."""
     found: dict[int, Tile] = {}

@@ -59,10 +59,10 @@ def line(name: str, most: int = 200) -> str | None:
     Raises:
         RefusalError: it is longer than that.
     """
-    given = _CONTROL.sub(" ", request.args.get(name, "")).strip()
+    given = request.args.get(name, "")
     if len(given) > most:
         raise _bad(name, f"{most} characters at most", f"{given[:20]}… ({len(given)})")
-    return given or None
+    return _CONTROL.sub(" ", given).strip() or None
 
 
 def pictures() -> Filter:

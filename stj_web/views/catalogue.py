@@ -11,8 +11,8 @@ from stj_catalog.gallery import (
     COUNT_LIMIT,
     Filter,
     count_pictures,
+    counted_page,
     duplicate_pairs,
-    gallery_page,
     tiles_of,
     trace,
     whole_picture,
@@ -34,9 +34,9 @@ def gallery() -> str:
     wanted = asked.pictures()
     if catalog is None:
         return render_template("gallery.html", page=None, wanted=wanted, hints=None, count=0, more=False)
-    page = gallery_page(catalog, wanted, limit=asked.limit(), after=asked.whole("after"), before=asked.whole("before"))
-    whole = page.before is None and page.after is None
-    count = len(page.tiles) if whole else count_pictures(catalog, wanted)
+    page, count = counted_page(
+        catalog, wanted, limit=asked.limit(), after=asked.whole("after"), before=asked.whole("before")
+    )
     return render_template(
         "gallery.html", page=page, wanted=wanted, hints=studio().hints(catalog), count=count, more=count >= COUNT_LIMIT
     )

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.gallery import Filter, count_pictures, gallery_page, trace
+from stj_catalog.gallery import Filter, count_pictures, counted_page, gallery_page, trace
 from tests.dataset.filling import Shelf
 
 
@@ -42,6 +42,24 @@ def test_filters_narrow_to_what_they_say(catalog: Catalog, shelf: Shelf) -> None
     assert count_pictures(catalog, Filter(source="Zebra")) == 1
     assert count_pictures(catalog, Filter(reason="title_mismatch")) == 1
     assert {tile.title for tile in gallery_page(catalog, Filter(text="denim")).tiles} == {"Denim jacket"}
+
+
+@pytest.mark.parametrize("limit", [1, 4, 50])
+def test_a_search_pages_like_everything_else(catalog: Catalog, shelf: Shelf, limit: int) -> None:
+    wanted = Filter(text="saree")
+    after, seen = None, []
+    while True:
+        page, count = counted_page(catalog, wanted, limit=limit, after=after)
+        assert page == gallery_page(catalog, wanted, limit=limit, after=after)
+        assert count == count_pictures(catalog, wanted)
+        if page.before is not None:
+            back, _ = counted_page(catalog, wanted, limit=limit, before=page.before)
+            assert [tile.id for tile in back.tiles] == seen[-limit:]
+        seen += [tile.id for tile in page.tiles]
+        if page.after is None:
+            break
+        after = page.after
+    assert len(seen) == len(set(seen)) == count
 
 
 def test_a_percent_sign_in_the_search_means_itself(catalog: Catalog, shelf: Shelf) -> None:
