@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from stj_catalog.errors import UsageError
 from stj_model.preprocess import Preprocessing
 
-Recipe = Literal["default", "paper"]
+Recipe = Literal["default", "thorough", "paper"]
 Balance = Literal["none", "class", "source"]
 
 PAPER_ASSUMPTIONS = (
@@ -24,7 +24,7 @@ class TrainConfig:
     """A resolved training: the same config, dataset and weights give the same numbers.
 
     Attributes:
-        recipe: `default` is ours, `paper` the student's notebook.
+        recipe: `default` is ours, `thorough` the same head shown more views, `paper` the student's notebook.
         weights: imagenet, random, or a file.
         architecture: what the file's weights are of, where no `.json` beside it says so.
         epochs: passes over the training pictures, at most.
@@ -32,9 +32,12 @@ class TrainConfig:
         batch_size: pictures per step (`paper`; `default` looks at all of them at once).
         learning_rate: of RMSprop (`paper`).
         l2: strength of the head's penalty, l2/2·‖W‖² beside the mean cross-entropy (`default`).
+        views: ways in which the head is shown each training picture, by the names of `stj_model.views` (`default`).
         balance: pictures count so that classes weigh the same (`class`), and within a class a shop only with the root of
             its number (`source`).
-        folds: of the out-of-fold prediction.
+        abstain: wanted share of right answers among those given, on pictures of unseen shops; below the probability from
+            which on that holds, the answer is `unsure` (`default`).
+        folds: of the predictions by heads that saw nothing of a group, or of a shop.
         seed: of everything random.
         preprocessing: size and filter of the decoded picture.
         assumptions: what the recipe's source did not say, in sentences for the report.
@@ -47,8 +50,10 @@ class TrainConfig:
     patience: int = 20
     batch_size: int = 32
     learning_rate: float = 1e-4
-    l2: float = 2e-5
+    l2: float = 1e-4
+    views: tuple[str, ...] = ("plain", "mirror")
     balance: Balance = "source"
+    abstain: float = 0.98
     folds: int = 5
     seed: int = 42
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -56,7 +61,8 @@ class TrainConfig:
 
     def describe(self) -> dict[str, Any]:
         """The config as JSON."""
-        return {**asdict(self), "assumptions": list(self.assumptions), "preprocessing": self.preprocessing.describe()}
+        lists = {"assumptions": list(self.assumptions), "views": list(self.views)}
+        return {**asdict(self), **lists, "preprocessing": self.preprocessing.describe()}
 
     def digest(self, *also: str) -> str:
         """A short name for exactly this training, with whatever else decides it (the dataset, the weights)."""
@@ -66,10 +72,14 @@ class TrainConfig:
 
 RECIPES: dict[Recipe, TrainConfig] = {
     "default": TrainConfig(),
+    "thorough": TrainConfig(
+        recipe="thorough", views=("plain", "mirror", "moved-0", "moved-1", "restaged-0", "restaged-1")
+    ),
     "paper": TrainConfig(
         recipe="paper",
         epochs=25,
         batch_size=4,
+        views=("plain",),
         balance="none",
         preprocessing=Preprocessing(256, "nearest"),
         assumptions=PAPER_ASSUMPTIONS,
@@ -98,6 +108,7 @@ def from_document(document: dict[str, Any]) -> TrainConfig:
     about = values.get("preprocessing", {})
     values["preprocessing"] = Preprocessing(size=about["size"], resample=about["resample"])
     values["assumptions"] = tuple(values.get("assumptions", ()))
+    values["views"] = tuple(values.get("views", ("plain",)))
     return TrainConfig(**values)
 
 
@@ -111,6 +122,10 @@ def _check(config: TrainConfig) -> None:
         raise UsageError(f"--seed cannot be {config.seed}: it is 0 to {2**32 - 1}.")
     if config.balance not in get_args(Balance):
         raise UsageError(f"--balance cannot be {config.balance!r}: it is {', '.join(get_args(Balance))}.")
+    if not 0 <= config.abstain < 1:
+        raise UsageError(
+            f"--abstain cannot be {config.abstain}: it is the wanted share of right answers, 0 to below 1."
+        )
     if config.l2 <= 0 or config.learning_rate <= 0:
         raise UsageError("--l2 and --learning-rate are above 0.")
     if config.preprocessing.size < 64:

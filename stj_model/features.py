@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ import numpy.typing as npt
 from stj_catalog.errors import DatasetError, ModelError
 from stj_model.backend import KerasModel, tensorflow
 from stj_model.data import Picture
-from stj_model.preprocess import Pixels, Preprocessing, read_pixels, sha256_of
+from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
 from stj_model.progress import SILENT, Talk
+from stj_model.views import VERSION, View
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,16 +35,19 @@ SHARD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network from pixels to a feature, how its pixels are read, and a record of all that decides its output."""
+    """A network from pixels to a feature, how its pixels are read and seen, and a record of all that decides its output."""
 
     model: KerasModel
     preprocessing: Preprocessing
     record: dict[str, Any]
+    view: View = field(default_factory=View)
 
     @property
     def key(self) -> str:
         """The store's folder name."""
         document = {**self.record, "preprocessing": self.preprocessing.describe()}
+        if not self.view.is_plain:
+            document["view"] = {"name": self.view.name, "version": VERSION}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:20]
 
     @property
@@ -127,8 +131,9 @@ def compute_features(
     names: list[str] = []
     rows: list[Floats] = []
     try:
-        with talk.bar(f"Features of {len(wanted)} new pictures", len(wanted)) as advance:
-            for batch, pixels in read_batches(list(wanted.values()), extractor.preprocessing):
+        seen = "" if extractor.view.is_plain else f", {extractor.view.name}"
+        with talk.bar(f"Features of {len(wanted)} new pictures{seen}", len(wanted)) as advance:
+            for batch, pixels in read_batches(list(wanted.values()), extractor.preprocessing, extractor.view):
                 rows.append(run_padded(run, pixels, BATCH))
                 names.extend(picture.sha256 for picture in batch)
                 advance(len(batch))
@@ -158,19 +163,21 @@ def run_padded(run: Any, pixels: npt.NDArray[Any], size: int) -> Floats:  # noqa
     return result
 
 
-def read_batches(pictures: Sequence[Picture], how: Preprocessing) -> Iterator[tuple[list[Picture], Pixels]]:
+def read_batches(
+    pictures: Sequence[Picture], how: Preprocessing, view: View | None = None
+) -> Iterator[tuple[list[Picture], Pixels]]:
     """Decode pictures in threads, a batch ahead of whoever consumes them: uint8 of shape (≤ BATCH, size, size, 3)."""
     batches = [list(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
-        pending = [threads.submit(_read_checked, picture, how) for picture in (batches[0] if batches else [])]
+        pending = [threads.submit(_read_checked, picture, how, view) for picture in (batches[0] if batches else [])]
         for number, batch in enumerate(batches):
             following = batches[number + 1] if number + 1 < len(batches) else []
-            ahead = [threads.submit(_read_checked, picture, how) for picture in following]
+            ahead = [threads.submit(_read_checked, picture, how, view) for picture in following]
             yield batch, np.stack([future.result() for future in pending])
             pending = ahead
 
 
-def _read_checked(picture: Picture, how: Preprocessing) -> Pixels:
+def _read_checked(picture: Picture, how: Preprocessing, view: View | None) -> Pixels:
     try:
         data = picture.path.read_bytes()
     except OSError as error:
@@ -179,4 +186,5 @@ def _read_checked(picture: Picture, how: Preprocessing) -> Pixels:
         ) from error
     if sha256_of(data) != picture.sha256:
         raise DatasetError(f"{picture.path} is not the picture that the manifest names: export the dataset again.")
-    return read_pixels(data, how)
+    opened = open_picture(data, 2 * how.size)
+    return fit(opened if view is None else view(opened, picture.sha256), how)

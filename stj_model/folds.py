@@ -10,17 +10,21 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 
-def grouped_folds(labels: Sequence[int] | Ints, groups: Sequence[str], folds: int, seed: int) -> Ints:
+def grouped_folds(
+    labels: Sequence[int] | Ints, groups: Sequence[str], folds: int, seed: int, *, every_class: bool = True
+) -> Ints:
     """Give every picture a fold so that no group is in two, and each class is spread as evenly as groups allow.
 
     The largest groups are placed first, each where its classes are fewest (longest-processing-time rule); groups of one
-    size come in an order drawn from `seed`. Fewer folds are used where a class has fewer groups.
+    size come in an order drawn from `seed`. Fewer folds are used where a class has fewer groups, unless a fold may do
+    without some class: shops sell few classes, and holding out five times is still possible where a class has three shops.
 
     Args:
         labels: class of each picture, n of them.
         groups: group of each picture.
         folds: wanted number, 2 or more.
         seed: of the order among equals.
+        every_class: whether each fold must hold each class.
 
     Returns:
         int64 of shape (n,), 0 to folds - 1.
@@ -29,7 +33,7 @@ def grouped_folds(labels: Sequence[int] | Ints, groups: Sequence[str], folds: in
     names, members = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     counts = np.zeros((len(names), len(classes)), dtype=np.int64)
     np.add.at(counts, (members, coded), 1)
-    used = max(2, min(folds, int((counts > 0).sum(axis=0).min())))
+    used = max(2, min(folds, int((counts > 0).sum(axis=0).min()) if every_class else len(names)))
     shuffled = np.random.default_rng(seed).permutation(len(names))
     order = shuffled[np.argsort(-counts[shuffled].sum(axis=1), kind="stable")]
     share = counts / counts.sum(axis=0)
@@ -42,6 +46,8 @@ def grouped_folds(labels: Sequence[int] | Ints, groups: Sequence[str], folds: in
         fold_of[group] = fold
         filled[fold] += share[group]
     result: Ints = fold_of[members]
+    if not every_class and any(filled.max(axis=0) > 1 - 1e-9):
+        return grouped_folds(labels, groups, folds, seed)  # one fold took all of a class: nobody would teach it
     return result
 
 

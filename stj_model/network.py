@@ -18,18 +18,20 @@ WHITEN_FLOOR = 1e-4
 PATCHES = 100
 NEARLY_ZERO = 1e-8
 BATCH_NORM_EPSILON = 1.001e-5
+EACH = "each"
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 """Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
 
 
-def build_backbone(architecture: Architecture, scaling: str, size: int) -> KerasModel:
+def build_backbone(architecture: Architecture, scaling: str, size: int, *, mirrored: bool = False) -> KerasModel:
     """ResNet50 without its top, from pixels: (n, size, size, 3) RGB 0 to 255 → (n, size/32, size/32, 2048).
 
     One flat graph with Keras' layer names. `resnet50` is Keras' own; `resnet50_v1_5` has the same layers and weights, but
     the stride of conv3, conv4 and conv5 is in the 3×3 convolution, padded by one pixel on each side, as the wider world
-    trains it.
+    trains it. Where `mirrored`, every picture is followed through the network by its mirror image: n pictures give 2n
+    maps, all pictures first, then all mirror images; `each` is the layer after which they are one batch.
     """
-    pixels, scaled = scaled_input(size, scaling)
+    pixels, scaled = scaled_input(size, scaling, mirrored=mirrored)
     if architecture == "resnet50":
         features = keras().applications.ResNet50(include_top=False, weights=None, input_tensor=scaled).output
     else:
@@ -37,18 +39,19 @@ def build_backbone(architecture: Architecture, scaling: str, size: int) -> Keras
     return keras().Model(pixels, features, name=architecture)
 
 
-def load_backbone(weights: Weights, size: int, scaling: str | None = None) -> KerasModel:
+def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mirrored: bool = False) -> KerasModel:
     """Build the backbone and load its weights (random ones are drawn from Keras' seed).
 
     Args:
         weights: from `find_weights`.
         size: height and width of the input, in pixels.
         scaling: how pixels are scaled, where a recipe insists; None takes what the weights want.
+        mirrored: each picture is followed by its mirror image, as in `build_backbone`.
 
     Raises:
         WeightsError: the file is of another network.
     """
-    backbone = build_backbone(weights.architecture, scaling or weights.preprocessing, size)
+    backbone = build_backbone(weights.architecture, scaling or weights.preprocessing, size, mirrored=mirrored)
     if weights.path is not None:
         try:
             # Keras only warns where it leaves a layer as it was: here that is a failure.
@@ -102,20 +105,38 @@ def _norm(name: str) -> KerasLayer:
     return keras().layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")
 
 
-def scaled_input(size: int, scaling: str) -> tuple[Tensor, Tensor]:
+def scaled_input(size: int, scaling: str, *, mirrored: bool = False) -> tuple[Tensor, Tensor]:
     """The network's door: an input of RGB pixels, 0 to 255, and what the backbone is given of them.
 
     Args:
         size: height and width in pixels.
         scaling: "caffe", "torch" or "tf" as in Keras' `preprocess_input`, or "unit" for the notebook's 1/255.
 
+        mirrored: the mirror images follow as a second half of the batch.
+
     Returns:
-        The input tensor (n, size, size, 3) and the scaled one, both float32.
+        The input tensor (n, size, size, 3) and the scaled one (2n, … where mirrored), both float32.
     """
     pixels = keras().Input((size, size, 3), name="pixels")
+    each = pixels
+    if mirrored:
+        ops = keras().ops
+        each = keras().layers.Identity(name=EACH)(ops.concatenate([pixels, ops.flip(pixels, axis=2)], axis=0))
     if scaling == "unit":
-        return pixels, keras().layers.Rescaling(1 / 255, name="scaling")(pixels)
-    return pixels, keras().applications.imagenet_utils.preprocess_input(pixels, mode=scaling)
+        return pixels, keras().layers.Rescaling(1 / 255, name="scaling")(each)
+    return pixels, keras().applications.imagenet_utils.preprocess_input(each, mode=scaling)
+
+
+def one_way(backbone: KerasModel, features: Tensor) -> KerasModel:
+    """The network from a batch of pixels to `features`, each picture seen once even where the backbone is mirrored."""
+    mirrored = any(layer.name == EACH for layer in backbone.layers)
+    return keras().Model(backbone.get_layer(EACH).output if mirrored else backbone.inputs[0], features)
+
+
+def mean_of_mirrored(features: Tensor) -> Tensor:
+    """The mean over each picture and its mirror image: (2n, d) → (n, d)."""
+    ops = keras().ops
+    return ops.mean(ops.reshape(features, (2, -1, int(features.shape[1]))), axis=0)
 
 
 def pooled_features(backbone: KerasModel, layer: str) -> Tensor:

@@ -13,7 +13,9 @@ from stj_catalog.cli import JsonOption, emit, emit_json
 def train(
     dataset: Annotated[Path, typer.Argument(help="Folder that stj-dataset export made.")] = Path("dataset"),
     *,
-    recipe: Annotated[str, typer.Option(help="default (ours) or paper (the student's notebook).")] = "default",
+    recipe: Annotated[
+        str, typer.Option(help="default (ours), thorough (more views) or paper (the student's notebook).")
+    ] = "default",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training pictures, at most; the recipe's own if not given.")
     ] = None,
@@ -26,6 +28,9 @@ def train(
     ] = None,
     balance: Annotated[
         str | None, typer.Option(help="What weighs the same: none, class, or source (classes, and shops more evenly).")
+    ] = None,
+    abstain: Annotated[
+        float | None, typer.Option(help="Wanted share of right answers; less sure ones become “unsure” [0.98].")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
     l2: Annotated[float | None, typer.Option(help="Penalty on default's head.")] = None,
@@ -49,6 +54,7 @@ def train(
         weights=settings.weights,
         architecture=architecture,
         balance=balance,
+        abstain=abstain,
         batch_size=batch_size,
         l2=l2,
         seed=seed,

@@ -42,7 +42,7 @@ class Job:
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Predictions for every picture by a head that saw no relative of it: probabilities (n, k), folds (n,)."""
+    """Predictions for every picture by a head that saw nothing of its fold: probabilities (n, k), folds (n,)."""
 
     pictures: tuple[Picture, ...]
     folds: Ints
@@ -54,7 +54,8 @@ class Fitted:
     """What a recipe gives back.
 
     `model` goes from pixels to calibrated probabilities; `probabilities` holds those of each training and validation
-    picture, by sha256, shape (k,); `about` is what the run's config keeps of the fit.
+    picture, by sha256, shape (k,); `out_of_fold` holds groups out, `leave_sources_out` whole shops, where each class has
+    two; `about` is what the run's config keeps of the fit.
     """
 
     model: KerasModel
@@ -64,10 +65,11 @@ class Fitted:
     probabilities: dict[str, Doubles]
     out_of_fold: OutOfFold | None
     about: dict[str, Any]
+    leave_sources_out: OutOfFold | None = None
 
 
 def prepare_backbone(
-    job: Job, scaling: str | None = None, used_if_random: Sequence[str] = ()
+    job: Job, scaling: str | None = None, used_if_random: Sequence[str] = (), *, mirrored: bool = False
 ) -> tuple[KerasModel, Weights]:
     """Load the backbone, everything in it frozen; random weights are fitted to the training pictures without their labels.
 
@@ -76,12 +78,13 @@ def prepare_backbone(
         scaling: how pixels are scaled, where the recipe insists.
         used_if_random: the layers that the recipe looks at when the weights are random: only what leads to them gets
             statistics, and the first filters are whitened; everything gets statistics, if empty.
+        mirrored: each picture is followed through the network by its mirror image.
 
     Returns:
         The backbone and its weights' record, whose sha256 is filled in for random ones.
     """
     make_deterministic(job.config.seed)
-    backbone = load_backbone(job.weights, job.config.preprocessing.size, scaling)
+    backbone = load_backbone(job.weights, job.config.preprocessing.size, scaling, mirrored=mirrored)
     backbone.trainable = False
     if not job.weights.is_random:
         return backbone, job.weights

@@ -85,7 +85,7 @@ def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, ca
             1,
             "There is no dataset folder nowhere: stj-dataset export makes one.",
         ),
-        (["train", "--recipe", "magic"], 2, "There is no recipe 'magic': it is default or paper."),
+        (["train", "--recipe", "magic"], 2, "There is no recipe 'magic': it is default or thorough or paper."),
         (["train", "--epochs", "0"], 2, "--epochs cannot be 0: it is 1 or more."),
         (["train", "--balance", "much"], 2, "--balance cannot be 'much': it is none, class, source."),
         (["evaluate", "--split", "train"], 2, "--split cannot be 'train': it is test or val."),

@@ -13,6 +13,7 @@ from stj_model.backend import keras
 from stj_model.data import open_dataset
 from stj_model.features import Extractor, FeatureStore, compute_features, read_batches
 from stj_model.preprocess import Preprocessing
+from stj_model.views import View
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,9 @@ def test_only_new_pictures_are_computed(drawn: Path, extractor, tmp_path: Path, 
     compute_features(pictures[:-5], extractor, tmp_path)
     asked: list[int] = []
 
-    def watched(new, how):
+    def watched(new, how, view):
         asked.append(len(new))
-        yield from read_batches(new, how)
+        yield from read_batches(new, how, view)
 
     monkeypatch.setattr(module, "read_batches", watched)
     assert len(compute_features(pictures, extractor, tmp_path)) == len(pictures)
@@ -58,8 +59,8 @@ def test_a_feature_does_not_depend_on_its_company(drawn: Path, extractor, tmp_pa
 def test_what_was_computed_before_an_interruption_is_kept(drawn: Path, extractor, tmp_path: Path, monkeypatch):
     pictures = open_dataset(drawn).pictures
 
-    def interrupted(new, how):
-        yield next(iter(read_batches(new, how)))
+    def interrupted(new, how, view):
+        yield next(iter(read_batches(new, how, view)))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "read_batches", interrupted)
@@ -86,8 +87,10 @@ def test_everything_that_decides_a_feature_is_in_the_key(extractor):
         Extractor(extractor.model, Preprocessing(64, "nearest"), extractor.record),
         Extractor(extractor.model, Preprocessing(96), extractor.record),
         Extractor(extractor.model, Preprocessing(64), {"weights": "b"}),
+        Extractor(extractor.model, Preprocessing(64), extractor.record, View("mirror")),
+        Extractor(extractor.model, Preprocessing(64), extractor.record, View("moved-0")),
     ]
-    assert len({extractor.key, *(other.key for other in others)}) == 4
+    assert len({extractor.key, *(other.key for other in others)}) == 6
 
 
 def test_a_picture_that_changed_since_the_export_is_not_learned(dataset: Path, extractor, tmp_path: Path):

@@ -57,3 +57,19 @@ def test_the_same_seed_gives_the_same_folds_and_another_one_others():
 def test_a_class_from_one_shop_cannot_be_held_out_by_shop():
     assert holdable([0, 0, 1, 1], ["a", "b", "a", "b"])
     assert not holdable([0, 0, 1, 1], ["a", "a", "a", "b"])
+
+
+@given(grouped(), st.integers(2, 6), st.integers(0, 5))
+def test_whole_shops_can_be_held_out_more_often_than_a_class_has_shops(case, folds, seed):
+    labels, groups = case
+    given_folds = grouped_folds(labels, groups, folds, seed, every_class=False)
+    assert len(set(given_folds)) <= min(folds, len(set(groups)))
+    for fold in set(given_folds):
+        assert set(labels) == {label for label, other in zip(labels, given_folds, strict=True) if other != fold}
+
+
+def test_three_shops_of_a_class_still_make_five_folds():
+    labels = [0] * 30 + [1] * 30
+    shops = [f"saree {n // 10}" for n in range(30)] + [f"trousers {n // 3}" for n in range(30)]
+    assert len(set(grouped_folds(labels, shops, 5, 42))) == 3
+    assert len(set(grouped_folds(labels, shops, 5, 42, every_class=False))) == 5
