@@ -72,9 +72,7 @@ class TrainConfig:
 
 RECIPES: dict[Recipe, TrainConfig] = {
     "default": TrainConfig(),
-    "thorough": TrainConfig(
-        recipe="thorough", views=("plain", "mirror", "moved-0", "moved-1", "restaged-0", "restaged-1")
-    ),
+    "thorough": TrainConfig(recipe="thorough", views=("plain", "mirror", "closer", "padded")),
     "paper": TrainConfig(
         recipe="paper",
         epochs=25,

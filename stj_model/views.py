@@ -1,4 +1,4 @@
-"""Other ways to see the same picture: mirrored, moved, dimmed, degraded, and before another wall.
+"""Other ways to see the same picture: mirrored, closer, moved, dimmed, degraded, and before another wall.
 
 A shop's photographs share a wall, a lens and a light. A head that sees each garment in a few other settings has less to
 learn of the shop; a head that is asked about such views of pictures it has not seen tells how sure it may be elsewhere.
@@ -17,10 +17,14 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 VERSION = 1
 """Raised when the same name would give other pixels: cached features of older versions are then left alone."""
 
-PLAIN, MIRROR = "plain", "mirror"
+PLAIN, MIRROR, CLOSER, PADDED = "plain", "mirror", "closer", "padded"
+"""As it is; mirrored; without its rim; padded to a square, so that nothing is squashed."""
+FIXED = (PLAIN, MIRROR, CLOSER, PADDED)
 KINDS = ("moved", "restaged")
 """Seeded kinds, numbered from 0: `moved-0`, `restaged-3`. A restaged view is a moved one whose wall was replaced first."""
 
+RIM = 0.08
+"""What `closer` leaves out at each side, as a share."""
 WORKING_SIDE = 640
 """A larger picture is made smaller before anything else: views are for a network that sees some 224 pixels."""
 WALL_SIDE = 192
@@ -41,7 +45,7 @@ class View:
 
     def __post_init__(self) -> None:
         kind, _, number = self.name.partition("-")
-        if self.name not in (PLAIN, MIRROR) and not (kind in KINDS and number.isdecimal()):
+        if self.name not in FIXED and not (kind in KINDS and number.isdecimal()):
             raise ValueError(f"there is no view {self.name!r}")
 
     @property
@@ -60,6 +64,11 @@ class View:
             return picture
         if self.name == MIRROR:
             return ImageOps.mirror(picture)
+        if self.name == CLOSER:
+            return _without_rim(picture)
+        if self.name == PADDED:
+            side = max(picture.size)
+            return ImageOps.pad(picture, (side, side), Image.Resampling.BILINEAR, color=picture.getpixel((0, 0)))
         kind, _, number = self.name.partition("-")
         random = np.random.default_rng([int(sha256[:15], 16), KINDS.index(kind), int(number)])
         small = _at_most(picture, WORKING_SIDE)
@@ -155,6 +164,11 @@ def _degrade(picture: Image.Image, random: np.random.Generator) -> Image.Image:
         if random.random() < chance:
             picture = change(picture)
     return picture
+
+
+def _without_rim(picture: Image.Image) -> Image.Image:
+    x, y = int(RIM * picture.width), int(RIM * picture.height)
+    return picture.crop((x, y, picture.width - x, picture.height - y))
 
 
 def _scaled(picture: Image.Image, factor: float) -> Image.Image:

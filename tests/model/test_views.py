@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from stj_model.preprocess import Preprocessing, fit
-from stj_model.views import KINDS, View, find_wall, restage
+from stj_model.views import FIXED, KINDS, View, find_wall, restage
 
 
 def studio(wall: tuple[int, int, int] = (250, 250, 248), size: tuple[int, int] = (300, 400)) -> Image.Image:
@@ -73,8 +73,17 @@ def test_restaging_changes_the_wall_and_leaves_the_garment():
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (2000, 9), (900, 1200)])
 def test_pictures_of_any_shape_can_be_seen(size):
-    for kind in KINDS:
-        assert min(View(f"{kind}-0")(Image.new("RGB", size, (9, 200, 30)), sha("x")).size) >= 1
+    for name in (*FIXED, *(f"{kind}-0" for kind in KINDS)):
+        assert min(View(name)(Image.new("RGB", size, (9, 200, 30)), sha("x")).size) >= 1
+
+
+def test_closer_leaves_the_rim_out_and_padded_squashes_nothing():
+    picture = studio()
+    assert View("closer")(picture, sha("a")).size == (252, 336)
+    padded = View("padded")(picture, sha("a"))
+    assert padded.size == (400, 400)
+    assert np.array_equal(np.asarray(padded)[:, 50:350], np.asarray(picture))
+    assert np.asarray(padded)[:, :50].reshape(-1, 3).tolist() == [[250, 250, 248]] * (50 * 400)
 
 
 @pytest.mark.parametrize("name", ["", "moved", "moved-", "moved-x", "upside-down", "restaged--1"])
