@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stj_catalog.errors import DatasetError
-from stj_dataset.manifest import SPLITS, check_files, file_sha256, read_labels, read_settings
+from stj_dataset.manifest import SPLITS, ManifestRow, check_files, file_sha256, read_labels, read_settings
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})
 SOURCES = "SOURCES.csv"
@@ -31,6 +31,10 @@ class Picture:
     title: str = ""
     asin: str = ""
     product_url: str = ""
+    original_sha256: str = ""
+    page_url: str = ""
+    page_number: int | None = None
+    seen_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,22 +58,28 @@ def open_dataset(folder: Path) -> Dataset:
         DatasetError: it is none, or does not match its manifest.
     """
     rows = check_files(folder)
-    pictures = tuple(
-        Picture(
-            folder / row.file,
-            row.file,
-            row.sha256,
-            row.label,
-            row.split,
-            row.group,
-            row.source,
-            row.title,
-            row.asin,
-            row.product_url,
-        )
-        for row in rows
-    )
+    pictures = tuple(picture_of(row, folder) for row in rows)
     return Dataset(folder, pictures, read_labels(folder), str(read_settings(folder)["digest"]))
+
+
+def picture_of(row: ManifestRow, folder: Path) -> Picture:
+    """A line of a manifest as a picture in the dataset's folder."""
+    return Picture(
+        folder / row.file,
+        row.file,
+        row.sha256,
+        row.label,
+        row.split,
+        row.group,
+        row.source,
+        row.title,
+        row.asin,
+        row.product_url,
+        row.original_sha256,
+        row.page_url,
+        row.page_number,
+        row.seen_at,
+    )
 
 
 def check_trainable(dataset: Dataset, recipe: str) -> None:
@@ -138,15 +148,27 @@ def list_pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
 
 
-def trained_on(manifest: Iterable[tuple[str, str]], pictures: Sequence[Picture]) -> list[Picture]:
-    """Those of `pictures` that a run has learned from.
+def trained_on(
+    manifest: Iterable[ManifestRow], pictures: Iterable[Picture], learned: Sequence[str] = SPLITS[:2]
+) -> list[Picture]:
+    """Those of `pictures` that a run has learned from, or whose relatives it has.
+
+    A picture is known again by its bytes, by the bytes that the shop sent (another export may have written them anew), or
+    by its group, which is named after a picture in it.
 
     Args:
-        manifest: the run's (sha256, split) pairs.
+        manifest: the run's own copy.
         pictures: what is to be judged.
+        learned: the splits that count.
     """
-    learned = {sha256 for sha256, split in manifest if split in SPLITS[:2]}
-    return [picture for picture in pictures if picture.sha256 in learned]
+    rows = [row for row in manifest if row.split in learned]
+    known = {sha256 for row in rows for sha256 in (row.sha256, row.original_sha256) if sha256}
+    groups = {row.group for row in rows if row.group}
+    return [
+        picture
+        for picture in pictures
+        if picture.sha256 in known or picture.original_sha256 in known or picture.group in groups
+    ]
 
 
 def _read_sources(folder: Path) -> dict[str, str]:

@@ -14,13 +14,15 @@ import numpy.typing as npt
 from stj_catalog.errors import DatasetError
 from stj_model.data import Picture, open_dataset, open_labelled_folder, trained_on
 from stj_model.head import Doubles, Ints
-from stj_model.predict import Answer, Predictor
+from stj_model.predict import Answer, Predictor, slug
 from stj_model.progress import SILENT, Talk
 from stj_model.run_dir import Run
 
 Z95 = 1.959963984540054
 """The standard normal's 97.5 % quantile."""
 ECE_BINS = 10
+UNKNOWN = "unknown"
+"""The source, page or day of a picture of which it is not known, beside others of which it is."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,26 @@ def figures(truth: Ints, chances: Doubles, labels: Sequence[int], sources: Seque
         "per_class": per_class,
         "confusion": confusion_matrix(truth, guess, labels=order).tolist(),
         "ece": _rounded(calibration_error(chances.max(axis=1), right)),
-        "per_source": _per_source(right, sources),
+        "per_source": _per(right, sources) or {UNKNOWN: {"n": n, "correct": correct}},
+    }
+
+
+def figures_on(pictures: Sequence[Picture], chances: Doubles, labels: Sequence[int]) -> dict[str, Any]:
+    """The figures of predictions for these pictures, also by listing page and by day of the crawl, where these are known.
+
+    Args:
+        pictures: n of them.
+        chances: (n, k) probabilities, columns in the order of `labels`.
+        labels: the classes.
+    """
+    truth = np.array([picture.label for picture in pictures], dtype=np.int64)
+    found = figures(truth, chances, labels, [picture.source for picture in pictures])
+    right = np.array(list(labels))[chances.argmax(axis=1)] == truth
+    pages = _per(right, [picture.page_url for picture in pictures])
+    numbers = {picture.page_url or UNKNOWN: picture.page_number for picture in pictures}
+    return found | {
+        "per_page": {page: {**line, "page_number": numbers[page]} for page, line in pages.items()},
+        "per_crawl_date": _per(right, [picture.seen_at[:10] for picture in pictures]),
     }
 
 
@@ -129,16 +150,33 @@ def judge_pictures(
 
 def figures_of(judged: Sequence[Judged], labels: Sequence[int]) -> dict[str, Any]:
     """The figures of one prediction pass."""
-    truth = np.array([one.picture.label for one in judged], dtype=np.int64)
     chances = np.array(
         [[(one.answer.probabilities or {})[label] for label in labels] for one in judged], dtype=np.float64
     )
-    return figures(truth, chances.reshape(len(judged), len(labels)), labels, [one.picture.source for one in judged])
+    return figures_on([one.picture for one in judged], chances.reshape(len(judged), len(labels)), labels)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run judged once: `name` says on what, for a folder's name, and `document` is the JSON of `stj-model evaluate`."""
+
+    run: Run
+    name: str
+    judged: tuple[Judged, ...]
+    document: dict[str, Any]
+    predictor: Predictor
 
 
 def evaluate(
     run: Run, *, split: str = "test", on: Path | None = None, dataset: Path | None = None, talk: Talk = SILENT
 ) -> dict[str, Any]:
+    """Judge a run as `judge_run` does, and keep nothing but the JSON document of `stj-model evaluate`."""
+    return judge_run(run, split=split, on=on, dataset=dataset, talk=talk).document
+
+
+def judge_run(
+    run: Run, *, split: str = "test", on: Path | None = None, dataset: Path | None = None, talk: Talk = SILENT
+) -> Evaluation:
     """Judge a run on a split of its dataset, or on any folder with a subfolder per class.
 
     Args:
@@ -148,27 +186,29 @@ def evaluate(
         dataset: the dataset's folder; the one it was trained on, if not given.
         talk: where progress is told.
 
-    Returns:
-        The JSON document of `stj-model evaluate`.
-
     Raises:
-        DatasetError: there is nothing to judge on, or the run was trained on it.
+        DatasetError: there is nothing to judge on, or the run was trained on it or on relatives of it.
     """
     labels = run.labels()
     if on is None:
-        pictures, name = _split_of(run, split, dataset), split
+        pictures, name = _split_of(run, split, dataset)
+        title = split
     else:
-        pictures, name = open_labelled_folder(on, labels), str(on)
-    seen = trained_on(((row.sha256, row.split) for row in run.manifest()), pictures)
-    if seen and split != "val":
+        pictures, name, title = open_labelled_folder(on, labels), f"on-{slug(on.resolve().name) or 'folder'}", str(on)
+    # What validation chose (a temperature, the best epoch) makes its figure kind, not worthless; it says "val" itself.
+    learned = ("train",) if on is None and split == "val" else ("train", "val")
+    seen = trained_on(run.manifest(), pictures, learned)
+    if seen:
         raise DatasetError(
-            f"{len(seen)} of the {len(pictures)} pictures to judge on were learned from by {run.name} (first: {seen[0].name}): "
-            "the figure would not be honest; train anew on this dataset, or leave them out."
+            f"{len(seen)} of the {len(pictures)} pictures to judge on were learned from by {run.name}, or are relatives of "
+            f"such (first: {seen[0].name}): the figure would not be honest; train anew on this dataset, or leave them out."
         )
-    judged, unreadable = judge_pictures(Predictor(run), pictures, talk)
+    predictor = Predictor(run)
+    judged, unreadable = judge_pictures(predictor, pictures, talk)
     for answer in unreadable:
         talk.say(f"Left out: {answer.error}")
-    return {"run": run.name, "split": name, **figures_of(judged, list(labels)), "unreadable": len(unreadable)}
+    found = {"run": run.name, "split": title, **figures_of(judged, list(labels)), "unreadable": len(unreadable)}
+    return Evaluation(run, name, tuple(judged), found, predictor)
 
 
 def sentence(document: Mapping[str, Any]) -> str:
@@ -180,7 +220,8 @@ def sentence(document: Mapping[str, Any]) -> str:
     )
 
 
-def _split_of(run: Run, split: str, dataset: Path | None) -> list[Picture]:
+def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[Picture], str]:
+    """The pictures of a split, and what to call it: another export's is not the run's own."""
     folder = dataset or Path(str(run.document.get("dataset", "dataset")))
     opened = open_dataset(folder)
     if list(opened.labels) != list(run.labels()):
@@ -192,13 +233,17 @@ def _split_of(run: Run, split: str, dataset: Path | None) -> list[Picture]:
         raise DatasetError(
             f"The dataset {folder} has no {split} picture: export it with a larger --{split if split == 'test' else 'split'}."
         )
-    return pictures
+    own = opened.digest == run.document.get("dataset_digest")
+    return pictures, split if own else f"{split}-{opened.digest[:12]}"
 
 
-def _per_source(right: npt.NDArray[np.bool_], sources: Sequence[str]) -> dict[str, dict[str, int]]:
+def _per(right: npt.NDArray[np.bool_], names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many of each name there are and are right; empty where no name is known."""
     found: dict[str, dict[str, int]] = {}
-    for source, hit in sorted(zip(sources, right.tolist(), strict=True)):
-        line = found.setdefault(source or "unknown", {"n": 0, "correct": 0})
+    if not any(names):
+        return found
+    for name, hit in sorted(zip(names, right.tolist(), strict=True)):
+        line = found.setdefault(name or UNKNOWN, {"n": 0, "correct": 0})
         line["n"] += 1
         line["correct"] += int(hit)
     return found

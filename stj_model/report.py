@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing else, with its pictures also in `plots/`."""
+"""The report of a run or of an evaluation: one HTML file that needs nothing else, with its pictures also in `plots/`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,48 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from stj_dataset.manifest import ManifestRow
-from stj_model.evaluation import ECE_BINS
+from stj_model.data import Picture, picture_of
+from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
-from stj_model.run_dir import CONFIG, ENVIRONMENT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
+from stj_model.run_dir import CONFIG, ENVIRONMENT, HEAT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
 from stj_model.thumbnails import Thumbnails
 
 UNUSED = {
     "default": {"patience", "batch_size", "learning_rate"},
-    "paper": {"l2", "balance", "folds"},
+    "thorough": {"patience", "batch_size", "learning_rate"},
+    "paper": {"l2", "balance", "folds", "views", "abstain"},
 }
 """Settings that a recipe does not look at, beside those that the report shows elsewhere."""
 TEMPLATES = Path(__file__).with_name("templates")
-SAMPLES_PER_CLASS, TEST_TILES, WORST = 12, 60, 24
-SPLIT_NAMES = {"test": "Test", "out_of_fold": "Out of fold", "val": "Validation", "train": "Training"}
+SAMPLES_PER_CLASS, TEST_TILES, WORST, PAGES = 12, 60, 24, 40
+SPLIT_NAMES = {
+    "test": "Test",
+    "out_of_fold": "Out of fold",
+    "leave_sources_out": "Leaving shops out",
+    "val": "Validation",
+    "train": "Training",
+}
+JUDGED_ON = {
+    "test": "test pictures",
+    "out_of_fold": "pictures, each judged out of fold,",
+    "leave_sources_out": "pictures, each judged without its shop,",
+    "val": "validation pictures",
+}
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A test picture as the report shows it: `probabilities` are by label; the worst mistake is the surest."""
+    """A judged picture as the report shows it: `probabilities` are by label; the worst mistake is the surest."""
 
-    row: ManifestRow
-    path: Path
+    picture: Picture
     probabilities: Mapping[int, float]
     answer: str
-    out_of_scope: float
-    nearest: ManifestRow | None
+    nearest: Picture | None
 
     @property
     def label(self) -> int:
@@ -46,7 +59,7 @@ class Guess:
     @property
     def right(self) -> bool:
         """Whether that is the true one."""
-        return self.label == self.row.label
+        return self.label == self.picture.label
 
     @property
     def sure(self) -> float:
@@ -55,15 +68,92 @@ class Guess:
 
 
 def write_report(run: Run, name: str) -> None:
-    """Write `report.html` and `plots/` from the run's own files and its dataset's pictures.
+    """Write a run's `report.html` and `plots/` from its own files and its dataset's pictures.
 
     Args:
         run: the folder, with everything else already in it.
         name: what the run will be called.
     """
+    metrics, labels, document = run.read_json(METRICS), run.labels(), run.document
+    rows, dataset = run.manifest(), Path(str(document["dataset"]))
+    found = metrics["figures"]
+    head = found.get("test") or found.get("out_of_fold") or found["val"]
+    guesses = read_guesses(run, rows, dataset)
+    drawings = _draw_history(run)
+    content = {
+        "kind": "run",
+        "name": name,
+        "title": f"{name} · {_percent(head['accuracy'])}",
+        "judged_on": JUDGED_ON[head["split"]],
+        "figures": found,
+        "samples": {label: _samples(rows, label, dataset) for label in labels},
+        "fit": document["fit"],
+        "cost": metrics["cost"],
+        "environment": run.read_json(ENVIRONMENT),
+    }
+    _render(run, run.folder, content, head, guesses, drawings)
+
+
+def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write `report.html` and `plots/` of an evaluation.
+
+    Args:
+        evaluation: what was judged.
+        folder: where to; where the network looked is found in its `plots/heat/`.
+    """
+    run, head = evaluation.run, evaluation.document
+    dataset = Path(str(run.document["dataset"]))
+    known = {row.sha256: picture_of(row, dataset) for row in run.manifest()}
+    guesses = [
+        Guess(one.picture, one.answer.probabilities or {}, one.answer.answer, known.get(one.answer.nearest))
+        for one in evaluation.judged
+    ]
+    own = JUDGED_ON.get(str(head["split"]))
+    content: dict[str, Any] = {
+        "kind": "evaluation",
+        "name": f"{run.name} on {head['split']}",
+        "title": f"{run.name} on {Path(str(head['split'])).name} · {_percent(head['accuracy'])}",
+        "judged_on": own or f"pictures of {Path(str(head['split'])).resolve().name}",
+        "figures": {},
+        "samples": {},
+        "fit": {},
+        "cost": None,
+        "environment": None,
+    }
+    _render(run, folder, content, head, guesses, {})
+
+
+def read_guesses(run: Run, rows: Sequence[ManifestRow], dataset: Path) -> list[Guess]:
+    """The lines of `predictions.csv` with their pictures, and the nearest training picture of each mistake."""
+    by_file = {row.file: row for row in rows}
+    by_hash = {row.sha256: picture_of(row, dataset) for row in rows}
+    mistakes = json.loads((run.folder / MISTAKES).read_text(encoding="utf-8"))
+    nearest = {line["file"]: by_hash.get(line["nearest"]) for line in mistakes}
+    labels = list(run.labels())
+    with (run.folder / PREDICTIONS).open(encoding="utf-8", newline="") as stream:
+        return [
+            Guess(
+                picture_of(by_file[line["file"]], dataset),
+                {label: float(line[f"p{label}"]) for label in labels},
+                line["answer"],
+                nearest.get(line["file"]),
+            )
+            for line in csv.DictReader(stream)
+        ]
+
+
+def _render(
+    run: Run,
+    folder: Path,
+    content: Mapping[str, Any],
+    head: Mapping[str, Any],
+    guesses: Sequence[Guess],
+    drawings: Mapping[str, Drawing],
+) -> None:
+    """Draw, and fill the template with what runs and evaluations have in common, and `content`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    plots = run.folder / PLOTS
+    plots = folder / PLOTS
     plots.mkdir(exist_ok=True)
     thumbs = Thumbnails()
     environment = Environment(
@@ -73,90 +163,76 @@ def write_report(run: Run, name: str) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, thumb=thumbs.address, commas=lambda number: f"{number:,}")
-    html = environment.get_template("report.html.j2").render(**_content(run, name, thumbs, plots))
-    part = run.folder / f"{REPORT}.part"
+    heat = folder / HEAT
+    environment.filters.update(
+        percent=_percent,
+        thumb=thumbs.address,
+        looked=lambda picture: thumbs.warm_address(picture.path, heat / f"{picture.sha256}.png"),
+        commas=lambda number: f"{number:,}",
+        web=_web,
+        short=_short,
+    )
+    html = environment.get_template("report.html.j2").render(
+        **content, **_common(run, head, guesses, plots, thumbs, drawings, content["samples"])
+    )
+    part = folder / f"{REPORT}.part"
     part.write_text(html, encoding="utf-8")
-    part.replace(run.folder / REPORT)
+    part.replace(folder / REPORT)
 
 
-def _content(run: Run, name: str, thumbs: Thumbnails, plots: Path) -> dict[str, Any]:
-    document, metrics, labels = run.read_json(CONFIG), run.read_json(METRICS), run.labels()
-    rows = run.manifest()
-    folder = Path(str(document["dataset"]))
-    guesses = read_guesses(run, rows, folder)
+def _common(
+    run: Run,
+    head: Mapping[str, Any],
+    guesses: Sequence[Guess],
+    plots: Path,
+    thumbs: Thumbnails,
+    more: Mapping[str, Drawing],
+    samples: Mapping[int, Sequence[Path]],
+) -> dict[str, Any]:
+    document, labels, rows = run.read_json(CONFIG), run.labels(), run.manifest()
     wrong = sorted((guess for guess in guesses if not guess.right), key=lambda guess: -guess.sure)
-    samples = {label: _samples(rows, label, folder) for label in labels}
-    _save_mosaics(thumbs, plots, samples, guesses, wrong)
-    found = metrics["figures"]
-    head = found.get("test") or found.get("out_of_fold") or found["val"]
+    shown = sorted(guesses, key=lambda guess: guess.picture.sha256)[:TEST_TILES]
+    _save_mosaics(thumbs, plots, samples, shown, wrong)
+    drawings = {**more, **_draw(head, guesses, labels)}
+    for key, drawing in drawings.items():
+        drawing.save(plots / f"{key}.png")
+    recipe = document["config"]["recipe"]
     return {
-        "name": name,
         "labels": labels,
-        "figures": found,
         "head": head,
         "split_names": SPLIT_NAMES,
-        "drawings": {key: drawing.svg for key, drawing in _draw(run, document, head, guesses, labels, plots).items()},
-        "samples": samples,
-        "guesses": sorted(guesses, key=lambda guess: guess.row.sha256)[:TEST_TILES],
+        "drawings": {key: drawing.svg for key, drawing in drawings.items()},
+        "guesses": shown,
         "wrong": wrong[:WORST],
         "wrong_total": len(wrong),
         "tested": len(guesses),
-        "recipe": document["config"]["recipe"],
+        "recipe": recipe,
         "config": document["config"],
-        "unused": UNUSED.get(document["config"]["recipe"], set())
-        | {"assumptions", "preprocessing", "weights", "architecture"},
+        "unused": UNUSED.get(recipe, set()) | {"assumptions", "preprocessing", "weights", "architecture"},
         "weights": document["weights"],
-        "fit": document["fit"],
         "digest": document["dataset_digest"],
         "counts": _counts(rows, labels),
-        "sources": _sources(head["per_source"]),
+        "sources": _weakest_first(head["per_source"]),
+        "pages": _weakest_first(head.get("per_page", {}))[:PAGES],
+        "pages_total": len(head.get("per_page", {})),
+        "page_numbers": {page: line["page_number"] for page, line in head.get("per_page", {}).items()},
+        "days": sorted(_weakest_first(head.get("per_crawl_date", {}))),
+        "unknown": UNKNOWN,
         "calibration": run.calibration(),
-        "environment": run.read_json(ENVIRONMENT),
-        "cost": metrics["cost"],
-        "folder": folder,
     }
 
 
-def read_guesses(run: Run, rows: Sequence[ManifestRow], folder: Path) -> list[Guess]:
-    """The lines of `predictions.csv` with their manifest rows, and the nearest training picture of each mistake."""
-    by_file = {row.file: row for row in rows}
-    by_hash = {row.sha256: row for row in rows}
-    mistakes = json.loads((run.folder / MISTAKES).read_text(encoding="utf-8"))
-    nearest = {line["file"]: by_hash.get(line["nearest"]) for line in mistakes}
-    labels = list(run.labels())
-    with (run.folder / PREDICTIONS).open(encoding="utf-8", newline="") as stream:
-        return [
-            Guess(
-                by_file[line["file"]],
-                folder / line["file"],
-                {label: float(line[f"p{label}"]) for label in labels},
-                line["answer"],
-                float(line["out_of_scope"]),
-                nearest.get(line["file"]),
-            )
-            for line in csv.DictReader(stream)
-        ]
-
-
-def _draw(
-    run: Run,
-    document: Mapping[str, Any],
-    head: Mapping[str, Any],
-    guesses: Sequence[Guess],
-    labels: Mapping[int, str],
-    plots: Path,
-) -> dict[str, Drawing]:
-    drawings = {"confusion": draw_confusion(head["confusion"], list(labels.values()))}
+def _draw_history(run: Run) -> dict[str, Drawing]:
     history = run.history()
-    if history:
-        best = document["fit"].get("best_epoch")
-        drawings.update({kind: draw_curve(history, kind, best) for kind in ("accuracy", "loss")})
+    best = run.document["fit"].get("best_epoch")
+    return {kind: draw_curve(history, kind, best) for kind in ("accuracy", "loss")} if history else {}
+
+
+def _draw(head: Mapping[str, Any], guesses: Sequence[Guess], labels: Mapping[int, str]) -> dict[str, Drawing]:
+    drawings = {"confusion": draw_confusion(head["confusion"], list(labels.values()))}
     if len(guesses) >= 2 * ECE_BINS:
         sure = np.array([guess.sure for guess in guesses])
         drawings["reliability"] = draw_reliability(sure, np.array([guess.right for guess in guesses]), ECE_BINS)
-    for key, drawing in drawings.items():
-        drawing.save(plots / f"{key}.png")
     return drawings
 
 
@@ -170,8 +246,8 @@ def _save_mosaics(
     """The grids as picture files: samples (a line per class), test pictures, and mistakes, framed by right and wrong."""
     grids: dict[str, list[tuple[Path, bool | None]]] = {
         "samples": [(path, None) for paths in samples.values() for path in paths],
-        "test": [(guess.path, guess.right) for guess in guesses[:TEST_TILES]],
-        "mistakes": [(guess.path, False) for guess in wrong[:WORST]],
+        "test": [(guess.picture.path, guess.right) for guess in guesses],
+        "mistakes": [(guess.picture.path, False) for guess in wrong[:WORST]],
     }
     for key, tiles in grids.items():
         if tiles:
@@ -195,11 +271,24 @@ def _counts(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> dict[str,
     return counts
 
 
-def _sources(per_source: Mapping[str, Mapping[str, int]]) -> list[tuple[str, int, int]]:
-    """Source, number right, number: the weakest share first, then the largest."""
-    lines = [(source, line["correct"], line["n"]) for source, line in per_source.items()]
+def _weakest_first(per: Mapping[str, Mapping[str, int]]) -> list[tuple[str, int, int]]:
+    """Name (of a source, a page or a day), number right, number: the weakest share first, then the largest."""
+    lines = [(name, line["correct"], line["n"]) for name, line in per.items()]
     return sorted(lines, key=lambda line: (line[1] / line[2], -line[2], line[0]))
 
 
 def _percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}\u202f%"  # a narrow space that does not break
+
+
+def _web(address: str) -> str:
+    """An address that a link may lead to: http or https; empty for any other."""
+    try:
+        return address if urlsplit(address).scheme in {"http", "https"} else ""
+    except ValueError:
+        return ""
+
+
+def _short(address: str) -> str:
+    """An address as a person reads it: the host and what follows, without what the scheme says."""
+    return address.split("://", 1)[-1].removeprefix("www.")

@@ -7,12 +7,16 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from stj_catalog.errors import PictureError
+from stj_model.explain import tint
 from stj_model.preprocess import open_picture
 
 QUALITY = 80
+WARMTH = 0.65
+"""The strongest heat still lets the picture through."""
 _TILE, _GAP = 132, 6
 _GOOD, _BAD, _PAPER = (58, 125, 82), (190, 58, 46), (255, 255, 255)
 
@@ -27,11 +31,18 @@ class Thumbnails:
     def address(self, path: Path) -> str:
         """The thumbnail as a `data:` address; empty where the picture cannot be read any more."""
         picture = self.picture(path)
-        if picture is None:
+        return "" if picture is None else _address(picture)
+
+    def warm_address(self, path: Path, heat: Path) -> str:
+        """The thumbnail with where the network looked laid over it (a grey picture); empty where either cannot be read."""
+        picture = self.picture(path)
+        if picture is None or not heat.is_file():
             return ""
-        out = io.BytesIO()
-        picture.save(out, "JPEG", quality=QUALITY, optimize=True, progressive=True)
-        return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+        with Image.open(heat) as opened:
+            warmth = np.asarray(opened.convert("L"), dtype=np.float64) / 255
+        layer = tint(warmth, picture.size)
+        layer.putalpha(layer.getchannel("A").point(lambda level: int(WARMTH * level)))
+        return _address(Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB"))
 
     def picture(self, path: Path) -> Image.Image | None:
         """The thumbnail itself: RGB, at most `side` pixels wide and high."""
@@ -65,3 +76,9 @@ class Thumbnails:
                 tile.paste(inner, ((_TILE - inner.width) // 2, (_TILE - inner.height) // 2))
             sheet.paste(tile, corner)
         return sheet
+
+
+def _address(picture: Image.Image) -> str:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=QUALITY, optimize=True, progressive=True)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

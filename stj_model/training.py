@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
@@ -18,18 +17,18 @@ from stj_dataset.manifest import LABELS, MANIFEST
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.config import TrainConfig
 from stj_model.data import Picture, check_trainable, open_dataset
-from stj_model.evaluation import Judged, figures, figures_of, judge_pictures
+from stj_model.evaluation import Judged, figures_of, figures_on, judge_pictures
 from stj_model.predict import Predictor
 from stj_model.progress import SILENT, Talk
 from stj_model.recipes import Fitted, Job, OutOfFold
+from stj_model.results import write_heat, write_judged
 from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
     METRICS,
-    MISTAKES,
     MODEL,
     OUT_OF_FOLD,
-    PREDICTIONS,
+    TENSORBOARD,
     Run,
     discard,
     finish,
@@ -38,6 +37,7 @@ from stj_model.run_dir import (
     write_csv,
     write_json,
 )
+from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights
 
 LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "scikit-learn", "pillow")
@@ -112,6 +112,7 @@ def _write_fit(job: Job, fitted: Fitted) -> None:
     }
     write_json(document, folder / CONFIG)
     write_json(environment(), folder / ENVIRONMENT)
+    write_events(Run(folder).history(), folder / TENSORBOARD)
     if fitted.out_of_fold is not None:
         _write_out_of_fold(fitted.out_of_fold, list(job.dataset.labels), folder / OUT_OF_FOLD)
 
@@ -125,14 +126,16 @@ def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> No
     test = job.dataset.split("test")
     judged: list[Judged] = []
     if test:
-        judged, _ = judge_pictures(Predictor(Run(job.folder)), test, job.talk)
+        predictor = Predictor(Run(job.folder))
+        judged, _ = judge_pictures(predictor, test, job.talk)
+        write_heat(judged, predictor, job.folder, job.talk)
         found["test"] = {"split": "test", **figures_of(judged, labels)}
     else:
         job.talk.say("The dataset has no test split: export with --test above 0 for an honest figure.")
-    _write_predictions(judged, labels, job.folder / PREDICTIONS)
-    _write_mistakes(judged, job.folder / MISTAKES)
-    if fitted.out_of_fold is not None:
-        found["out_of_fold"] = {"split": "out_of_fold", **_figures_out_of_fold(fitted.out_of_fold, labels)}
+    write_judged(judged, labels, job.folder)
+    for name, held_out in (("out_of_fold", fitted.out_of_fold), ("leave_sources_out", fitted.leave_sources_out)):
+        if held_out is not None:
+            found[name] = {"split": name, **_figures_out_of_fold(held_out, labels)}
     spent = {
         "seconds": round(time.perf_counter() - started[0], 1),
         "cpu_seconds": round(time.process_time() - started[1], 1),
@@ -141,14 +144,11 @@ def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> No
 
 
 def _figures_of_known(pictures: Sequence[Picture], chances: dict[str, Any], labels: list[int]) -> dict[str, Any]:
-    truth = np.array([picture.label for picture in pictures], dtype=np.int64)
-    table = np.stack([chances[picture.sha256] for picture in pictures])
-    return figures(truth, table, labels, [picture.source for picture in pictures])
+    return figures_on(pictures, np.stack([chances[picture.sha256] for picture in pictures]), labels)
 
 
 def _figures_out_of_fold(out: OutOfFold, labels: list[int]) -> dict[str, Any]:
-    truth = np.array([picture.label for picture in out.pictures], dtype=np.int64)
-    return figures(truth, out.probabilities, labels, [picture.source for picture in out.pictures])
+    return figures_on(out.pictures, out.probabilities, labels)
 
 
 def _write_out_of_fold(out: OutOfFold, labels: list[int], path: Path) -> None:
@@ -158,43 +158,6 @@ def _write_out_of_fold(out: OutOfFold, labels: list[int], path: Path) -> None:
         for picture, fold, chances in zip(out.pictures, out.folds, out.probabilities, strict=True)
     ]
     write_csv(columns, rows, path)
-
-
-def _write_predictions(judged: Sequence[Judged], labels: list[int], path: Path) -> None:
-    columns = ("file", "sha256", "label", *(f"p{label}" for label in labels), "answer", "out_of_scope")
-    rows = []
-    for one in judged:
-        chances = one.answer.probabilities or {}
-        shares = (f"{chances[label]:.6f}" for label in labels)
-        rows.append(
-            (
-                one.picture.name,
-                one.picture.sha256,
-                one.picture.label,
-                *shares,
-                one.answer.answer,
-                f"{one.answer.out_of_scope:.6f}",
-            )
-        )
-    write_csv(columns, rows, path)
-
-
-def _write_mistakes(judged: Sequence[Judged], path: Path) -> None:
-    """Every mistake of the test pass, the surest first, with the training picture most like it."""
-    wrong = sorted((one for one in judged if not one.correct), key=lambda one: (-one.confidence, one.picture.name))
-    lines = [
-        {
-            **one.answer.as_json(),
-            "sha256": one.picture.sha256,
-            "true": one.picture.label,
-            "nearest": one.answer.nearest,
-            "source": one.picture.source,
-            "asin": one.picture.asin,
-            "product_url": one.picture.product_url,
-        }
-        for one in wrong
-    ]
-    path.write_text(json.dumps(lines, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _write_report(run: Run, name: str, talk: Talk) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stj_catalog.cli import JsonOption, emit, emit_json
-from stj_catalog.errors import UsageError
+from stj_catalog.errors import ModelError, UsageError
 
 
 def evaluate(
@@ -26,16 +26,21 @@ def evaluate(
 ) -> None:
     """Judge a run on pictures that it has not learned from."""
     from stj_catalog.config import read_config
-    from stj_model.evaluation import evaluate as evaluate_run
-    from stj_model.evaluation import sentence
+    from stj_model.evaluation import judge_run, sentence
     from stj_model.progress import Talk
-    from stj_model.run_dir import open_run
+    from stj_model.results import keep
+    from stj_model.run_dir import REPORT, open_run
 
     if split not in {"test", "val"}:
         raise UsageError(f"--split cannot be {split!r}: it is test or val.")
-    document = evaluate_run(
-        open_run(run, read_config(runs=runs).runs), split=split, on=on, dataset=dataset, talk=Talk()
-    )
+    talk = Talk()
+    evaluation = judge_run(open_run(run, read_config(runs=runs).runs), split=split, on=on, dataset=dataset, talk=talk)
+    document = evaluation.document
+    try:
+        kept = keep(evaluation, talk)
+        talk.say(f"Report: {kept / REPORT}")
+    except ModelError as error:  # the figures are there all the same
+        talk.say(str(error))
     if json_:
         emit_json(document)
         return

@@ -79,6 +79,10 @@ def make_dataset(folder: Path, per_class: int = PER_CLASS, layout: str = "stj") 
                     title=f'{name}, "fine", no. {number}',
                     source=f"shop {group % 2}",
                     product_url=f"https://www.amazon.in/dp/{asin}",
+                    page_url=f"https://www.amazon.in/s?rh=n%3A{label}&page={1 + group % 2}",
+                    page_number=1 + group % 2,
+                    crawl_id=1 + group % 3,
+                    seen_at=f"2026-01-0{1 + group % 3}T10:00:00Z",
                 )
             )
     digest = write_manifest(rows, folder / "manifest.csv")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stj_catalog.errors import DatasetError
-from stj_model.evaluation import calibration_error, figures, wilson
+from stj_model.data import Picture
+from stj_model.evaluation import calibration_error, figures, figures_on, wilson
 
 
 @given(st.integers(1, 5000), st.data())
@@ -59,6 +62,36 @@ def test_all_figures_come_from_the_same_predictions():
         "unknown": {"n": 1, "correct": 1},
     }
     assert sum(map(sum, found["confusion"])) == found["n"] == sum(part["n"] for part in found["per_source"].values())
+
+
+def picture(label: int, page: str = "", number: int | None = None, seen: str = "") -> Picture:
+    return Picture(Path("x.jpg"), "x.jpg", "0" * 64, label, page_url=page, page_number=number, seen_at=seen)
+
+
+def test_figures_name_the_listing_page_and_the_day():
+    pictures = [
+        picture(3, "https://shop/s?page=1", 1, "2026-01-02T23:59:59Z"),
+        picture(3, "https://shop/s?page=2", 2, "2026-01-03T00:00:01Z"),
+        picture(5, "https://shop/s?page=2", 2, "2026-01-03T00:00:02Z"),
+        picture(5),
+    ]
+    found = figures_on(pictures, np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]]), [3, 5])
+    assert found["per_page"] == {
+        "https://shop/s?page=1": {"n": 1, "correct": 1, "page_number": 1},
+        "https://shop/s?page=2": {"n": 2, "correct": 1, "page_number": 2},
+        "unknown": {"n": 1, "correct": 1, "page_number": None},
+    }
+    assert found["per_crawl_date"] == {
+        "2026-01-02": {"n": 1, "correct": 1},
+        "2026-01-03": {"n": 2, "correct": 1},
+        "unknown": {"n": 1, "correct": 1},
+    }
+
+
+def test_pictures_from_no_listing_have_no_page_and_no_day():
+    found = figures_on([picture(3), picture(5)], np.array([[0.9, 0.1], [0.4, 0.6]]), [3, 5])
+    assert (found["per_page"], found["per_crawl_date"]) == ({}, {})
+    assert found["per_source"] == {"unknown": {"n": 2, "correct": 2}}
 
 
 def test_nothing_to_judge_is_said_and_not_divided_by():
