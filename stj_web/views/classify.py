@@ -9,7 +9,6 @@ from flask import Blueprint, render_template, request
 
 from stj_web.classifier import Judged, Upload
 from stj_web.faults import RefusalError
-from stj_web.insight import explains
 from stj_web.limits import classify_limit
 from stj_web.pictures import shrink
 from stj_web.studio import Studio, studio
@@ -96,7 +95,6 @@ def _page(here: Studio) -> dict[str, Any]:
         "runs": names,
         "story": story,
         "most": here.web.max_files,
-        "explains": explains(),
         "mb": here.web.max_file_mb,
     }
 

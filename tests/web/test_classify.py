@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 from pathlib import Path
@@ -69,6 +70,20 @@ def test_one_that_cannot_be_read_does_not_spoil_the_others(client: FlaskClient, 
     assert "no picture" in answers[2]["error"]
 
 
+def test_it_says_where_it_looked_when_asked(client: FlaskClient, runs: Path) -> None:
+    from PIL import Image
+
+    plain = send(client, ("a.png", draw(1, 97))).json["answers"][0]
+    asked = send(client, ("a.png", draw(1, 97)), explain="1").json["answers"][0]
+    assert plain["explanation"] is None
+    kind, content = asked["explanation"].split(",", 1)
+    assert kind == "data:image/png;base64"
+    layer = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert (layer.mode, layer.size) == ("RGBA", (224, 224))
+    clear, warm = layer.getchannel("A").getextrema()
+    assert clear < warm > 192
+
+
 def test_a_run_can_be_named(client: FlaskClient, runs: Path) -> None:
     names = [one["name"] for one in client.get("/api/v1/runs").json["runs"]]
     for name in names:
@@ -107,6 +122,7 @@ def test_the_form_works_without_a_script(make_app: MakeApp, runs: Path) -> None:
     assert "data:image/jpeg;base64," in text
     assert "jeans&lt;b&gt;.png" in text
     assert "Nearest training pictures" in text
+    assert 'class="heat" src="data:image/png;base64,' in text
 
 
 def test_eight_at_once_get_their_own_answers(make_app: MakeApp, runs: Path) -> None:
