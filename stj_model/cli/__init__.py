@@ -1,17 +1,21 @@
-"""`stj-model`: train, evaluate, predict. Each command is a thin skin; nothing heavy is imported before it runs."""
+"""`stj-model`: train, evaluate, compare, runs, predict. Each command is a thin skin; nothing heavy is imported before it runs."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
 from stj_catalog.cli import make_app, run
+from stj_model.cli.compare import compare
 from stj_model.cli.evaluate import evaluate
 from stj_model.cli.predict import predict
+from stj_model.cli.runs import runs
 from stj_model.cli.train import train
 
 app = make_app("Train a ResNet50 on an exported dataset, judge it honestly, and use it.")
 app.command()(train)
 app.command()(evaluate)
+app.command()(compare)
+app.command()(runs)
 app.command()(predict)
 
 

@@ -20,7 +20,7 @@ from stj_model.run_dir import Run
 HEAVY = ("keras", "tensorflow", "numpy", "sklearn", "scipy", "matplotlib", "PIL", "sqlalchemy", "scrapy")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["compare"], ["runs"], ["predict"]])
 def test_help_imports_nothing_heavy(command: list[str]):
     code = (
         "import sys; from stj_catalog.cli import outcome; from stj_model.cli import app; "
@@ -39,19 +39,33 @@ def test_the_package_itself_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_evaluate_gives_one_json_document(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
-    assert outcome(app, ["evaluate", str(run.folder), "--dataset", str(drawn), "--split", "val", "--json"]) == 0
+def test_evaluate_gives_one_json_document(own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    assert outcome(app, ["evaluate", str(own_run.folder), "--dataset", str(drawn), "--split", "val", "--json"]) == 0
     out, err = capsys.readouterr()
     document = json.loads(out)
     shape = "run split n correct accuracy interval per_class confusion ece per_source"
     assert set(shape.split()) <= set(document)
-    assert (document["run"], document["split"], document["n"]) == (run.name, "val", 12)
+    assert (document["run"], document["split"], document["n"]) == ("mine", "val", 12)
     assert "{" not in err
+    report = own_run.folder / "evaluations" / "val" / "report.html"
+    assert f"Report: {report}" in err
+    assert report.is_file()
 
 
-def test_evaluate_in_words_names_split_number_and_interval(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
-    assert outcome(app, ["evaluate", "latest", "--runs", str(run.folder.parent), "--dataset", str(drawn)]) == 0
-    first = capsys.readouterr().out.splitlines()[0]
+def test_evaluate_in_words_names_split_number_and_interval(
+    own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A run that cannot be written to is judged all the same."""
+
+    def read_only(*args: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("stj_model.results.write_judged", read_only)
+    assert outcome(app, ["evaluate", "mine", "--runs", str(own_run.folder.parent), "--dataset", str(drawn)]) == 0
+    out, err = capsys.readouterr()
+    assert "Cannot keep the evaluation in" in err
+    assert not list((own_run.folder / "evaluations").iterdir())
+    first = out.splitlines()[0]
     assert first.startswith("test: ")
     assert " of 12 right, accuracy " in first
     assert "95 % interval" in first
@@ -88,6 +102,9 @@ def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, ca
         (["train", "--recipe", "magic"], 2, "There is no recipe 'magic': it is default or thorough or paper."),
         (["train", "--epochs", "0"], 2, "--epochs cannot be 0: it is 1 or more."),
         (["train", "--balance", "much"], 2, "--balance cannot be 'much': it is none, class, source."),
+        (["compare", "a", "b", "--split", "val"], 2, "--split cannot be 'val': it is test or out_of_fold."),
+        (["compare", "a", "b"], 1, "There is no run folder a: give one below runs, or train with stj-model train."),
+        (["runs"], 0, "There is no run in runs yet: stj-model train makes one."),
         (["evaluate", "--split", "train"], 2, "--split cannot be 'train': it is test or val."),
         (["evaluate"], 1, "There is no run in runs yet: stj-model train makes one."),
         (

@@ -99,6 +99,15 @@ def test_classify_by_upload(runs: Path, serve: Serve, page: Any, tmp_path: Path)
     shares = [float(text.removesuffix(" %")) for text in card.locator(".bars b").all_inner_texts()]
     assert sum(shares) == pytest.approx(100, abs=0.3)
     assert card.locator(".near img").count() == 3
+    look, heat = card.get_by_role("button", name="Where it looked"), card.locator(".heat")
+    assert heat.is_hidden()
+    look.click()
+    heat.wait_for()
+    photo, layer = card.locator(".photo").bounding_box(), heat.bounding_box()
+    assert layer == pytest.approx(photo, abs=1)
+    assert look.get_attribute("aria-pressed") == "true"
+    look.click()
+    heat.wait_for(state="hidden")
     page.set_input_files("#files", str(tmp_path / "words.png"))
     page.locator(".judged .error:not([hidden])").wait_for()
     assert "no picture" in page.locator(".judged .error:not([hidden])").inner_text()
@@ -230,7 +239,11 @@ def test_compare_two_runs(runs: Path, serve: Serve, page: Any) -> None:
     assert page.locator("svg.chart").count() == 2
     assert page.locator("svg.chart").first.locator("polyline").count() == 4
     assert page.locator("table.confusion").count() == 2
+    words = page.locator(".verdict").inner_text()
+    assert words.startswith("Of ")
+    assert "2026-01" in words
     page.get_by_role("link", name="Validation").click()
+    assert "not on 'val'" in page.locator(".verdict").inner_text()
     assert "Confusion, validation" in page.locator("table.confusion caption").first.inner_text()
 
 

@@ -1,0 +1,71 @@
+"""`stj-model runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit_json, say
+
+if TYPE_CHECKING:
+    from stj_model.listing import RunLine
+
+HEAD = ("Run", "Recipe", "Weights", "Dataset", "Test", "Leaving shops out", "Out of fold", "Seconds")
+SOURCE = 40
+"""Letters of where the weights are from: --json has all of them."""
+WIDE = 200
+"""Columns for a file or a pipe, where no terminal's width decides."""
+
+
+def runs(
+    *,
+    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """List the runs, the newest first: how they were trained, and how they did."""
+    from stj_catalog.config import read_config
+    from stj_model.listing import list_runs
+
+    folder = read_config(runs=runs).runs
+    lines = list_runs(folder)
+    if json_:
+        emit_json([line.as_json() for line in lines])
+    elif lines:
+        _print(lines)
+    else:
+        say(f"There is no run in {folder} yet: stj-model train makes one.")
+
+
+def _print(lines: Sequence[RunLine]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDE)
+    table = Table(header_style="bold")
+    for place, name in enumerate(HEAD):
+        table.add_column(name, justify="left" if place < 4 else "right", overflow="fold")
+    for line in lines:
+        if line.status == "finished":
+            seconds = "" if line.seconds is None else f"{line.seconds:,.0f}"
+            figures = map(_figure, (line.test, line.leave_sources_out, line.out_of_fold))
+            weights = shorten(line.weights, SOURCE, placeholder=" …")
+            table.add_row(line.name, line.recipe, weights, line.dataset[:12], *figures, seconds)
+        else:
+            table.add_row(line.name, line.status)
+    console.print(table, markup=False)
+    for line in lines:
+        if line.reason:
+            console.print(f"{line.name}: {line.status}: {line.reason}", markup=False, soft_wrap=True)
+
+
+def _figure(part: Mapping[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    low, high = part["interval"]
+    return f"{part['accuracy']:.3f} [{low:.3f}, {high:.3f}] n={part['n']}"
