@@ -85,7 +85,11 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
         if place is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
         engine = _engine(address)
-        upgrade(engine, place)
+        try:
+            upgrade(engine, place)
+        except BaseException:
+            engine.dispose()  # its connections would stay open until they are collected
+            raise
     except (OperationalError, DatabaseError, sqlite3.DatabaseError) as error:
         raise CatalogError(f"Cannot open the catalogue {address!r}: {_first_line(error)}.") from error
     except (NoSuchModuleError, ImportError) as error:

@@ -14,7 +14,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Epoch = dict[str, float]
 
-TOLERANCE = 1e-7
+TOLERANCE = 1e-6
 EPSILON = 1e-6
 
 
@@ -87,6 +87,7 @@ def fit_head(
 
     normaliser = Normaliser.fit(features, standardise=standardise)
     x, basis = _rotated(normaliser(features))
+    x = x.astype(np.float32)  # the products below are all the cost, and single precision halves it
     wide = x.shape[1]
     truth = np.eye(count)[classes]
     share = weight / weight.sum()
@@ -96,10 +97,11 @@ def fit_head(
 
     def objective(flat: Doubles) -> tuple[float, Doubles]:
         kernel, bias = unpack(flat)
-        log_p = log_softmax(x @ kernel + bias)
+        log_p = log_softmax((x @ kernel.astype(np.float32)).astype(np.float64) + bias)
         loss = -float(share @ (truth * log_p).sum(axis=1)) + 0.5 * l2 * float((kernel**2).sum())
         slope = share[:, None] * (np.exp(log_p) - truth)
-        return loss, np.concatenate([(x.T @ slope + l2 * kernel).ravel(), slope.sum(axis=0)])
+        back = (x.T @ slope.astype(np.float32)).astype(np.float64)
+        return loss, np.concatenate([(back + l2 * kernel).ravel(), slope.sum(axis=0)])
 
     done = 0
 

@@ -68,7 +68,8 @@ class View:
             return _without_rim(picture)
         if self.name == PADDED:
             side = max(picture.size)
-            return ImageOps.pad(picture, (side, side), Image.Resampling.BILINEAR, color=picture.getpixel((0, 0)))
+            corner = tuple(picture.crop((0, 0, 1, 1)).tobytes())
+            return ImageOps.pad(picture, (side, side), Image.Resampling.BILINEAR, color=corner)
         kind, _, number = self.name.partition("-")
         random = np.random.default_rng([int(sha256[:15], 16), KINDS.index(kind), int(number)])
         small = _at_most(picture, WORKING_SIDE)
