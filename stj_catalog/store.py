@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import socket
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
@@ -89,30 +90,29 @@ class FolderStore(ImageStore):
         """Store a picture's bytes and return its path."""
         path = store_path(sha256, extension)
         target = self.root / path
-        if target.exists() and target.stat().st_size == len(data):
-            return path
+        with suppress(OSError):
+            if target.stat().st_size == len(data):
+                return path
+        aside = target.with_name(f"{_ASIDE}{os.getpid()}@{socket.gethostname()}-{secrets.token_hex(4)}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            prefix = f"{_ASIDE}{os.getpid()}@{socket.gethostname()}-"
-            handle, aside = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+            file = _open_new(aside)
         except OSError as error:
             raise CatalogError(
                 f"Cannot write to the image store {self.root}: {error.strerror}. Set STJ_IMAGES to another folder."
             ) from error
         try:
-            with os.fdopen(handle, "wb") as file:
+            with file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(aside, 0o644)  # noqa: PTH101 - mkstemp makes private files; a dataset is for others to read
             os.replace(aside, target)  # noqa: PTH105 - the one call that says "replace" on every system
         except OSError as error:
-            Path(aside).unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             raise CatalogError(
                 f"Cannot write {target}: {error.strerror}. Free some space, or set STJ_IMAGES to another folder."
             ) from error
         except BaseException:
-            Path(aside).unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
             raise
         return path
 
@@ -139,6 +139,15 @@ class FolderStore(ImageStore):
         """Every file of the store, sorted."""
         for file in sorted(self.root.glob("*/*")):
             yield file.relative_to(self.root).as_posix()
+
+
+def _open_new(path: Path) -> BinaryIO:
+    """A new file; its folder is made where there is none yet, which is seldom."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 class RemoteStore(ImageStore):

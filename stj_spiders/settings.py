@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+# A crawl has no use for linear algebra, whose threads spin for a third of a second while they wait for some.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Imported early: it looks through every module that is there, which costs a quarter of a second once ours are.
 import scrapy.core.downloader.contextfactory  # noqa: F401
+from scrapy.settings.default_settings import EXTENSIONS_BASE
 
 from stj_spiders.identity import user_agent
 from stj_spiders.log import quiet
@@ -65,6 +71,10 @@ DOWNLOADER_MIDDLEWARES = {
 ITEM_PIPELINES = {
     "stj_spiders.pipelines.pictures.PicturesPipeline": 100,
     "stj_spiders.pipelines.pages.PagesPipeline": 200,
+}
+# The consoles are off; in this list they would be imported all the same, with aiohttp and an SSH library.
+EXTENSIONS_BASE = {
+    path: order for path, order in EXTENSIONS_BASE.items() if not path.endswith(("TelnetConsole", "RemoteControl"))
 }
 EXTENSIONS = {
     "scrapy.extensions.throttle.AutoThrottle": None,

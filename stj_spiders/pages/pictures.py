@@ -36,11 +36,14 @@ def picture_of(image: Element, base: str) -> str | None:
 
     A page that a browser saved names a local copy in `src`; its `srcset` still has the true address.
     """
-    offered = [found for found in (absolute(one, base) for one in _offered(image)) if found]
-    for address in offered:
-        if _OF_A_PRODUCT.search(address):
+    other = None
+    for offered in _offered(image):
+        address = absolute(offered, base)
+        if address and _OF_A_PRODUCT.search(address):
             return address
-    return next((address for address in offered if not _PLACEHOLDER.search(address)), None)
+        if address and other is None and not _PLACEHOLDER.search(address):
+            other = address
+    return other
 
 
 def srcset_of(image: Element) -> str | None:
