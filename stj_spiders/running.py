@@ -100,7 +100,8 @@ def _plan(spider_class: type[CategorySpider], given: dict[str, str], read: Crawl
     products = min(arguments.limit, pages * CARDS_A_PAGE) if arguments.details else 0
     idle = is_loopback(config.origin) and not read.pace.given
     page_seconds, picture_seconds = (0.0, 0.0) if idle else (read.pace.page_seconds, read.pace.picture_seconds)
-    seconds = (pages + products) * page_seconds + arguments.limit * picture_seconds
+    # Pages and pictures go at their own paces, side by side.
+    seconds = max((pages + products) * page_seconds, arguments.limit * picture_seconds)
     return {
         "spider": spider_class.name,
         "first_url": config.origin + arguments.category.listing_path,
