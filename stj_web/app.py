@@ -43,7 +43,8 @@ def build(config: Config, web: WebConfig) -> Flask:
         MAX_CONTENT_LENGTH=web.max_request_mb * _MEGABYTE,
         MAX_FORM_MEMORY_SIZE=_MEGABYTE // 2,
         MAX_FORM_PARTS=2 * web.max_files + 20,
-        SEND_FILE_MAX_AGE_DEFAULT=3600,
+        # Scripts and styles are asked for anew each time, at the cost of a 304: after an upgrade old and new never meet.
+        SEND_FILE_MAX_AGE_DEFAULT=None,
         RATELIMIT_ENABLED=bool(web.rate or web.token),
         RATELIMIT_STORAGE_URI="memory://",
         RATELIMIT_HEADERS_ENABLED=True,

@@ -193,7 +193,9 @@ def _schemas() -> Json:
         ),
         "Neighbour": _object(
             {
-                **{name: {"type": "string"} for name in ("sha256", "title", "asin", "product_url", "thumbnail")},
+                **{
+                    name: {"type": "string"} for name in ("sha256", "title", "asin", "product_url", "page", "thumbnail")
+                },
                 "distance": {"type": "number"},
                 "label": _NUMBER,
             }

@@ -93,7 +93,9 @@ def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: i
     open_ones = [(place, one, row) for place, (one, row) in enumerate(found) if row not in decided and place >= start]
     here = open_ones[:limit]
     tiles = tiles_of(catalog, [row for _, _, row in here])
-    hints = {row: f"{one.sure:.0%} sure of it, {one.given_share:.0%} of the given class" for _, one, row in here}
+    hints = {
+        row: f"{100 * one.sure:.0f} % sure; {100 * one.given_share:.0f} % for the given class" for _, one, row in here
+    }
     guesses = {row: one.guess for _, one, row in here}
     left = sum(1 for _, row in found if row not in decided)
     after = here[-1][0] + 1 if len(open_ones) > limit else None

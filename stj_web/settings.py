@@ -99,5 +99,5 @@ def read_web_config(**options: object) -> WebConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
         reason = first["msg"].removeprefix("Value error, ")
-        given = "what it is" if name == "TOKEN" else repr(first.get("input"))
-        raise UsageError(f"STJ_WEB_{name} cannot be {given}: {reason}.") from error
+        shown = "what it is" if name == "TOKEN" else repr(first.get("input"))
+        raise UsageError(f"STJ_WEB_{name} cannot be {shown}: {reason}.") from error
