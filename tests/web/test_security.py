@@ -151,7 +151,7 @@ def test_errors_have_one_shape(client: FlaskClient, shelf: Shelf) -> None:
 def test_log_in_is_limited_wherever_there_is_a_token(make_app: MakeApp, shelf: Shelf) -> None:
     client = make_app(token=TOKEN).test_client()
     fields = {"csrf_token": form_token(client), "token": "wrong"}
-    assert [403] * 10 + [429] == [client.post("/login", data=fields).status_code for _ in range(11)]
+    assert [client.post("/login", data=fields).status_code for _ in range(11)] == [403] * 10 + [429]
     classified = client.post("/api/v1/classify", data={}, content_type="multipart/form-data", headers=BEARER)
     assert classified.status_code == 400, "on loopback classifying stays free"
 
