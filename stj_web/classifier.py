@@ -42,6 +42,11 @@ class Neighbour:
     distance: float
     row: ManifestRow | None
 
+    @property
+    def page(self) -> str:
+        """Where the studio says what it knows of the picture; empty where its original is not known."""
+        return f"/why?q={self.row.original_sha256}" if self.row else ""
+
     def as_json(self, run: str) -> dict[str, Any]:
         """The neighbour in the REST interface."""
         row = self.row
@@ -52,6 +57,7 @@ class Neighbour:
             "title": row.title if row else "",
             "asin": row.asin if row else "",
             "product_url": row.product_url if row else "",
+            "page": self.page,
             "thumbnail": f"/runs/{run}/pictures/{self.sha256}",
         }
 
