@@ -30,11 +30,11 @@ def main() -> None:
     given = parser.parse_args()
     predictor = load(given.run)
     pixels = predictor.read(given.picture.read_bytes())[None].astype(np.float32)
-    bare = predictor._call  # noqa: SLF001 - no other graph is the same network
+    bare = predictor._call  # no other graph is the same network
     network = tensorflow().constant(pixels)
     taken: dict[str, list[tuple[float, float]]] = {"bare": [], "whole": []}
     for number in range(given.rounds + WARM_UP):
-        for name in taken:
+        for name, lines in taken.items():
             began = time.perf_counter(), time.process_time()
             if name == "bare":  # the same graph, so nothing but the way around it differs
                 _ = [part.numpy() for part in bare(network)]
@@ -42,7 +42,7 @@ def main() -> None:
                 (answer,) = predictor.answer_files([given.picture])
                 assert answer.error is None, answer.error
             if number >= WARM_UP:
-                taken[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
+                lines.append((time.perf_counter() - began[0], time.process_time() - began[1]))
     with Image.open(given.picture) as picture:
         print(f"{given.picture.name}, {picture.width}×{picture.height}, {given.rounds} rounds, medians in milliseconds")
     medians = {
