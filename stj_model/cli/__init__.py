@@ -1,4 +1,4 @@
-"""`stj-model`: train, evaluate, compare, runs, predict. Each command is a thin skin; nothing heavy is imported before it runs."""
+"""`stj-model`: train, evaluate, compare, runs, predict, export, each a thin skin; nothing heavy is imported before it runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NoReturn
 from stj_catalog.cli import make_app, run
 from stj_model.cli.compare import compare
 from stj_model.cli.evaluate import evaluate
+from stj_model.cli.export import export
 from stj_model.cli.predict import predict
 from stj_model.cli.runs import runs
 from stj_model.cli.train import train
@@ -17,6 +18,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(runs)
 app.command()(predict)
+app.command()(export)
 
 
 def main() -> NoReturn:
