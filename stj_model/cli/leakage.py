@@ -1,0 +1,77 @@
+"""`stj-model leakage`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_catalog.errors import UsageError
+
+if TYPE_CHECKING:
+    from stj_model.leakage import Leakage
+
+WORDS = {"naive": "naive random split", "grouped": "grouped split", "shops": "whole shops held out"}
+
+
+def leakage(
+    dataset: Annotated[Path, typer.Argument(help="Folder that stj-dataset export made.")] = Path("dataset"),
+    *,
+    recipe: Annotated[str, typer.Option(help="default or thorough.")] = "default",
+    weights: Annotated[
+        str | None, typer.Option(help="imagenet, random, or a .weights.h5 file [STJ_WEIGHTS, imagenet].")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="resnet50 or resnet50_v1_5, for a file without its .json.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many times the folds are drawn.")] = 5,
+    seed: Annotated[int, typer.Option(help="The first of them.")] = 42,
+    json_: JsonOption = False,
+) -> None:
+    """Say what a naive random split would have flattered: accuracy under it and under the grouped one, picture by picture."""
+    from stj_catalog.config import read_config
+    from stj_model.config import resolve
+    from stj_model.leakage import measure
+    from stj_model.progress import Talk
+
+    if recipe == "paper":
+        raise UsageError("--recipe cannot be 'paper', which has no head on frozen features: it is default or thorough.")
+    settings = read_config(weights=weights)
+    config = resolve(recipe, weights=settings.weights, architecture=architecture, seed=seed)
+    found = measure(dataset, config, range(seed, seed + seeds), cache=settings.cache, talk=Talk())
+    if json_:
+        emit_json(found.as_json())
+    else:
+        _print(found)
+
+
+def _print(found: Leakage) -> None:
+    emit(found.sentence())
+    document = found.as_json()
+    pooled = document["pooled"]
+    emit(
+        f"  {pooled['n']:,} pictures in {found.groups:,} groups, mean of {len(found.draws)} draws of {found.folds} folds:"
+    )
+    _print_shares(pooled)
+    if document["related"]:
+        part = document["related"]
+        low, high = (100 * end for end in part["flattery_interval"])
+        emit(f"  the {part['n']:,} with a relative: {100 * part['flattery']:+.1f} points ({low:+.1f} to {high:+.1f})")
+        _print_shares(part)
+    for draw in document["draws"]:
+        shares = ", ".join(f"{name} {_in_words(draw[name])}" for name in WORDS if name in draw)
+        only = f"right only naively {draw['b']}, only grouped {draw['c']}"
+        emit(f"  seed {draw['seed']}: {shares}; {only} (McNemar's p = {draw['p_value']:.2g})")
+
+
+def _print_shares(part: dict[str, Any]) -> None:
+    for name, words in WORDS.items():
+        if name in part:
+            emit(f"    {words:21s} {_in_words(part[name])} of {part['n']:,}")
+
+
+def _in_words(share: dict[str, Any]) -> str:
+    low, high = share["interval"]
+    return f"{share['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
