@@ -61,8 +61,8 @@ class Pooled:
         n: pictures, each counted once, however many draws have judged it.
         accuracy: by split, the mean over the draws.
         flattery: by how much the naive split is above the grouped one, picture by picture.
-        interval: its 95 % interval: the bootstrap's percentiles, groups drawn whole (Efron 1979; relatives are no
-            independent witnesses).
+        interval: its 95 % interval: the bootstrap's percentiles (Efron 1979), groups drawn whole, since relatives are no
+            independent witnesses, and draws of the folds drawn too, since each decides many pictures at once.
     """
 
     n: int
@@ -76,17 +76,23 @@ class Pooled:
         ends = [round(end, 4) for end in self.interval]
         return {"n": self.n, **shares, "flattery": round(self.flattery, 4), "flattery_interval": ends}
 
+    def in_points(self) -> str:
+        """The flattery in points of a hundred, with its interval."""
+        low, high = self.interval
+        return f"{100 * self.flattery:+.1f} points (95 % interval {100 * low:+.1f} to {100 * high:+.1f})"
+
 
 @dataclass(frozen=True)
 class Leakage:
-    """What a naive split is worth on a dataset: every draw, all of them, and the pictures with relatives alone.
+    """What a naive split is worth on a dataset.
 
     Attributes:
         folds: in which each draw cuts the dataset.
         groups: of the dataset.
         draws: one per seed.
         pooled: all pictures, over all draws.
-        related: those that have a relative in the dataset; None where none has.
+        related: those with a relative in the dataset, which alone can leak; None where there is none.
+        alone: the others, which no split can flatter: how far they differ is how far chance goes; None where there is none.
     """
 
     folds: int
@@ -94,15 +100,16 @@ class Leakage:
     draws: tuple[Draw, ...]
     pooled: Pooled
     related: Pooled | None
+    alone: Pooled | None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON document of `stj-model leakage`."""
+        parts = {"pooled": self.pooled, "related": self.related, "alone": self.alone}
         return {
             "folds": self.folds,
             "groups": self.groups,
             "draws": [draw.as_json() for draw in self.draws],
-            "pooled": self.pooled.as_json(),
-            "related": None if self.related is None else self.related.as_json(),
+            **{name: None if part is None else part.as_json() for name, part in parts.items()},
         }
 
     def sentence(self) -> str:
@@ -112,20 +119,13 @@ class Leakage:
                 f"None of the {self.pooled.n:,} pictures has a relative in the dataset: a naive split has nothing to leak "
                 "here, and the figures differ by the draw alone."
             )
-        low, high = self.interval_points
         gap = (
-            f"A naive split flatters by {100 * self.pooled.flattery:.1f} points (95 % interval {low:.1f} to {high:.1f}) on "
-            f"{self.pooled.n:,} pictures, of which {self.related.n:,} have a relative in the dataset"
+            f"{self.related.n:,} of the {self.pooled.n:,} pictures have a relative in the dataset; a naive split flatters "
+            f"them by {self.related.in_points()}"
         )
-        if low > 0:
-            return f"{gap}: more than chance."
+        if self.related.interval[0] > 0:
+            return f"{gap}: more than chance, and {self.pooled.in_points()} of the whole accuracy."
         return f"{gap}: not more than chance. Only relatives can leak, and the export has taken the duplicates out already."
-
-    @property
-    def interval_points(self) -> tuple[float, float]:
-        """The interval of the flattery, in points of a hundred."""
-        low, high = self.pooled.interval
-        return 100 * low, 100 * high
 
 
 def measure(dataset: Path, config: TrainConfig, seeds: Sequence[int], *, cache: Path, talk: Talk = SILENT) -> Leakage:
@@ -188,25 +188,27 @@ def summarise(right: dict[str, Right], groups: Sequence[str], seeds: Sequence[in
         b, c = int((naive & ~grouped).sum()), int((grouped & ~naive).sum())
         correct = {name: int(every[place].sum()) for name, every in right.items()}
         draws.append(Draw(seed, len(naive), correct, b, c, mcnemar(b, c)))
-    return Leakage(
-        folds=folds,
-        groups=len(sizes),
-        draws=tuple(draws),
-        pooled=_pool(right, members),
-        related=_pool({name: every[:, related] for name, every in right.items()}, members[related])
-        if related.any()
-        else None,
-    )
+
+    def part(chosen: Right) -> Pooled | None:
+        return (
+            _pool({name: every[:, chosen] for name, every in right.items()}, members[chosen]) if chosen.any() else None
+        )
+
+    return Leakage(folds, len(sizes), tuple(draws), _pool(right, members), part(related), part(~related))
 
 
 def _pool(right: dict[str, Right], members: Ints) -> Pooled:
-    gain = (right[NAIVE].astype(float) - right[GROUPED]).mean(axis=0)
-    _, place = np.unique(members, return_inverse=True)
-    sums, sizes = np.bincount(place, gain), np.bincount(place)
-    picks = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
-    low, high = np.quantile((picks @ sums) / (picks @ sizes), (0.025, 0.975))
+    _, place, sizes = np.unique(members, return_inverse=True, return_counts=True)
+    gain = right[NAIVE].astype(np.float64) - right[GROUPED]
+    sums = np.stack([np.bincount(place, line) for line in gain])  # by draw and group
+    random = np.random.default_rng(0)
+    groups, draws = (
+        random.multinomial(size, np.full(size, 1 / size), size=RESAMPLES) for size in (len(sizes), len(gain))
+    )
+    means = ((draws @ sums) * groups).sum(axis=1) / len(gain) / (groups @ sizes)
+    low, high = np.quantile(means, (0.025, 0.975))
     accuracy = {name: float(every.mean()) for name, every in right.items()}
-    return Pooled(len(gain), accuracy, float(gain.mean()), (float(low), float(high)))
+    return Pooled(gain.shape[1], accuracy, float(gain.mean()), (float(low), float(high)))
 
 
 def _share(correct: float, n: int) -> dict[str, Any]:

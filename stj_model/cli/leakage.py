@@ -13,6 +13,11 @@ from stj_catalog.errors import UsageError
 if TYPE_CHECKING:
     from stj_model.leakage import Leakage
 
+PARTS = {
+    "pooled": "all {n:,} pictures",
+    "related": "the {n:,} with a relative",
+    "alone": "the {n:,} without, which cannot leak",
+}
 WORDS = {"naive": "naive random split", "grouped": "grouped split", "shops": "whole shops held out"}
 
 
@@ -50,16 +55,12 @@ def leakage(
 def _print(found: Leakage) -> None:
     emit(found.sentence())
     document = found.as_json()
-    pooled = document["pooled"]
-    emit(
-        f"  {pooled['n']:,} pictures in {found.groups:,} groups, mean of {len(found.draws)} draws of {found.folds} folds:"
-    )
-    _print_shares(pooled)
-    if document["related"]:
-        part = document["related"]
-        low, high = (100 * end for end in part["flattery_interval"])
-        emit(f"  the {part['n']:,} with a relative: {100 * part['flattery']:+.1f} points ({low:+.1f} to {high:+.1f})")
-        _print_shares(part)
+    emit(f"Mean of {len(found.draws)} draws of {found.folds} folds, {found.groups:,} groups:")
+    for name, words in PARTS.items():
+        part = getattr(found, name)
+        if part is not None:
+            emit(f"  {words.format(n=part.n)}: the naive split is {part.in_points()} above the grouped one")
+            _print_shares(document[name])
     for draw in document["draws"]:
         shares = ", ".join(f"{name} {_in_words(draw[name])}" for name in WORDS if name in draw)
         only = f"right only naively {draw['b']}, only grouped {draw['c']}"

@@ -55,6 +55,14 @@ def test_the_interval_draws_groups_whole():
     assert worst.pooled.interval == (0.0, 1.0)
 
 
+def test_the_interval_knows_that_a_draw_decides_many_pictures_at_once():
+    """One draw of two flatters everything, the other nothing: nobody knows what a third would do."""
+    naive, grouped = np.ones((2, 60), dtype=bool), np.zeros((2, 60), dtype=bool)
+    grouped[1] = True
+    pooled = summarise({"naive": naive, "grouped": grouped}, [str(n) for n in range(60)], [0, 1], 5).pooled
+    assert (pooled.flattery, pooled.interval) == (0.5, (0.0, 1.0))
+
+
 def test_without_relatives_it_says_that_nothing_can_leak():
     right = np.ones((1, 3), dtype=bool)
     found = summarise({"naive": right, "grouped": right}, ["a", "b", "c"], [0], 5)
@@ -68,7 +76,7 @@ def test_without_relatives_it_says_that_nothing_can_leak():
 @pytest.mark.parametrize(
     ("missed", "end"),
     [
-        (12, "on 40 pictures, of which 40 have a relative in the dataset: more than chance."),
+        (12, ": more than chance, and +30.0 points (95 % interval +10.0 to +50.0) of the whole accuracy."),
         (0, ": not more than chance. Only relatives can leak, and the export has taken the duplicates out already."),
     ],
 )
@@ -124,14 +132,19 @@ def test_the_command_gives_one_json_document_or_words(drawn: Path, capsys: pytes
     assert outcome(app, ["leakage", str(drawn), "--seeds", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         found.sentence(),
-        "  4 pictures in 3 groups, mean of 2 draws of 5 folds:",
+        "Mean of 2 draws of 5 folds, 3 groups:",
+        f"  all 4 pictures: the naive split is {found.pooled.in_points()} above the grouped one",
         "    naive random split    1.000 [0.510, 1.000] of 4",
         "    grouped split         0.500 [0.150, 0.850] of 4",
         "    whole shops held out  0.500 [0.150, 0.850] of 4",
-        "  the 2 with a relative: +100.0 points (+100.0 to +100.0)",
+        "  the 2 with a relative: the naive split is +100.0 points (95 % interval +100.0 to +100.0) above the grouped one",
         "    naive random split    1.000 [0.342, 1.000] of 2",
         "    grouped split         0.000 [0.000, 0.658] of 2",
         "    whole shops held out  0.000 [0.000, 0.658] of 2",
+        "  the 2 without, which cannot leak: the naive split is +0.0 points (95 % interval +0.0 to +0.0) above the grouped one",
+        "    naive random split    1.000 [0.342, 1.000] of 2",
+        "    grouped split         1.000 [0.342, 1.000] of 2",
+        "    whole shops held out  1.000 [0.342, 1.000] of 2",
         *(
             f"  seed {seed}: naive 1.000 [0.510, 1.000], grouped 0.500 [0.150, 0.850], shops 0.500 [0.150, 0.850]; "
             "right only naively 2, only grouped 0 (McNemar's p = 0.5)"
