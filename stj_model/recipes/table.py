@@ -9,11 +9,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from stj_model.backend import KerasModel, Tensor
+from stj_model.config import Pooling
 from stj_model.data import Picture
 from stj_model.features import Extractor, Floats, compute_features
 from stj_model.folds import grouped_folds
 from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
-from stj_model.network import one_way, pooled_features, textures
+from stj_model.network import CROPPED, centred_features, one_way, pooled_features, textures
 from stj_model.recipes import Job, prepare_backbone
 from stj_model.views import MIRROR, PLAIN, View
 from stj_model.weights import Weights
@@ -72,14 +73,13 @@ class FitOne(Protocol):
 def see(job: Job) -> Seen:
     """See every picture of the dataset from every view of the recipe, and from the two that the network will look from."""
     backbone, weights = prepare_backbone(job, used_if_random=(EARLY_STAGE,), mirrored=True)
-    random = weights.is_random
-    tensor = textures(backbone, EARLY_STAGE, GRID) if random else pooled_features(backbone, LAST_STAGE)
+    tensor, layer, pooling = _features(backbone, job.config.pooling, random=weights.is_random)
     record = {
         "weights": weights.sha256,
         "architecture": weights.architecture,
         "scaling": weights.preprocessing,
-        "layer": EARLY_STAGE if random else LAST_STAGE,
-        "pooling": f"mean and deviation in {GRID}×{GRID} cells" if random else "mean",
+        "layer": layer,
+        "pooling": pooling,
     }
     extractor = Extractor(one_way(backbone, tensor), job.config.preprocessing, record)
     pictures = list(job.dataset.pictures)
@@ -91,6 +91,16 @@ def see(job: Job) -> Seen:
     views = np.stack([seen[view] for view in job.config.views])
     asked: Floats = 0.5 * (seen[PLAIN] + seen[MIRROR])
     return Seen(Table(pictures, job.classes(pictures), views, asked), backbone, tensor, weights, record)
+
+
+def _features(backbone: KerasModel, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
+    """What the head is given, (n, d); of which layer; and how that was pooled, for the record."""
+    if random:
+        return textures(backbone, EARLY_STAGE, GRID), EARLY_STAGE, f"mean and deviation in {GRID}×{GRID} cells"
+    if pooling == "centre":
+        shares = "×".join(f"{1 - 2 * share:.2f}" for share in CROPPED)
+        return centred_features(backbone, LAST_STAGE), LAST_STAGE, f"root of the mean, and of the middle {shares}"
+    return pooled_features(backbone, LAST_STAGE), LAST_STAGE, "mean"
 
 
 def fitter(job: Job, *, standardise: bool) -> FitOne:
