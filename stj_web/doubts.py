@@ -39,6 +39,7 @@ class Doubts:
     """What `stj-dataset audit` would show of a run, the most doubtful label first."""
 
     def __init__(self, cache: Path) -> None:
+        self.cache = cache
         self._root = cache / "doubts"
         self._lock = threading.Lock()
         self._kept: tuple[str, Sequence[Doubt]] = ("", ())

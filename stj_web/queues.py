@@ -9,7 +9,8 @@ from stj_catalog.catalog import Catalog
 from stj_catalog.decisions import newest_decisions
 from stj_catalog.errors import DatasetError
 from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, ids_of_checksums, related_pictures, tiles_of
-from stj_web.doubts import Doubts
+from stj_dataset.odd_list import WORDS, kept_odd
+from stj_web.doubts import Doubt, Doubts
 from stj_web.faults import RefusalError
 from stj_web.runs import Runs
 
@@ -80,27 +81,43 @@ def make_deck(
 
 
 def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: int) -> Deck:
+    """The labels that the audit of the newest run doubts, worst first, then pictures that the newest audit found odd."""
+    ranked, note = _doubted(runs, doubts)
+    odd = kept_odd(doubts.cache)
+    by_checksum = {one.sha256: one for one in ranked}
+    order = list(dict.fromkeys([*by_checksum, *odd]))
+    ids = ids_of_checksums(catalog, order)
+    found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids]
+    decided = newest_decisions(catalog, [row for _, row in found])
+    open_ones = [
+        (place, sha256, row) for place, (sha256, row) in enumerate(found) if row not in decided and place >= start
+    ]
+    here = open_ones[:limit]
+    tiles = tiles_of(catalog, [row for _, _, row in here])
+    hints = {row: _why(by_checksum.get(sha256), odd.get(sha256, ())) for _, sha256, row in here}
+    guesses = {row: by_checksum[sha256].guess for _, sha256, row in here if sha256 in by_checksum}
+    left = sum(1 for _, row in found if row not in decided)
+    after = here[-1][0] + 1 if len(open_ones) > limit else None
+    return Deck(_cards(catalog, tiles, hints, guesses), left, after, "" if here else note)
+
+
+def _doubted(runs: Runs, doubts: Doubts) -> tuple[Sequence[Doubt], str]:
+    """What the audit of the newest run doubts, and the sentence for an empty queue."""
     name = runs.latest()
     if name is None:
-        return Deck(note="Suspects come from a training run: stj-model train makes one.")
+        return (), "Suspects come from a training run and from stj-dataset audit: stj-model train makes a run."
     try:
         ranked = doubts.of(runs.open(name).folder.resolve())
     except (DatasetError, RefusalError) as error:
-        return Deck(note=str(error))
-    ids = ids_of_checksums(catalog, [one.sha256 for one in ranked])
-    found = [(one, ids[one.sha256]) for one in ranked if one.sha256 in ids]
-    decided = newest_decisions(catalog, [row for _, row in found])
-    open_ones = [(place, one, row) for place, (one, row) in enumerate(found) if row not in decided and place >= start]
-    here = open_ones[:limit]
-    tiles = tiles_of(catalog, [row for _, _, row in here])
-    hints = {
-        row: f"{100 * one.sure:.0f} % sure; {100 * one.given_share:.0f} % for the given class" for _, one, row in here
-    }
-    guesses = {row: one.guess for _, one, row in here}
-    left = sum(1 for _, row in found if row not in decided)
-    after = here[-1][0] + 1 if len(open_ones) > limit else None
-    note = "" if here else f"The audit of run {name} doubts no label that is undecided."
-    return Deck(_cards(catalog, tiles, hints, guesses), left, after, note)
+        return (), str(error)
+    return ranked, f"The audit of run {name} doubts no label that is undecided."
+
+
+def _why(doubt: Doubt | None, reasons: Sequence[str]) -> str:
+    said = [WORDS[one] for one in reasons]
+    if doubt is not None:
+        said.insert(0, f"{100 * doubt.sure:.0f} % sure; {100 * doubt.given_share:.0f} % for the given class")
+    return ", ".join(said)
 
 
 def _groups(catalog: Catalog, after: int | None, limit: int) -> Deck:

@@ -12,10 +12,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.cli import outcome
 from stj_catalog.decisions import OvertakenError, decide_if_unchanged, decisions_page
 from stj_catalog.gallery import Filter
 from stj_catalog.likeness import Thresholds
 from stj_dataset.audit import rank, read_out_of_fold
+from stj_dataset.cli import app as stj_dataset
 from stj_web.queues import Deck, make_deck
 from tests.dataset.filling import Shelf
 
@@ -162,6 +164,30 @@ def test_suspects_come_in_the_order_of_the_audit(
     assert wanted[3:6] == [card.tile.sha256 for card in rest.cards]
     page = app.test_client().get("/review").get_data(as_text=True)
     assert f'<b id="left">{len(wanted) - 1}</b>' in page
+
+
+def test_pictures_that_the_audit_found_odd_follow_with_their_reason(
+    make_app: MakeApp, shelf: Shelf, trained: Path, tmp_path: Path
+) -> None:
+    checksums = [row["sha256"] for row in kept_images(make_app())]
+    app = make_app()
+    assert deck(app).cards == []
+    assert outcome(stj_dataset, ["audit", "--pictures-only"]) == 0
+    odd = [card.tile.sha256 for card in deck(app).cards]
+    assert len(odd) > 6, "soft blots count as blurred"
+    assert {card.hint for card in deck(app).cards} == {"blurred"}
+    assert "blurred" in app.test_client().get("/review").get_data(as_text=True)
+
+    run = doubtful_run(trained, tmp_path / "runs", checksums)
+    doubted = [one.sha256 for one in rank(run) if one.guess != one.given]
+    cards = deck(make_app()).cards
+    assert [card.tile.sha256 for card in cards] == [*doubted, *(one for one in odd if one not in doubted)]
+    both = next(card for card in cards if card.tile.sha256 in set(doubted) & set(odd))
+    assert both.hint.endswith(" % for the given class, blurred")
+    decide(app.test_client(), image_id=cards[-1].tile.id, action="keep")
+    assert len(deck(app).cards) == len(cards) - 1
+    (tmp_path / "cache" / "odd_pictures.json").write_text("[[1", encoding="utf-8")
+    assert {card.tile.sha256 for card in deck(app).cards} == set(doubted)
 
 
 def test_a_ranking_is_kept_until_the_run_changes(
