@@ -34,17 +34,19 @@ def predict(
     from stj_catalog.config import read_config
     from stj_model.predict import Predictor
     from stj_model.progress import Talk
-    from stj_model.run_dir import is_run, open_run
+    from stj_model.run_dir import CONFIG, open_run
 
     if csv and json_:
         raise UsageError("--csv and --json exclude each other: give one of them.")
     folder = read_config(runs=runs).runs
-    named = Path(what[0]) if is_run(Path(what[0])) else None
+    named = (
+        Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
+    )  # a run that is not whole is no folder of pictures
     files = list(_files(what[1:] if named else what))
     if not files:
-        raise DatasetError(
-            f"There is no picture in {', '.join(what[1:] if named else what) or 'nothing'}: give files or folders of pictures."
-        )
+        where = ", ".join(what[1:] if named else what)
+        begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
+        raise DatasetError(f"{begun}: give files or folders of pictures.")
     predictor = Predictor(open_run(named, folder))
     with Talk().bar(f"Predicting {len(files)} pictures", len(files)) as advance:
         answers = list(predictor.answer_files(files, advance=advance))

@@ -62,4 +62,6 @@ def test_every_function_is_typed_and_documented(name: str):
 def test_train_takes_every_setting_that_a_recipe_has():
     """But those that nobody should need: how pictures are read and pooled, the number of folds, and what is only recorded."""
     given = set(inspect.signature(stj_model.train).parameters) - {"dataset"}
-    assert given | {"views", "pooling", "folds", "preprocessing", "assumptions"} == set(TrainConfig.__dataclass_fields__)
+    assert given | {"views", "pooling", "folds", "preprocessing", "assumptions"} == set(
+        TrainConfig.__dataclass_fields__
+    )
