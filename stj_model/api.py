@@ -103,6 +103,7 @@ def evaluate(
     *,
     split: Literal["test", "val"] = "test",
     on: PathLike | None = None,
+    none: PathLike | None = None,
     dataset: PathLike | None = None,
 ) -> dict[str, Any]:
     """Judge a run on a split of its dataset, or on any folder of `0_…/ 1_…/ 2_…/`.
@@ -111,16 +112,18 @@ def evaluate(
         run: run folder or name; the newest, if not given.
         split: `test` or `val`.
         on: a folder to judge it on instead.
+        none: a folder of pictures that are none of the classes, to judge too how well it keeps out of them.
         dataset: the dataset's folder, if it is no longer where the run was trained.
 
     Returns:
         The document of `stj-model evaluate --json`: `n`, `correct`, `accuracy` and `interval` (Wilson, 95 %), `per_class`,
-        `confusion` (rows true, columns predicted), `ece`, `per_source`, …; shares are 0 to 1.
+        `confusion` (rows true, columns predicted), `ece`, `ece_before` temperature, `per_source`, …; with `none` also
+        `out_of_scope`: `auroc` and its `interval`, `n_inside`, `n_outside`, `answers`; shares are 0 to 1.
 
     Raises:
         StjError: there is nothing to judge, or the run has learned from it.
     """
-    return evaluation.evaluate(_open(run), split=split, on=_path(on), dataset=_path(dataset))
+    return evaluation.evaluate(_open(run), split=split, on=_path(on), none=_path(none), dataset=_path(dataset))
 
 
 def export(

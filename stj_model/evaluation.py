@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from stj_catalog.errors import DatasetError
-from stj_model.data import Picture, open_dataset, open_labelled_folder, trained_on
-from stj_model.head import Doubles, Ints
+from stj_model.data import Picture, list_pictures, open_dataset, open_labelled_folder, trained_on
+from stj_model.head import Doubles, Ints, softmax
 from stj_model.predict import Answer, Predictor, slug
 from stj_model.progress import SILENT, Talk
 from stj_model.run_dir import Run
+from stj_model.scope import scope_figures
 
 Z95 = 1.959963984540054
 """The standard normal's 97.5 % quantile."""
@@ -73,7 +74,9 @@ def calibration_error(
     return float(sum(gaps))
 
 
-def figures(truth: Ints, chances: Doubles, labels: Sequence[int], sources: Sequence[str]) -> dict[str, Any]:
+def figures(
+    truth: Ints, chances: Doubles, labels: Sequence[int], sources: Sequence[str], temperature: float = 1.0
+) -> dict[str, Any]:
     """All figures of a set of predictions, in the JSON shape of `train` and `evaluate` (without `run` and `split`).
 
     Args:
@@ -81,6 +84,7 @@ def figures(truth: Ints, chances: Doubles, labels: Sequence[int], sources: Seque
         chances: (n, k) probabilities, columns in the order of `labels`.
         labels: the classes.
         sources: (n,) each picture's shop.
+        temperature: that the probabilities were made with; `ece_before` is what the error would be without it.
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -109,20 +113,26 @@ def figures(truth: Ints, chances: Doubles, labels: Sequence[int], sources: Seque
         "per_class": per_class,
         "confusion": confusion_matrix(truth, guess, labels=order).tolist(),
         "ece": _rounded(calibration_error(chances.max(axis=1), right)),
+        "ece_before": _rounded(
+            calibration_error(softmax(np.log(chances.clip(1e-12)) * temperature).max(axis=1), right)
+        ),
         "per_source": _per(right, sources) or {UNKNOWN: {"n": n, "correct": correct}},
     }
 
 
-def figures_on(pictures: Sequence[Picture], chances: Doubles, labels: Sequence[int]) -> dict[str, Any]:
+def figures_on(
+    pictures: Sequence[Picture], chances: Doubles, labels: Sequence[int], temperature: float = 1.0
+) -> dict[str, Any]:
     """The figures of predictions for these pictures, also by listing page and by day of the crawl, where these are known.
 
     Args:
         pictures: n of them.
         chances: (n, k) probabilities, columns in the order of `labels`.
         labels: the classes.
+        temperature: that the probabilities were made with.
     """
     truth = np.array([picture.label for picture in pictures], dtype=np.int64)
-    found = figures(truth, chances, labels, [picture.source for picture in pictures])
+    found = figures(truth, chances, labels, [picture.source for picture in pictures], temperature)
     right = np.array(list(labels))[chances.argmax(axis=1)] == truth
     pages = _per(right, [picture.page_url for picture in pictures])
     numbers = {picture.page_url or UNKNOWN: picture.page_number for picture in pictures}
@@ -148,12 +158,12 @@ def judge_pictures(
     return judged, [answer for answer in answers if answer.error is not None]
 
 
-def figures_of(judged: Sequence[Judged], labels: Sequence[int]) -> dict[str, Any]:
-    """The figures of one prediction pass."""
+def figures_of(judged: Sequence[Judged], labels: Sequence[int], temperature: float = 1.0) -> dict[str, Any]:
+    """The figures of one prediction pass, whose probabilities were made with this temperature."""
     chances = np.array(
         [[(one.answer.probabilities or {})[label] for label in labels] for one in judged], dtype=np.float64
     )
-    return figures_on([one.picture for one in judged], chances.reshape(len(judged), len(labels)), labels)
+    return figures_on([one.picture for one in judged], chances.reshape(len(judged), len(labels)), labels, temperature)
 
 
 @dataclass(frozen=True)
@@ -168,14 +178,26 @@ class Evaluation:
 
 
 def evaluate(
-    run: Run, *, split: str = "test", on: Path | None = None, dataset: Path | None = None, talk: Talk = SILENT
+    run: Run,
+    *,
+    split: str = "test",
+    on: Path | None = None,
+    none: Path | None = None,
+    dataset: Path | None = None,
+    talk: Talk = SILENT,
 ) -> dict[str, Any]:
     """Judge a run as `judge_run` does, and keep nothing but the JSON document of `stj-model evaluate`."""
-    return judge_run(run, split=split, on=on, dataset=dataset, talk=talk).document
+    return judge_run(run, split=split, on=on, none=none, dataset=dataset, talk=talk).document
 
 
 def judge_run(
-    run: Run, *, split: str = "test", on: Path | None = None, dataset: Path | None = None, talk: Talk = SILENT
+    run: Run,
+    *,
+    split: str = "test",
+    on: Path | None = None,
+    none: Path | None = None,
+    dataset: Path | None = None,
+    talk: Talk = SILENT,
 ) -> Evaluation:
     """Judge a run on a split of its dataset, or on any folder with a subfolder per class.
 
@@ -183,6 +205,7 @@ def judge_run(
         run: a finished run.
         split: `test` or `val`, of the dataset.
         on: a folder to judge it on instead.
+        none: a folder of pictures that are none of the classes: whether it keeps out of them is judged too.
         dataset: the dataset's folder; the one it was trained on, if not given.
         talk: where progress is told.
 
@@ -207,7 +230,11 @@ def judge_run(
     judged, unreadable = judge_pictures(predictor, pictures, talk)
     for answer in unreadable:
         talk.say(f"Left out: {answer.error}")
-    found = {"run": run.name, "split": title, **figures_of(judged, list(labels)), "unreadable": len(unreadable)}
+    temperature = predictor.calibration.temperature
+    found = {"run": run.name, "split": title, **figures_of(judged, list(labels), temperature)}
+    found["unreadable"] = len(unreadable)
+    if none is not None:
+        found["out_of_scope"] = scope_figures([one.answer for one in judged], _answers_to(predictor, none, talk))
     return Evaluation(run, name, tuple(judged), found, predictor)
 
 
@@ -218,6 +245,20 @@ def sentence(document: Mapping[str, Any]) -> str:
         f"{document['split']}: {document['correct']} of {document['n']} right, accuracy {document['accuracy']:.3f} "
         f"(95 % interval {low:.3f} to {high:.3f})"
     )
+
+
+def _answers_to(predictor: Predictor, folder: Path, talk: Talk) -> list[Answer]:
+    """What is said of a folder of pictures, whatever they show.
+
+    Raises:
+        DatasetError: not one of them can be read.
+    """
+    files = list_pictures(folder)
+    with talk.bar(f"Predicting {len(files)} others", len(files)) as advance:
+        answers = list(predictor.answer_files(files, advance=advance))
+    if all(answer.error is not None for answer in answers):
+        raise DatasetError(f"There is no picture in {folder}: --none takes a folder of pictures of something else.")
+    return answers
 
 
 def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[Picture], str]:

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from stj_dataset.manifest import LABELS, MANIFEST
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.config import TrainConfig
-from stj_model.data import Picture, check_trainable, open_dataset
+from stj_model.data import check_trainable, open_dataset
 from stj_model.evaluation import Judged, figures_of, figures_on, judge_pictures
 from stj_model.predict import Predictor
 from stj_model.progress import SILENT, Talk
@@ -119,36 +119,31 @@ def _write_fit(job: Job, fitted: Fitted) -> None:
 
 def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> None:
     """Judge the finished model file on the test split, in one pass that all test figures come from."""
-    labels = list(job.dataset.labels)
+    labels, temperature = list(job.dataset.labels), fitted.calibration.temperature
     found: dict[str, Any] = {}
     for split in ("train", "val"):
-        found[split] = {"split": split, **_figures_of_known(job.dataset.split(split), fitted.probabilities, labels)}
+        known = job.dataset.split(split)
+        chances = np.stack([fitted.probabilities[picture.sha256] for picture in known])
+        found[split] = {"split": split, **figures_on(known, chances, labels, temperature)}
     test = job.dataset.split("test")
     judged: list[Judged] = []
     if test:
         predictor = Predictor(Run(job.folder))
         judged, _ = judge_pictures(predictor, test, job.talk)
         write_heat(judged, predictor, job.folder, job.talk)
-        found["test"] = {"split": "test", **figures_of(judged, labels)}
+        found["test"] = {"split": "test", **figures_of(judged, labels, temperature)}
     else:
         job.talk.say("The dataset has no test split: export with --test above 0 for an honest figure.")
     write_judged(judged, labels, job.folder)
     for name, held_out in (("out_of_fold", fitted.out_of_fold), ("leave_sources_out", fitted.leave_sources_out)):
         if held_out is not None:
-            found[name] = {"split": name, **_figures_out_of_fold(held_out, labels)}
+            judged_apart = figures_on(held_out.pictures, held_out.probabilities, labels, temperature)
+            found[name] = {"split": name, **judged_apart}
     spent = {
         "seconds": round(time.perf_counter() - started[0], 1),
         "cpu_seconds": round(time.process_time() - started[1], 1),
     }
     write_json({"figures": found, "cost": spent}, job.folder / METRICS)
-
-
-def _figures_of_known(pictures: Sequence[Picture], chances: dict[str, Any], labels: list[int]) -> dict[str, Any]:
-    return figures_on(pictures, np.stack([chances[picture.sha256] for picture in pictures]), labels)
-
-
-def _figures_out_of_fold(out: OutOfFold, labels: list[int]) -> dict[str, Any]:
-    return figures_on(out.pictures, out.probabilities, labels)
 
 
 def _write_out_of_fold(out: OutOfFold, labels: list[int], path: Path) -> None:

@@ -18,6 +18,10 @@ def evaluate(
     *,
     split: Annotated[str, typer.Option(help="test or val.")] = "test",
     on: Annotated[Path | None, typer.Option(help="Judge on this folder of 0_…/ 1_…/ 2_…/ instead.")] = None,
+    none: Annotated[
+        Path | None,
+        typer.Option(help="Judge too how well it keeps out of this folder of pictures of something else."),
+    ] = None,
     dataset: Annotated[
         Path | None, typer.Option(help="Dataset folder; the one it was trained on if not given.")
     ] = None,
@@ -34,7 +38,8 @@ def evaluate(
     if split not in {"test", "val"}:
         raise UsageError(f"--split cannot be {split!r}: it is test or val.")
     talk = Talk()
-    evaluation = judge_run(open_run(run, read_config(runs=runs).runs), split=split, on=on, dataset=dataset, talk=talk)
+    opened = open_run(run, read_config(runs=runs).runs)
+    evaluation = judge_run(opened, split=split, on=on, none=none, dataset=dataset, talk=talk)
     document = evaluation.document
     try:
         kept = keep(evaluation, talk)
@@ -55,3 +60,14 @@ def evaluate(
     )
     for source, part in document["per_source"].items():
         emit(f"  {source}: {part['correct']} of {part['n']}")
+    emit(
+        f"  calibration error over ten equal bins: {document['ece']:.3f} ({document['ece_before']:.3f} before temperature), "
+        f"n {document['n']}"
+    )
+    if "out_of_scope" in document:
+        scope = document["out_of_scope"]
+        said = ", ".join(f"{count} {word}" for word, count in scope["answers"].items())
+        emit(
+            f"  something else: AUROC {scope['auroc']:.3f} (95 % interval {scope['interval'][0]:.3f} to "
+            f"{scope['interval'][1]:.3f}; {scope['n_inside']} of the classes, {scope['n_outside']} others); said of those: {said}"
+        )

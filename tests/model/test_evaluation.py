@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stj_catalog.errors import DatasetError
 from stj_model.data import Picture
 from stj_model.evaluation import calibration_error, figures, figures_on, wilson
+from stj_model.head import softmax
 
 
 @given(st.integers(1, 5000), st.data())
@@ -97,3 +98,14 @@ def test_pictures_from_no_listing_have_no_page_and_no_day():
 def test_nothing_to_judge_is_said_and_not_divided_by():
     with pytest.raises(DatasetError, match="no picture to judge"):
         figures(np.array([], dtype=int), np.empty((0, 2)), [0, 1], [])
+
+
+def test_the_error_before_temperature_is_that_of_the_same_logits_without_it():
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, 200)
+    logits = 4 * rng.normal(size=(200, 3)) + 3 * np.eye(3)[truth]
+    found = figures(truth, softmax(logits, 2.5), [0, 1, 2], ["a"] * 200, temperature=2.5)
+    plain = figures(truth, softmax(logits), [0, 1, 2], ["a"] * 200)
+    assert found["ece_before"] == plain["ece"] == plain["ece_before"]
+    assert found["ece"] != found["ece_before"]
+    assert found["correct"] == plain["correct"]

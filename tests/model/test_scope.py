@@ -1,0 +1,73 @@
+"""How well distance tells something else from the classes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stj_catalog.cli import outcome
+from stj_model.cli import app
+from stj_model.predict import Answer
+from stj_model.run_dir import Run
+from stj_model.scope import auroc, auroc_interval, scope_figures
+
+
+def test_the_area_is_the_share_of_pairs_in_order():
+    near, far = np.array([0.1, 0.2, 0.4]), np.array([0.2, 0.3])
+    pairs = [(a < b) + 0.5 * (a == b) for a in near for b in far]
+    assert auroc(near, far) == pytest.approx(sum(pairs) / 6)
+
+
+def test_the_interval_is_hanley_and_mcneils_and_stays_a_share():
+    assert auroc_interval(1.0, 50, 50) == (1.0, 1.0)
+    low, high = auroc_interval(0.893, 58, 51)
+    assert (high - low) / (2 * 1.96) == pytest.approx(0.032, abs=5e-4), "the standard error of their example"
+    assert auroc_interval(0.99, 3, 3)[1] == 1.0
+
+
+def test_what_cannot_be_read_counts_nowhere_else():
+    inside = [Answer("a", 0, "saree", {0: 1.0}, 0.1)]
+    outside = [Answer("b", 0, "none", {0: 1.0}, 0.3), Answer("c", error="torn")]
+    assert scope_figures(inside, outside) == {
+        "auroc": 1.0,
+        "interval": [1.0, 1.0],
+        "n_inside": 1,
+        "n_outside": 1,
+        "unreadable": 1,
+        "answers": {"none": 1},
+    }
+
+
+def test_evaluate_judges_how_well_it_keeps_out(
+    own_run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    others = tmp_path / "others"
+    others.mkdir()
+    for number, level in enumerate((0, 128, 255)):
+        Image.new("RGB", (64, 64), (level, 0, 255 - level)).save(others / f"{number}.png")
+    elsewhere = shutil.copytree(drawn / "test", tmp_path / "elsewhere")
+    command = ["evaluate", str(own_run.folder), "--on", str(elsewhere), "--none", str(others)]
+    assert outcome(app, [*command, "--json"]) == 0
+    scope = json.loads(capsys.readouterr().out)["out_of_scope"]
+    assert (scope["n_inside"], scope["n_outside"], sum(scope["answers"].values())) == (12, 3, 3)
+    assert 0 <= scope["interval"][0] <= scope["auroc"] <= scope["interval"][1] <= 1
+    assert outcome(app, command) == 0
+    assert "something else: AUROC" in capsys.readouterr().out
+    report = next((own_run.folder / "evaluations").glob("*/report.html")).read_text(encoding="utf-8")
+    assert "before temperature" in report
+    assert "12 of the three, 3 others" in report
+
+
+def test_a_folder_without_others_is_refused(
+    own_run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "empty").mkdir()
+    command = ["evaluate", str(own_run.folder), "--dataset", str(drawn), "--none", str(tmp_path / "empty")]
+    assert outcome(app, command) == 1
+    sentence = f"There is no picture in {tmp_path / 'empty'}: --none takes a folder of pictures of something else."
+    assert capsys.readouterr().err.splitlines()[-1] == sentence
