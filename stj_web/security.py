@@ -61,6 +61,7 @@ def register(app: Flask, web: WebConfig) -> None:
         SESSION_COOKIE_NAME="stj",
         SESSION_COOKIE_SAMESITE="Strict",
         SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SECURE=web.tls,
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=True,
     )

@@ -25,6 +25,7 @@ class WebConfig(BaseSettings):
     hosts: str = Field("", description="further names that the studio is reached by, with commas between them")
     token: str = Field("", description="what writes need when the studio listens to more than this machine")
     secret: str = Field("", description="signs the session cookie; the same for all processes of one studio")
+    tls: bool = Field(False, description="the studio is reached over HTTPS only: its cookie never travels without")
     threads: int = Field(12, ge=2, le=256, description="requests answered at once")
     decoders: int = Field(2, ge=1, le=32, description="pictures decoded at once")
     waiting: int = Field(64, ge=1, le=10_000, description="pictures that may wait for a decoder or the model")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,6 +17,7 @@ from flask.testing import FlaskClient
 from stj_catalog.catalog import Catalog, open_catalog
 from stj_catalog.config import read_config
 from stj_web import create_app
+from stj_web.serve import make_server
 from stj_web.settings import WebConfig
 from tests.dataset.filling import Shelf, draw, encode, item, items
 from tests.model.conftest import make_dataset
@@ -21,6 +25,7 @@ from tests.model.conftest import make_dataset
 from .running import make_run
 
 MakeApp = Callable[..., Flask]
+Serve = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +110,29 @@ def form_token(client: FlaskClient, page: str = "/classify") -> str:
     found = re.search(r'name="csrf-token" content="([^"]+)"', client.get(page).get_data(as_text=True))
     assert found is not None
     return found[1]
+
+
+def run(server: Any) -> None:
+    """Serve until the sockets are closed from outside, which ends the loop with an error."""
+    with contextlib.suppress(OSError):
+        server.run()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve the studio as `stj-web` does, on a free port of this machine."""
+    servers: list[Any] = []
+
+    def start(**settings: object) -> str:
+        given = {"port": 0, "scrapyd": "", "reviewer": "asha"} | settings
+        server = make_server(read_config(), WebConfig(**given))  # type: ignore[arg-type]  # a test may change any setting
+        thread = threading.Thread(target=run, args=(server,), daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.effective_port}"
+
+    yield start
+    for server, thread in servers:
+        server.task_dispatcher.shutdown()
+        server.close()
+        thread.join(10)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.shop import PracticeShop
-from stj_catalog.config import read_config
 from stj_catalog.likeness import Thresholds
 from stj_dataset.export import ExportSettings, export_dataset
-from stj_web.serve import make_server
-from stj_web.settings import WebConfig
 from tests.dataset.filling import Shelf
 from tests.model.conftest import draw
+
+from .conftest import Serve
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -50,7 +47,6 @@ PLACES = (
     ),
     *("/compare?run=2026-01&run=2026-02", "/crawls", "/crawls/1", "/login", "/nothing"),
 )
-Serve = Callable[..., str]
 
 
 def chromium_path() -> str:
@@ -70,32 +66,6 @@ def browser() -> Iterator[Any]:
         found = driver.chromium.launch(executable_path=path, args=args)
         yield found
         found.close()
-
-
-def run(server: Any) -> None:
-    """Serve until the sockets are closed from outside, which ends the loop with an error."""
-    with contextlib.suppress(OSError):
-        server.run()
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Serve the studio as `stj-web` does, on a free port of this machine."""
-    servers: list[Any] = []
-
-    def start(**settings: object) -> str:
-        given = {"port": 0, "scrapyd": "", "reviewer": "asha"} | settings
-        server = make_server(read_config(), WebConfig(**given))  # type: ignore[arg-type]  # a test may change any setting
-        thread = threading.Thread(target=run, args=(server,), daemon=True)
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.effective_port}"
-
-    yield start
-    for server, thread in servers:
-        server.task_dispatcher.shutdown()
-        server.close()
-        thread.join(10)
 
 
 @pytest.fixture
@@ -306,6 +276,9 @@ def test_without_scripts_one_can_still_classify_and_review(
     plain.set_input_files("#files", str(tmp_path / "garment.png"))
     plain.get_by_role("button", name="Classify").click()
     plain.locator(".judged .bars li").first.wait_for()
+    assert plain.locator(".judged .heat").is_hidden()
+    plain.get_by_label("Where it looked").check()
+    assert plain.locator(".judged .heat").is_visible()
     plain.goto(origin + "/review?queue=kept")
     plain.get_by_role("button", name="Jeans 2").first.click()
     assert "is kept now" in plain.locator(".flash").inner_text()
