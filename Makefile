@@ -18,10 +18,10 @@ setup: $(VENV)/.dev  ## everything for working on STJ, in .venv
 demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train, report (IMAGES=folder WEIGHTS=file)
 	$(BIN)/python -m demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE))
 
-test: $(VENV)/.dev lint  ## lint, types and the fast tests
+test: $(VENV)/.browser lint  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -q
 
-test-all: $(VENV)/.dev lint  ## the slow tests too
+test-all: $(VENV)/.browser lint  ## the slow tests too
 	$(BIN)/python -m pytest -q -m ''
 
 lint: $(VENV)/.dev  ## ruff, mypy and the import rules
@@ -57,6 +57,15 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+# Some tests look through a real browser: what is on the PATH, else a package of the system's, else Playwright's own.
+$(VENV)/.browser: | $(VENV)/.dev
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	       && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || $(BIN)/playwright install chromium \
+	  || echo "No browser can be had here: the tests that need one are skipped, and say so."
+	@touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from demo.shop import PracticeShop
 from stj_catalog import cli
 from stj_catalog.config import read_config
 from stj_catalog.errors import UsageError
+from stj_spiders.rendering.browser import launch_options
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -124,20 +124,11 @@ def served(stage: Path) -> Iterator[str]:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """The machine's own Chromium.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """The machine's own Chromium, else Playwright's."""
     from playwright.sync_api import sync_playwright
 
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        raise UsageError("There is no chromium on the PATH: install it, then run the same command again.")
-    args = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-    args += ["--disable-sync", "--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=args)
+        chromium = playwright.chromium.launch(**launch_options())
         try:
             yield chromium
         finally:

@@ -12,14 +12,19 @@ import pytest
 from demo.behaviour import Behaviour
 from demo.shop import PracticeShop
 from stj_spiders.rendering.browser import is_unwanted, launch_options
+from tests.browser import needed_browser
 from tests.spiders.conftest import Folder, pages_asked, pictures_asked
 
 OpenShop = Callable[..., PracticeShop]
-CHROMIUM = launch_options().get("executable_path")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
 
 
-@needs_chromium
+@pytest.fixture
+def chromium() -> None:
+    """A browser, or the test is skipped."""
+    needed_browser()
+
+
+@pytest.mark.usefixtures("chromium")
 def test_a_script_made_listing_is_rendered_and_its_pictures_are_not(folder: Folder, open_shop: OpenShop) -> None:
     """The plain response is judged first; cards come from the browser, every picture over plain HTTP, once."""
     shop = open_shop(per_class=9, behaviour=Behaviour(script_made=True, lazy_images=True))
@@ -105,7 +110,7 @@ def trap() -> Iterator[SimpleNamespace]:
         server.server_close()
 
 
-@needs_chromium
+@pytest.mark.usefixtures("chromium")
 def test_a_challenge_met_in_the_browser_ends_it(folder: Folder, trap: SimpleNamespace) -> None:
     """It is a block like any other; other hosts and pictures are never asked for."""
     ended = folder.crawl("amazon_sarees", trap.origin, "-s", "STJ_BLOCKS=1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from demo.shop import PracticeShop
 from stj_catalog.likeness import Thresholds
 from stj_dataset.export import ExportSettings, export_dataset
+from tests.browser import needed_browser
 from tests.dataset.filling import Shelf
 from tests.model.conftest import draw
 
@@ -49,21 +49,12 @@ PLACES = (
 )
 
 
-def chromium_path() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("no chromium on the PATH: the studio cannot be looked at")
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """One headless browser for this module."""
-    path = chromium_path()
-    args = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-    args += ["--disable-sync", "--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    options = needed_browser()
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=path, args=args)
+        found = driver.chromium.launch(**options)
         yield found
         found.close()
 
