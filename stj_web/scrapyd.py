@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -26,8 +27,9 @@ class Scrapyd:
 
     @property
     def address(self) -> str:
-        """Where it is; empty for none."""
-        return self._address
+        """Where it is, without a user's name and password; empty for none."""
+        parts = urlsplit(self._address)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
     def alive(self) -> bool:
         """Whether it answers; asked at most every few seconds."""
@@ -82,7 +84,7 @@ class Scrapyd:
             raise RefusalError(
                 503,
                 "no_scrapyd",
-                f"scrapyd does not answer at {self._address} ({type(error).__name__}): start it, then try again.",
+                f"scrapyd does not answer at {self.address} ({type(error).__name__}): start it, then try again.",
             ) from error
         if not isinstance(answer, dict) or answer.get("status") != "ok":
             said = str(answer.get("message", "")) if isinstance(answer, dict) else ""

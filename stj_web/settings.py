@@ -36,7 +36,7 @@ class WebConfig(BaseSettings):
     classify_rate: str | None = Field(None, description="such as '60 per minute' for each visitor; '' for no limit")
     reviewer: str = Field("", description="whose name decisions carry until a reviewer gives one")
     scrapyd: str = Field("http://127.0.0.1:6800", description="scrapyd's address; '' for none")
-    scrapyd_project: str = Field("default", description="STJ's name in scrapyd")
+    scrapyd_project: str = Field("stj", description="STJ's name in scrapyd")
 
     @field_validator("scrapyd")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import configparser
 import json
+import re
 import shutil
 import socket
 import urllib.error
@@ -115,3 +116,36 @@ def test_strangers_stay_outside(service: Service) -> None:
         service.ask("daemonstatus.json", password="guess")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         service.ask("addversion.json", project="stj", version="1", egg="x")
+
+
+def test_the_studio_starts_a_crawl_watches_and_cancels_it(
+    folder: Folder, service: Service, open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the service's user name and password in its address; cancelled, the crawl says that it was interrupted."""
+    from stj_catalog.config import read_config
+    from stj_web import create_app
+    from stj_web.settings import WebConfig
+
+    shop = open_shop(per_class=40, behaviour=Behaviour(picture_delay_s=0.3))
+    monkeypatch.chdir(folder.path)
+    monkeypatch.setenv("STJ_ORIGIN", shop.origin)
+    app = create_app(read_config(), WebConfig(scrapyd=service.url.replace("//", "//me:open%20sesame@")))
+    try:
+        client = app.test_client()
+        token = re.search(r'name="csrf-token" content="([^"]+)"', client.get("/crawls").get_data(as_text=True))
+        assert token is not None
+        sent = {"csrf_token": token[1], "category": "saree"}
+        assert client.post("/crawls/start", data=sent).status_code == 302
+        wait_for(lambda: len(pictures_asked(shop)) >= 5)
+        job = service.ask("listjobs.json", project="stj")["running"][0]["id"]
+        page = client.get("/crawls").get_data(as_text=True)
+        assert job in page
+        assert "sesame" not in page
+        told = client.get("/crawls/1/events", buffered=False)
+        assert any("event: pulse" in chunk.decode() for chunk, _ in zip(told.response, range(3), strict=False))
+        told.close()
+        assert client.post("/crawls/cancel", data={"csrf_token": token[1], "job": job}).status_code == 302
+        wait_for(lambda: service.state(job) == "finished")
+        assert "interrupted" in client.get("/crawls/1").get_data(as_text=True)
+    finally:
+        app.extensions["stj"].close()

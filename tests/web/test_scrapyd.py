@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import MakeApp, form_token
 
-JOB = {"id": "6487ec79947edab326d6db28a2d86511", "spider": "amazon_sarees", "project": "default"}
+JOB = {"id": "6487ec79947edab326d6db28a2d86511", "spider": "amazon_sarees", "project": "stj"}
 
 
 class StandIn(BaseHTTPRequestHandler):
@@ -62,7 +62,7 @@ def test_a_crawl_is_queued_with_its_arguments(make_app: MakeApp, scrapyd: str) -
     path, sent = StandIn.asked[0]
     assert path == "/schedule.json"
     assert sent == {
-        "project": ["default"],
+        "project": ["stj"],
         "spider": ["amazon_sarees"],
         "origin": ["https://www.amazon.in"],
         "pages": ["3"],
@@ -78,7 +78,7 @@ def test_only_a_known_job_is_cancelled(make_app: MakeApp, scrapyd: str) -> None:
     assert client.post("/crawls/cancel", data={"csrf_token": token, "job": "other"}).status_code == 404
     assert StandIn.asked == []
     assert client.post("/crawls/cancel", data={"csrf_token": token, "job": JOB["id"]}).status_code == 302
-    assert StandIn.asked == [("/cancel.json", {"project": ["default"], "job": [JOB["id"]]})]
+    assert StandIn.asked == [("/cancel.json", {"project": ["stj"], "job": [JOB["id"]]})]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,13 @@ def test_without_scrapyd_the_page_says_how_to_crawl(make_app: MakeApp) -> None:
     answer = client.post("/crawls/start", data={"csrf_token": form_token(client), "category": "saree"})
     assert answer.status_code == 503
     assert "start it, then try again" in answer.get_data(as_text=True)
+
+
+def test_a_password_goes_to_the_service_and_to_nobody_else(make_app: MakeApp) -> None:
+    client = make_app(scrapyd="http://me:open-sesame@127.0.0.1:9").test_client()
+    token = form_token(client, "/crawls")
+    answer = client.post("/crawls/start", data={"csrf_token": token, "category": "saree"})
+    assert answer.status_code == 503
+    said = answer.get_data(as_text=True) + client.get("/crawls").get_data(as_text=True)
+    assert "open-sesame" not in said
+    assert "http://127.0.0.1:9" in said
