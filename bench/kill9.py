@@ -2,8 +2,9 @@
 
     python -m bench.kill9 [--kills 20] [--pictures 1000] [--seed 42]
 
-The shop draws nothing: it sells noise, for speed. After the last kill the same command crawls to the end; then the pictures
-are held against the shop's, the shop's log against the catalogue as each kill left it, and `stj-dataset verify` has its say.
+The shop draws nothing: it sells noise, for speed. After the last kill the same command crawls to the end; then pictures and
+sightings are held against those of an undisturbed crawl of the same shop, the shop's log against the catalogue as each kill left
+it, and `stj-dataset verify` has its say.
 """
 
 from __future__ import annotations
@@ -66,9 +67,14 @@ def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: flo
             lost |= {path for path in known if not stored(folder, path)}
         code = start(folder, shop.origin).wait(timeout=1200)
         times = asked(shop)
-        wanted = {path for product in shop.stock.listings[0] for path in [product.picture.path()] if product.picture}
+        shop.behave(picture_delay_s=0.0)
+        calm = folder / "undisturbed"
+        calm.mkdir()
+        (calm / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
+        code = start(calm, shop.origin).wait(timeout=1200) or code
     again = {path: n - 1 for path, n in times.items() if n > 1 + in_flight[path]}
-    had = fetched(folder)
+    wanted, had = kept_files(calm), kept_files(folder)
+    sightings = sighted(folder), sighted(calm)
     verify = subprocess.run(
         [bin_path("stj-dataset"), "verify", "--json"],
         cwd=folder,
@@ -78,10 +84,13 @@ def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: flo
     )
     clean = verify.returncode == 0
     return {
-        "ok": code == 0 and had == wanted and not again and not lost and clean,
+        "ok": code == 0 and had == wanted and sightings[0] == sightings[1] and not again and not lost and clean,
         "kills": killed,
-        "pictures": len(wanted),
+        "pictures_undisturbed": len(wanted),
         "missing": len(wanted - had),
+        "too_many": len(had - wanted),
+        "sightings": sum(sightings[0].values()),
+        "sightings_undisturbed": sum(sightings[1].values()),
         "requests": sum(times.values()),
         "asked_again_because_in_flight": sum(times.values()) - len(times),
         "asked_again_without_need": again,
@@ -128,6 +137,21 @@ def fetched(folder: Path) -> set[str]:
         except sqlite3.OperationalError:  # killed before the tables were made
             return set()
     return {"/" + key.split("/", 3)[3] for (key,) in rows}
+
+
+def kept_files(folder: Path) -> set[str]:
+    """The picture files of the store, each named by its checksum."""
+    return {path.name for path in (folder / "images").rglob("*") if path.is_file()}
+
+
+def sighted(folder: Path) -> Counter[tuple[int, int, str]]:
+    """How often each place on a page shows which picture."""
+    query = (
+        "SELECT pages.number, sightings.position, images.image_key FROM sightings "
+        "JOIN pages ON pages.id = sightings.page_id JOIN images ON images.id = sightings.image_id"
+    )
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as connection:
+        return Counter(connection.execute(query).fetchall())
 
 
 def stored(folder: Path, path: str) -> bool:
