@@ -3,7 +3,8 @@
     python bench/audit.py DATASET --weights resnet50.weights.h5 --share 0.1 --seeds 1 2 3
 
 The flipped copy of the dataset shares its pictures by hard links. Training caches features, so that only the first seed is slow.
-Beside cleanlab's order stand a plain sort by loss and, as a floor, chance.
+Beside the audit's order stand a plain sort by loss and cleanlab's other scores. Options that are not listed here (`--balance
+class`) are handed to `stj-model train`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,10 +46,10 @@ def flip(dataset: Path, target: Path, share: float, seed: int) -> set[str]:
     return {rows[at].sha256 for at in chosen}
 
 
-def train(dataset: Path, runs: Path, weights: str, cache: Path, l2: float) -> Path:
-    """A training run of the default recipe."""
+def train(dataset: Path, runs: Path, weights: str, cache: Path, options: Sequence[str]) -> Path:
+    """A training run of the default recipe, with some options of `stj-model train` or none."""
     environment = os.environ | {"STJ_RUNS": str(runs), "STJ_CACHE": str(cache), "STJ_WEIGHTS": weights}
-    command = [sys.executable, "-c", "from stj_model.cli import main; main()", "train", str(dataset), "--l2", str(l2)]
+    command = [sys.executable, "-c", "from stj_model.cli import main; main()", "train", str(dataset), *options]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return runs / "latest"
 
@@ -91,9 +93,8 @@ def main() -> None:
     parser.add_argument("--weights", default="imagenet")
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--l2", type=float, default=2e-4, help="penalty of the head: labels in doubt ask for more")
     parser.add_argument("--cache", type=Path, default=Path("cache"))
-    options = parser.parse_args()
+    options, training = parser.parse_known_args()
     print(
         "| seed | flipped | order | recall in the first 15 % | precision in the first 5 % |\n| --- | --- | --- | --- | --- |"
     )
@@ -102,7 +103,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=options.dataset.resolve().parent) as scratch:
             flipped = Path(scratch) / "dataset"
             wrong = flip(options.dataset, flipped, options.share, seed)
-            run = train(flipped, Path(scratch) / "runs", options.weights, options.cache, options.l2)
+            run = train(flipped, Path(scratch) / "runs", options.weights, options.cache, training)
             ranked: list[Suspect] = rank(run)
             orders = {"the audit": [one.file_sha256 for one in ranked], "loss": by_loss(run), **by_cleanlab(run)}
             for name, order in orders.items():

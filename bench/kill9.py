@@ -70,9 +70,7 @@ def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: flo
     again = {path: n - 1 for path, n in times.items() if n > 1 + in_flight[path]}
     had = fetched(folder)
     verify = subprocess.run(
-        [sys.executable, "-m", "stj_dataset", "verify", "--json"]
-        if False
-        else [bin_path("stj-dataset"), "verify", "--json"],
+        [bin_path("stj-dataset"), "verify", "--json"],
         cwd=folder,
         capture_output=True,
         text=True,

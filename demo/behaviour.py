@@ -49,6 +49,7 @@ class Behaviour:
         block_from_page: the first listing page that is blocked.
         block_first: how many requests are blocked before the shop relents; 0 means that it never does.
         block_details: detail pages are blocked too.
+        gone_details: detail pages answer 404: nothing is sold there any more.
         retry_after: the `Retry-After` header of a block: seconds or an HTTP date.
         script_made: listing pages are shells, and a script fetches the cards.
         lazy_images: cards beyond the third carry `data-src` until they are scrolled into view.
@@ -66,6 +67,7 @@ class Behaviour:
     block_from_page: int = 1
     block_first: int = 0
     block_details: bool = False
+    gone_details: bool = False
     retry_after: str | None = None
     script_made: bool = False
     lazy_images: bool = False

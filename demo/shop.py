@@ -175,7 +175,7 @@ class PracticeShop:
         if path == "/ap/signin":
             return _html(self._pages.block(Block.SIGN_IN, target))
         product = self._products.get(asin_of(path) or "")
-        if product is not None:
+        if product is not None and not self.behaviour.gone_details:
             blocked = self._block(target) if self.behaviour.block_details else None
             return blocked or _html(self._pages.product(product))
         return _html(self._pages.home()) if path == "/" else _html(self._pages.missing(), HTTPStatus.NOT_FOUND)

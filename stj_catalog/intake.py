@@ -7,7 +7,7 @@ as `unsighted`, so that every picture has exactly one status even when the proce
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,18 @@ from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
 from stj_catalog.crawls import Response, add_page, write_response
 from stj_catalog.fingerprint import Fingerprint
 from stj_catalog.resolve import UNSIGHTED
-from stj_catalog.schema import PageState, Status, crawls, images, likenesses, now, pages, products, sightings
+from stj_catalog.schema import (
+    PRODUCT_PAGE,
+    PageState,
+    Status,
+    crawls,
+    images,
+    likenesses,
+    now,
+    pages,
+    products,
+    sightings,
+)
 from stj_catalog.settle import Settler
 
 _PRINTED = (
@@ -175,14 +186,16 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
             }
             for card in page.cards
         ]
-        before = connection.execute(select(sightings.c.image_id).where(sightings.c.page_id == page.id)).scalars().all()
+        here = select(sightings.c.image_id, sightings.c.product_id).where(sightings.c.page_id == page.id)
+        before = connection.execute(here).all()
+        touched = {*image_ids.values(), *(row.image_id for row in before)} - {None}
+        shown = {*product_ids.values(), *(row.product_id for row in before)} - {None}
         connection.execute(delete(sightings).where(sightings.c.page_id == page.id))
         if rows:
             connection.execute(sightings.insert(), rows)
-        touched = {row for row in [*before, *image_ids.values()] if row is not None}
         for some in chunks(sorted(touched)):
             connection.execute(update(images).where(images.c.id.in_(some)).values(last_seen_at=seen_at))
-        settler.settle(connection, touched)
+        settler.settle(connection, touched | _listed_elsewhere(connection, page.id, shown))
         for one in page.found:
             add_page(connection, page.crawl_id, one.kind, one.number, one.url)
         write_response(connection, page.id, page.response, PageState.DONE)
@@ -258,6 +271,17 @@ def _image_ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:
     for some in chunks(sorted(set(keys))):
         wanted = select(images.c.image_key, images.c.id).where(images.c.image_key.in_(some))
         found |= {row.image_key: row.id for row in connection.execute(wanted)}
+    return found
+
+
+def _listed_elsewhere(connection: Connection, page_id: int, product_ids: Iterable[int]) -> set[int]:
+    """The pictures by which listings show a product, if the page is the product's own: it has a say about them."""
+    if connection.execute(select(pages.c.kind).where(pages.c.id == page_id)).scalar_one() != PRODUCT_PAGE:
+        return set()
+    found: set[int] = set()
+    for some in chunks(sorted(product_ids)):
+        shown = select(sightings.c.image_id).where(sightings.c.product_id.in_(some), sightings.c.image_id.is_not(None))
+        found |= set(connection.execute(shown.distinct()).scalars())
     return found
 
 

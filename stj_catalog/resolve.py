@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from stj_catalog.schema import Status
 
 SPONSORED = "sponsored"
+TITLE_MISMATCH = "title_mismatch"
 UNSIGHTED = "unsighted"
 LABEL_CONFLICT = "label_conflict"
 FORGOTTEN_COPY = "forgotten_copy"

@@ -57,6 +57,10 @@ class CrawlState(StrEnum):
     ABANDONED = "abandoned"
 
 
+# The kind of a page that is about one product; the others list many.
+PRODUCT_PAGE = "product"
+
+
 def now() -> str:
     """The present moment as the catalogue writes it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

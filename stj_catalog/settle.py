@@ -8,7 +8,7 @@ transaction, so that no two newcomers miss each other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,8 +19,20 @@ from stj_catalog.catalog import Catalog, chunks, insert_new
 from stj_catalog.config import Config
 from stj_catalog.likeness import Likeness, Looks, LooksIndex, Thresholds, likenesses_among, likenesses_of
 from stj_catalog.neighbours import hashes_from_hex
-from stj_catalog.resolve import Bond, Decision, Outcome, Picture, resolve
-from stj_catalog.schema import Status, categories, groups, images, likenesses, now, products, reviews, sightings
+from stj_catalog.resolve import TITLE_MISMATCH, Bond, Decision, Outcome, Picture, resolve
+from stj_catalog.schema import (
+    PRODUCT_PAGE,
+    Status,
+    categories,
+    groups,
+    images,
+    likenesses,
+    now,
+    pages,
+    products,
+    reviews,
+    sightings,
+)
 
 LOOKS = (
     images.c.id,
@@ -296,16 +308,11 @@ def _load(
     pictures: dict[int, Picture] = {}
     present: dict[int, Outcome] = {}
     for some in chunks(ids):
-        evidence = (
-            select(sightings.c.image_id, categories.c.label, sightings.c.reason)
-            .join(categories)
-            .where(sightings.c.image_id.in_(some))
-        )
-        for row, label, reason in connection.execute(evidence.distinct()):
+        for image, label, reason in _evidence(connection, some):
             if reason is None:
-                trusted[row].add(label)
+                trusted[image].add(label)
             else:
-                doubts[row].add((reason, label))
+                doubts[image].add((reason, label))
         standing = (
             select(reviews).where(reviews.c.image_id.in_(some), reviews.c.undone_at.is_(None)).order_by(reviews.c.id)
         )
@@ -326,6 +333,45 @@ def _load(
                 Status(row.status), row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
             )
     return pictures, present
+
+
+def _evidence(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, int, str | None]]:
+    """What every sighting of pictures says: picture, label, and why it says nothing about the label, if so.
+
+    A listing is taken at its word only as long as the product's own page does not contradict the category: that page is
+    read later, in the same crawl or another one, and says nothing about the listing's row itself.
+    """
+    columns = (sightings.c.image_id, sightings.c.category_id, sightings.c.product_id, sightings.c.reason)
+    seen = (
+        select(*columns, categories.c.label, pages.c.kind)
+        .join_from(sightings, categories)
+        .join(pages, pages.c.id == sightings.c.page_id)
+        .where(sightings.c.image_id.in_(ids))
+        .distinct()
+    )
+    rows = connection.execute(seen).all()
+    listed = {row.product_id for row in rows if row.reason is None and row.kind != PRODUCT_PAGE} - {None}
+    contradicted = _contradicted(connection, sorted(listed))
+    for row in rows:
+        vouches = row.reason is None and row.kind != PRODUCT_PAGE
+        denied = vouches and (row.product_id, row.category_id) in contradicted
+        yield row.image_id, row.label, TITLE_MISMATCH if denied else row.reason
+
+
+def _contradicted(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Those of the products `ids`, each with a category, whose own page contradicts the category; the newest page counts."""
+    newest: dict[tuple[int, int], str | None] = {}
+    for some in chunks(ids):
+        said = (
+            select(sightings.c.product_id, sightings.c.category_id, sightings.c.page_id, func.max(sightings.c.reason))
+            .join(pages, pages.c.id == sightings.c.page_id)
+            .where(sightings.c.product_id.in_(some), pages.c.kind == PRODUCT_PAGE)
+            .group_by(sightings.c.product_id, sightings.c.category_id, sightings.c.page_id)
+            .order_by(sightings.c.page_id)
+        )
+        for product, category, _, reason in connection.execute(said):
+            newest[product, category] = reason
+    return {key for key, reason in newest.items() if reason == TITLE_MISMATCH}
 
 
 def _label_unreadable(connection: Connection, ids: Sequence[int]) -> None:

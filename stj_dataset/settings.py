@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -62,7 +63,7 @@ class ExportSettings:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}: leave it out for all.")
         if self.min_side < 0:
             raise UsageError(f"--min-side must be at least 0 pixels, got {self.min_side}.")
-        if self.since and not _MOMENT.fullmatch(self.since):
+        if self.since and not _is_moment(self.since):
             raise UsageError(f"--since must be a day or a moment such as 2026-05-01, got {self.since!r}.")
         if self.format == "webdataset" and (self.link or self.layout != "stj"):
             raise UsageError("--format webdataset writes tar files: it goes with neither --link nor --layout student.")
@@ -88,3 +89,12 @@ class ExportSettings:
         document = asdict(self)
         del document["out"], document["link"]
         return {**document, "crawls": list(self.crawls)}
+
+
+def _is_moment(text: str) -> bool:
+    """Whether a text is a day or moment of the calendar, written so that it sorts among the catalogue's."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return _MOMENT.fullmatch(text) is not None

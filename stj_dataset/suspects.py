@@ -13,17 +13,11 @@ from stj_catalog.reviews import kept_ids, reviewed, stored_paths
 from stj_catalog.selection import PictureFacts, picture_facts
 from stj_catalog.store import ImageStore
 from stj_dataset.audit import Suspect
+from stj_dataset.odd_list import WORDS
 from stj_dataset.oddities import Oddity, find_oddities
 from stj_dataset.page import Thumbnail, render, safe_link, thumbnail
 from stj_dataset.write import WORKERS
 
-_WORDS = {
-    "blurred": "blurred",
-    "dark": "dark",
-    "blank": "nearly blank",
-    "odd_shape": "odd shape",
-    "unreadable": "cannot be read",
-}
 _TASK = 32
 
 
@@ -131,7 +125,7 @@ def _suspect(one: Suspect, store: ImageStore, paths: Mapping[str, str], classes:
 
 def _odd(one: OddPicture, store: ImageStore, classes: Mapping[int, str]) -> Thumbnail:
     facts = one.facts
-    why = ", ".join(_WORDS[oddity.reason] for oddity in one.oddities)
+    why = ", ".join(WORDS[oddity.reason] for oddity in one.oddities)
     return Thumbnail(
         picture=_thumbnail(store, facts.path),
         caption=facts.title or "no title",

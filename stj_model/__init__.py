@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stj_model.api import evaluate, load, train
+    from stj_model.api import evaluate, export, load, train
 
-__all__ = ["evaluate", "load", "train"]
+__all__ = ["evaluate", "export", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the functions named above

@@ -1,43 +1,152 @@
-"""The functions for a notebook: train on a dataset folder, load a run, judge it.
+"""The functions for a notebook: train on a dataset folder, load a run, judge it, export it.
 
->>> from stj_model import load, train
->>> run = train("dataset", recipe="default", weights="imagenet")  # doctest: +SKIP
->>> load().answer_files([Path("saree.jpg")])  # doctest: +SKIP
+>>> from stj_model import evaluate, export, load, train
+>>> run = train("dataset", weights="imagenet")  # doctest: +SKIP
+>>> [answer.answer for answer in load(run.folder).answer_files(["saree.jpg"])]  # doctest: +SKIP
+['saree']
+>>> evaluate(run.folder, on="elsewhere")["accuracy"]  # doctest: +SKIP
+0.96
+>>> export(run.folder, "onnx")[0].folder  # doctest: +SKIP
+PosixPath('runs/20260301-120000-default/exports/onnx')
+
+Folders that are not given are those of the settings: STJ_RUNS, STJ_CACHE, STJ_WEIGHTS. Nothing is printed; what goes wrong is a
+`stj_catalog.errors.StjError` with a sentence that says what to do.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stj_catalog.config import read_config
 from stj_model import evaluation, training
-from stj_model.config import resolve
+from stj_model.config import Balance, Recipe, resolve
+from stj_model.exporting import Export, export_run
 from stj_model.predict import Predictor
 from stj_model.progress import SILENT
 from stj_model.run_dir import Run, open_run
+from stj_model.weights import Architecture
 
 PathLike = str | os.PathLike[str]
 
 
-def train(dataset: PathLike = "dataset", *, recipe: str = "default", seed: int = 42, **changes: object) -> Run:
-    """Train a run; `changes` are fields of `stj_model.config.TrainConfig`, such as `weights` or `epochs`.
+def train(
+    dataset: PathLike = "dataset",
+    *,
+    recipe: Recipe = "default",
+    weights: PathLike | None = None,
+    architecture: Architecture | None = None,
+    epochs: int | None = None,
+    patience: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    l2: float | None = None,
+    balance: Balance | None = None,
+    abstain: float | None = None,
+    seed: int = 42,
+) -> Run:
+    """Train a run; what is None is the recipe's own. An interrupted training is gone on with, a finished one done anew.
+
+    Args:
+        dataset: folder that `stj-dataset export` made.
+        recipe: `default`, `thorough` or `paper`.
+        weights: `imagenet`, `random`, or a `.weights.h5` file.
+        architecture: of a weights file without its `.json`.
+        epochs: passes over the training pictures, at most.
+        patience: epochs without a better val_loss after which `paper` stops.
+        batch_size: pictures per step of `paper`.
+        learning_rate: of `paper`'s RMSprop.
+        l2: penalty on `default`'s head.
+        balance: what weighs the same: `none`, `class`, or `source` (classes, and shops more evenly).
+        abstain: wanted share of right answers, 0 to below 1; less sure ones become `unsure`.
+        seed: of everything random: the same one gives the same weights, bit for bit.
+
+    Returns:
+        The run: `folder`, `name`, and its files by methods, such as `read_json("metrics.json")`.
 
     Raises:
-        StjError: the dataset or the weights cannot be used; the message says what to do.
+        StjError: the dataset or the weights cannot be used.
     """
-    settings = read_config(weights=changes.pop("weights", None))
-    config = resolve(recipe, seed=seed, weights=settings.weights, **changes)
+    settings = read_config(weights=None if weights is None else os.fspath(weights))
+    config = resolve(
+        recipe,
+        weights=settings.weights,
+        architecture=architecture,
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        l2=l2,
+        balance=balance,
+        abstain=abstain,
+        seed=seed,
+    )
     return training.train(Path(dataset), config, runs=settings.runs, cache=settings.cache, talk=SILENT)
 
 
 def load(run: PathLike | None = None) -> Predictor:
-    """Load a run's network (the newest if not given): `answer_files(paths)` or `scores(uint8 pixels (n, size, size, 3))`."""
-    return Predictor(open_run(None if run is None else Path(run), read_config().runs))
+    """Load a run's network; the newest run, if none is given.
+
+    Returns:
+        A predictor: `answer_files(paths)` answers files, `read(bytes)` gives pixels (uint8 of shape (size, size, 3), RGB), and
+        `scores(pixels)` takes n of them, (n, size, size, 3), to probabilities (n, k) and features (n, d).
+
+    Raises:
+        StjError: there is no such run, or it is not whole.
+    """
+    return Predictor(_open(run))
 
 
-def evaluate(run: PathLike | None = None, *, split: str = "test", on: PathLike | None = None) -> dict[str, Any]:
-    """Judge a run on a split of its dataset or on a folder of `0_…/ 1_…/ 2_…/`: the document of `stj-model evaluate`."""
-    found = open_run(None if run is None else Path(run), read_config().runs)
-    return evaluation.evaluate(found, split=split, on=None if on is None else Path(on))
+def evaluate(
+    run: PathLike | None = None,
+    *,
+    split: Literal["test", "val"] = "test",
+    on: PathLike | None = None,
+    dataset: PathLike | None = None,
+) -> dict[str, Any]:
+    """Judge a run on a split of its dataset, or on any folder of `0_…/ 1_…/ 2_…/`.
+
+    Args:
+        run: run folder or name; the newest, if not given.
+        split: `test` or `val`.
+        on: a folder to judge it on instead.
+        dataset: the dataset's folder, if it is no longer where the run was trained.
+
+    Returns:
+        The document of `stj-model evaluate --json`: `n`, `correct`, `accuracy` and `interval` (Wilson, 95 %), `per_class`,
+        `confusion` (rows true, columns predicted), `ece`, `per_source`, …; shares are 0 to 1.
+
+    Raises:
+        StjError: there is nothing to judge, or the run has learned from it.
+    """
+    return evaluation.evaluate(_open(run), split=split, on=_path(on), dataset=_path(dataset))
+
+
+def export(
+    run: PathLike | None = None, *formats: str, to: PathLike | None = None, dataset: PathLike | None = None
+) -> list[Export]:
+    """Export a run's network, each format into a folder of its own.
+
+    Args:
+        run: run folder or name; the newest, if None.
+        formats: `saved_model` (if none is named), `onnx`, `openvino`, `litert`.
+        to: where the folders go; the run's `exports/`, if not given.
+        dataset: where the pictures for the check are, if the dataset is no longer where the run was trained.
+
+    Returns:
+        One per format: `format`, `folder`, `pictures`, and the largest differences to Keras on so many, of `probabilities` and
+        of `out_of_scope`.
+
+    Raises:
+        StjError: a library is missing, or an export differs from Keras.
+    """
+    return export_run(_open(run), formats or ("saved_model",), to=_path(to), dataset=_path(dataset))
+
+
+def _open(run: PathLike | None) -> Run:
+    return open_run(_path(run), read_config().runs)
+
+
+def _path(given: PathLike | None) -> Path | None:
+    return None if given is None else Path(given)

@@ -25,7 +25,7 @@ def keras() -> Any:  # noqa: ANN401 - a module without types
     """Import Keras on TensorFlow without its start-up chatter."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    with _hushed():
+    with hushed():
         import keras
         import tensorflow as tf  # noqa: F401 - loaded here, so that its first words are hushed too
 
@@ -54,7 +54,7 @@ def make_deterministic(seed: int) -> None:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Hold back what native code writes to stderr, and give it back only if something fails."""
     sys.stderr.flush()
     try:
@@ -66,7 +66,7 @@ def _hushed() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(original, 2)
             held.seek(0)
             os.write(2, held.read())

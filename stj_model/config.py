@@ -12,6 +12,7 @@ from stj_model.preprocess import Preprocessing
 
 Recipe = Literal["default", "thorough", "paper"]
 Balance = Literal["none", "class", "source"]
+Pooling = Literal["mean", "centre"]
 
 PAPER_ASSUMPTIONS = (
     "RMSprop's learning rate is 1e-4: the report's line is cut after “1e”.",
@@ -33,6 +34,8 @@ class TrainConfig:
         learning_rate: of RMSprop (`paper`).
         l2: strength of the head's penalty, l2/2·‖W‖² beside the mean cross-entropy (`default`).
         views: ways in which the head is shown each training picture, by the names of `stj_model.views` (`default`).
+        pooling: what the head is given of the last map: its `mean`, or that beside the mean of its `centre`, where the garment
+            is, both under a square root (`default`).
         balance: pictures count so that classes weigh the same (`class`), and within a class a shop only with the root of
             its number (`source`).
         abstain: wanted share of right answers among those given, on pictures of unseen shops; below the probability from
@@ -52,6 +55,7 @@ class TrainConfig:
     learning_rate: float = 1e-4
     l2: float = 1e-4
     views: tuple[str, ...] = ("plain", "mirror")
+    pooling: Pooling = "centre"
     balance: Balance = "source"
     abstain: float = 0.98
     folds: int = 5

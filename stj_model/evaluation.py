@@ -43,8 +43,8 @@ class Judged:
         return max((self.answer.probabilities or {0: 0.0}).values())
 
 
-def wilson(correct: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share, by Wilson's score (1927); (0, 1) where nothing was seen."""
+def wilson(correct: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share, by Wilson's score (1927); (0, 1) where nothing was seen. `correct` may be a mean."""
     if n == 0:
         return 0.0, 1.0
     share, z2 = correct / n, Z95**2

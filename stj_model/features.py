@@ -28,8 +28,11 @@ from stj_model.views import VERSION, View
 
 Floats = npt.NDArray[np.float32]
 
-BATCH = 32
-"""Every batch has this size, the last one padded: one compiled graph, and a picture's feature never depends on company."""
+BATCH = 8
+"""Every batch has this size, the last one padded: one compiled graph, and a picture's feature never depends on company.
+
+No larger, so that a few new pictures are not padded to many; more at once are no cheaper by the picture.
+"""
 SHARD_BYTES = 64 << 20
 
 
@@ -41,6 +44,12 @@ class Extractor:
     preprocessing: Preprocessing
     record: dict[str, Any]
     view: View = field(default_factory=View)
+    run: Any = None
+    """The compiled network; extractors that differ in the view alone share it, since tracing it costs seconds."""
+
+    def __post_init__(self) -> None:
+        if self.run is None:
+            object.__setattr__(self, "run", compiled(self.model))
 
     @property
     def key(self) -> str:
@@ -126,7 +135,6 @@ def compute_features(
     wanted = {picture.sha256: picture for picture in pictures if picture.sha256 not in store}
     if not wanted:
         return store
-    run = compiled(extractor.model)
     per_shard = max(1, SHARD_BYTES // (4 * int(np.prod(extractor.shape)) * BATCH))
     names: list[str] = []
     rows: list[Floats] = []
@@ -134,7 +142,7 @@ def compute_features(
         seen = "" if extractor.view.is_plain else f", {extractor.view.name}"
         with talk.bar(f"Features of {len(wanted)} new pictures{seen}", len(wanted)) as advance:
             for batch, pixels in read_batches(list(wanted.values()), extractor.preprocessing, extractor.view):
-                rows.append(run_padded(run, pixels, BATCH))
+                rows.append(run_padded(extractor.run, pixels, BATCH))
                 names.extend(picture.sha256 for picture in batch)
                 advance(len(batch))
                 if len(rows) >= per_shard:
@@ -164,10 +172,10 @@ def run_padded(run: Any, pixels: npt.NDArray[Any], size: int) -> Floats:  # noqa
 
 
 def read_batches(
-    pictures: Sequence[Picture], how: Preprocessing, view: View | None = None
+    pictures: Sequence[Picture], how: Preprocessing, view: View | None = None, together: int = BATCH
 ) -> Iterator[tuple[list[Picture], Pixels]]:
-    """Decode pictures in threads, a batch ahead of whoever consumes them: uint8 of shape (≤ BATCH, size, size, 3)."""
-    batches = [list(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)]
+    """Decode pictures in threads, a batch ahead of whoever consumes them: uint8 of shape (≤ together, size, size, 3)."""
+    batches = [list(pictures[start : start + together]) for start in range(0, len(pictures), together)]
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
         pending = [threads.submit(_read_checked, picture, how, view) for picture in (batches[0] if batches else [])]
         for number, batch in enumerate(batches):

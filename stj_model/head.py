@@ -84,23 +84,23 @@ def fit_head(
         watch: called after each epoch with its number from 1 and the head so far.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     normaliser = Normaliser.fit(features, standardise=standardise)
-    x, basis = _rotated(normaliser(features))
-    x = x.astype(np.float32)  # the products below are all the cost, and single precision halves it
+    x = normaliser(features).astype(np.float32)  # the products below are all the cost, and single precision halves it
     wide = x.shape[1]
     truth = np.eye(count)[classes]
     share = weight / weight.sum()
 
     def unpack(flat: Doubles) -> tuple[Doubles, Doubles]:
-        return flat[: wide * count].reshape(wide, count), flat[wide * count :]
+        return flat[: wide * count].reshape(count, wide), flat[wide * count :]
 
     def objective(flat: Doubles) -> tuple[float, Doubles]:
         kernel, bias = unpack(flat)
-        log_p = log_softmax((x @ kernel.astype(np.float32)).astype(np.float64) + bias)
+        log_p = log_softmax(np.stack([x @ row for row in kernel.astype(np.float32)], axis=1) + bias)
         loss = -float(share @ (truth * log_p).sum(axis=1)) + 0.5 * l2 * float((kernel**2).sum())
         slope = share[:, None] * (np.exp(log_p) - truth)
-        back = (x.T @ slope.astype(np.float32)).astype(np.float64)
+        back = np.stack([x.T @ column for column in slope.T.astype(np.float32)]).astype(np.float64)
         return loss, np.concatenate([(back + l2 * kernel).ravel(), slope.sum(axis=0)])
 
     done = 0
@@ -110,30 +110,14 @@ def fit_head(
         done += 1
         if watch is not None:
             kernel, bias = unpack(flat)
-            watch(done, Head(normaliser, basis @ kernel, bias.copy()))
+            watch(done, Head(normaliser, kernel.T, bias.copy()))
 
     options = {"maxiter": epochs, "maxfun": 4 * epochs, "ftol": TOLERANCE, "gtol": TOLERANCE}
     start = np.zeros(wide * count + count)
-    best = minimize(objective, start, jac=True, method="L-BFGS-B", callback=after, options=options)
+    with threadpool_limits(1):  # a product of a matrix and a vector waits for memory: more threads only spin
+        best = minimize(objective, start, jac=True, method="L-BFGS-B", callback=after, options=options)
     kernel, bias = unpack(best.x)
-    return Head(normaliser, basis @ kernel, bias)
-
-
-def _rotated(x: Doubles) -> tuple[Doubles, Doubles]:
-    """The same rows in fewer columns, and the way back: x ≈ rotated @ basis.T, with basis orthonormal.
-
-    With more features than pictures the penalised optimum lies in the span of the rows, so nothing is lost by looking for
-    it there, and every step costs n² instead of n·d.
-    """
-    n, d = x.shape
-    if d <= 2 * n:
-        return x, np.eye(d)
-    energy, vectors = np.linalg.eigh(x @ x.T)
-    kept = energy > energy[-1] * 1e-12
-    strength = np.sqrt(energy[kept])
-    rotated: Doubles = vectors[:, kept] * strength
-    basis: Doubles = x.T @ (vectors[:, kept] / strength)
-    return rotated, basis
+    return Head(normaliser, np.ascontiguousarray(kernel.T), bias)
 
 
 def balance_weights(classes: Ints, sources: Sequence[str], balance: str) -> Doubles:

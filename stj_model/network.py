@@ -17,6 +17,8 @@ WHITEN_FLOOR = 1e-4
 """Share of the strongest direction's energy that whitening adds everywhere: noise is not blown up without bounds."""
 PATCHES = 100
 NEARLY_ZERO = 1e-8
+CROPPED = 1 / 7, 2 / 7
+"""What `centred_features` leaves out above and below, and at either side: garments are taller than wide."""
 BATCH_NORM_EPSILON = 1.001e-5
 EACH = "each"
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
@@ -142,6 +144,19 @@ def mean_of_mirrored(features: Tensor) -> Tensor:
 def pooled_features(backbone: KerasModel, layer: str) -> Tensor:
     """The mean over each map of a layer: a tensor of shape (n, d)."""
     return keras().layers.GlobalAveragePooling2D()(backbone.get_layer(layer).output)
+
+
+def centred_features(backbone: KerasModel, layer: str) -> Tensor:
+    """The mean over each map of a layer beside that over its centre, under a square root: a tensor of shape (n, 2d).
+
+    A shop's floor, wall and neighbouring goods lie at the rim, its garment in the middle; the root keeps a few loud maps from
+    drowning the rest (the Hellinger kernel's map).
+    """
+    layers, maps = keras().layers, backbone.get_layer(layer).output
+    sides = zip(CROPPED, map(int, maps.shape[1:3]), strict=True)
+    middle = layers.Cropping2D(tuple(min(round(share * side), (side - 1) // 2) for share, side in sides))(maps)
+    both = [layers.GlobalAveragePooling2D()(one) for one in (maps, middle)]
+    return keras().ops.sqrt(layers.Concatenate()(both))
 
 
 def textures(backbone: KerasModel, layer: str, grid: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,7 @@ from stj_model.features import BATCH, compiled
 from stj_model.head import Doubles
 from stj_model.preprocess import Pixels, read_pixels
 from stj_model.run_dir import MODEL, Run
-
-UNSURE, NONE = "unsure", "none"
+from stj_model.standalone import word
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Predictor:
                 f"its labels.json {len(self.labels)}: train again."
             )
         self._call = compiled(
-            keras().Model(self.model.inputs[0], [self.model.output, _pooled(self.model, self.neighbours.layer)])
+            keras().Model(self.model.inputs[0], [self.model.output, pooled(self.model, self.neighbours.layer)])
         )
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
@@ -106,7 +106,10 @@ class Predictor:
         return read_pixels(data, self.preprocessing, formats)
 
     def answer_files(
-        self, files: Sequence[Path], names: Sequence[str] | None = None, advance: Callable[[int], None] = lambda _: None
+        self,
+        files: Sequence[str | os.PathLike[str]],
+        names: Sequence[str] | None = None,
+        advance: Callable[[int], None] = lambda _: None,
     ) -> Iterator[Answer]:
         """Answer files in order, batch by batch; one that cannot be read becomes an answer with the reason.
 
@@ -130,9 +133,9 @@ class Predictor:
         for pixels, name in zip(read, names, strict=True):
             yield Answer(name, error=pixels) if isinstance(pixels, str) else next(answers)
 
-    def _try(self, file: Path) -> Pixels | str:
+    def _try(self, file: str | os.PathLike[str]) -> Pixels | str:
         try:
-            return read_pixels(file, self.preprocessing)
+            return read_pixels(Path(file), self.preprocessing)
         except PictureError as error:
             return str(error)
 
@@ -145,13 +148,11 @@ class Predictor:
     def _answer(self, name: str, chances: Doubles, distance: float, nearest: str) -> Answer:
         by_label = dict(zip(self.labels, map(float, chances), strict=True))
         label = max(by_label, key=lambda candidate: by_label[candidate])
-        if distance > self.calibration.out_of_scope_above:
-            word = NONE
-        elif by_label[label] < self.calibration.abstain_below:
-            word = UNSURE
-        else:
-            word = slug(self.labels[label])
-        return Answer(name, label, word, by_label, distance, nearest)
+        limits = self.calibration
+        said = word(
+            slug(self.labels[label]), by_label[label], distance, limits.abstain_below, limits.out_of_scope_above
+        )
+        return Answer(name, label, said, by_label, distance, nearest)
 
 
 def load_model(path: Path) -> KerasModel:
@@ -172,7 +173,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _pooled(model: KerasModel, layer: str) -> Any:  # noqa: ANN401 - a Keras tensor
+def pooled(model: KerasModel, layer: str) -> Any:  # noqa: ANN401 - a Keras tensor
     """The raw feature of a layer: as it is, or the mean over its map."""
     try:
         output = model.get_layer(layer).output

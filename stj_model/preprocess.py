@@ -14,19 +14,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from stj_catalog.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+from stj_model import standalone
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = standalone.Pixels
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 VERSION = 1
 """Raised when the same file would give other pixels: cached features of older versions are then left alone."""
 MAX_PIXELS = 100_000_000
-_WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,7 @@ def read_pixels(source: Path | bytes, how: Preprocessing, formats: Sequence[str]
 
 def fit(picture: Image.Image, how: Preprocessing) -> Pixels:
     """Squash an RGB picture to the input size: uint8 of shape (size, size, 3)."""
-    resample = Image.Resampling[how.resample.upper()]
-    return np.asarray(picture.resize((how.size, how.size), resample), dtype=np.uint8)
+    return standalone.squash(picture, how.size, how.resample)
 
 
 def open_picture(source: Path | bytes, draft: int | None = None, formats: Sequence[str] | None = None) -> Image.Image:
@@ -96,18 +93,9 @@ def _decode(data: bytes, name: str, draft: int | None, formats: Sequence[str] | 
         if draft:
             picture.draft("RGB", (draft, draft))
         picture.load()
-        return _on_white(ImageOps.exif_transpose(picture))
+        return standalone.upright(picture)
     except Exception as error:  # decoders of damaged data raise anything: AVIF's a RuntimeError, others IndexError
         raise TruncatedError(f"{name} is broken or cut short: {error}.") from error
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        background = Image.new("RGB", picture.size, _WHITE)
-        background.paste(picture, mask=picture.getchannel("A"))
-        return background
-    return picture.convert("RGB")
 
 
 def sha256_of(data: bytes) -> str:

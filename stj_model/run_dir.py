@@ -23,7 +23,7 @@ from stj_model.preprocess import Preprocessing
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
 PREDICTIONS, OUT_OF_FOLD, MISTAKES = "predictions.csv", "out_of_fold.csv", "mistakes.json"
 MODEL, REPORT, PLOTS = "model.keras", "report.html", "plots"
-HEAT, EVALUATIONS, TENSORBOARD = f"{PLOTS}/heat", "evaluations", "tensorboard"
+HEAT, EVALUATIONS, TENSORBOARD, EXPORTS = f"{PLOTS}/heat", "evaluations", "tensorboard", "exports"
 LATEST, UNFINISHED = "latest", ".unfinished"
 _NEEDED = (CONFIG, LABELS, MANIFEST, MODEL, CALIBRATION, NEIGHBOURS)
 _SCRATCH = ("lock", "checkpoint.json", "*.state.npz", "*.part")

@@ -5,17 +5,18 @@ All crawls of a process share one `Manners`: three listings of one shop are aske
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from scrapy.crawler import AsyncCrawlerProcess
+from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.project import get_project_settings
 
 from stj_catalog import cli
 from stj_catalog.config import read_config
 from stj_catalog.errors import UsageError
-from stj_catalog.labels import load_labels
-from stj_spiders.running import finish, watch_quietly
+from stj_catalog.labels import find_category, load_labels
+from stj_spiders.running import dry_run, finish, watch_quietly
 from stj_spiders.spiders.amazon import CategorySpider
 
 app = cli.make_app("Crawl every category in one process.")
@@ -39,16 +40,21 @@ def crawl(
     settings.setdict(_pairs("-s", setting), priority="cmdline")
     if loglevel:
         settings.set("LOG_LEVEL", loglevel, priority="cmdline")
-    known = load_labels(read_config().labels)
-    wanted = categories or [category.slug for category in known]
-    for slug in wanted:
-        CategorySpider.check({**given, "category": slug}, settings)
+    known, loader = load_labels(read_config().labels), get_spider_loader(settings)
+    spiders = [
+        (cast("type[CategorySpider]", loader.load(find_category(slug, known).spider)), {**given, "category": slug})
+        for slug in dict.fromkeys(categories or [category.slug for category in known])
+    ]
+    if any(spider.read_arguments(arguments)[0].dry_run for spider, arguments in spiders):
+        dry_run(spiders, settings)
+        return
+    for spider, arguments in spiders:
+        spider.check(arguments, settings)
     watch_quietly(settings, asked=bool(loglevel))
     process = AsyncCrawlerProcess(settings)
-    names = {category.slug: category.spider for category in known}
-    crawlers = [process.create_crawler(names[slug]) for slug in wanted]
-    for slug, crawler in zip(wanted, crawlers, strict=True):
-        process.crawl(crawler, **given, category=slug)
+    crawlers = [process.create_crawler(spider) for spider, _ in spiders]
+    for crawler, (_, arguments) in zip(crawlers, spiders, strict=True):
+        process.crawl(crawler, **arguments)
     process.start()
     raise typer.Exit(finish(crawlers, settings))
 

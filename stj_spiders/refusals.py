@@ -10,4 +10,16 @@ class StoppingError(IgnoreRequest):
 
 
 class RobotsRefusedError(IgnoreRequest):
-    """robots.txt refuses; the message is a sentence for a person."""
+    """robots.txt refuses; the message is a sentence for a person.
+
+    Attributes:
+        advice: what the person can do.
+    """
+
+    advice = "Ask the shop for permission, or practise on your own machine."
+
+
+class RobotsUnreadError(RobotsRefusedError):
+    """robots.txt cannot be read now, so nothing is allowed."""
+
+    advice = "Give the same command again later, or ask the shop for permission."

@@ -57,13 +57,29 @@ def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
     return max(outcome.exit_code for outcome in outcomes)
 
 
-def dry_run(spider_class: type[CategorySpider], given: dict[str, str], settings: BaseSettings) -> None:
-    """Say what the crawl would fetch, from where, and how long it would take at the configured pace; asks the shop nothing."""
+def dry_run(wanted: Sequence[tuple[type[CategorySpider], dict[str, str]]], settings: BaseSettings) -> None:
+    """Say what crawls would fetch, from where, and how long it would take at the configured pace; asks the shop nothing.
+
+    Args:
+        wanted: spiders of one process, each with its arguments.
+        settings: Scrapy's.
+    """
     read = CrawlConfig.from_settings(settings)
-    plan = _plan(spider_class, given, read)
+    plans = [_plan(spider_class, given, read) for spider_class, given in wanted]
     if read.summary == "json":
-        emit_json(plan)
+        emit_json(plans[0] if len(plans) == 1 else plans)
         return
+    for plan in plans:
+        _print_plan(plan)
+    if len(plans) > 1:
+        minutes = round(sum(plan["minutes"] for plan in plans), 1)
+        emit(f"all of them about {minutes:g} minutes: the crawls of a process share one pace")
+    emit("robots.txt is asked first; what it refuses is not fetched")
+    if not all(is_loopback(plan["first_url"]) for plan in plans):
+        emit(CONDITIONS)
+
+
+def _print_plan(plan: dict[str, Any]) -> None:
     emit(f"{plan['spider']} would read {plan['first_url']}")
     emit(
         f"  {plan['listing_pages']} listing pages ({plan['listing_pages_at_most']} at most), "
@@ -74,9 +90,6 @@ def dry_run(spider_class: type[CategorySpider], given: dict[str, str], settings:
         f"  {plan['page_seconds']:g} s between pages, {plan['picture_seconds']:g} s between pictures: "
         f"about {plan['minutes']:g} minutes"
     )
-    emit("  robots.txt is asked first; what it refuses is not fetched")
-    if not is_loopback(plan["first_url"]):
-        emit(f"  {CONDITIONS}")
     if plan["resumes_crawl"]:
         emit(f"  it goes on with crawl {plan['resumes_crawl']}")
 
@@ -87,7 +100,8 @@ def _plan(spider_class: type[CategorySpider], given: dict[str, str], read: Crawl
     products = min(arguments.limit, pages * CARDS_A_PAGE) if arguments.details else 0
     idle = is_loopback(config.origin) and not read.pace.given
     page_seconds, picture_seconds = (0.0, 0.0) if idle else (read.pace.page_seconds, read.pace.picture_seconds)
-    seconds = (pages + products) * page_seconds + arguments.limit * picture_seconds
+    # Pages and pictures go at their own paces, side by side.
+    seconds = max((pages + products) * page_seconds, arguments.limit * picture_seconds)
     return {
         "spider": spider_class.name,
         "first_url": config.origin + arguments.category.listing_path,
@@ -114,15 +128,16 @@ def _unfinished(spider_class: type[CategorySpider], config: Config, slug: str) -
 
 
 def _print_summary(summaries: Sequence[dict[str, Any]]) -> None:
-    columns = ("spider", "crawl", "state", "pages", "cards", "new", *_STATUSES)
-    rows = [[str(one.get(name, one["images"].get(name, 0))) for name in columns] for one in summaries]
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    for row in (columns, *rows):
-        cells = [
-            cell.ljust(width) if place in {0, 2} else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        emit("  ".join(cells).rstrip())
+    # A column for each spider: three of them fit on the narrowest terminal, and a status more is a line more.
+    rows = [["spider", *(one["spider"] for one in summaries)]]
+    for name in ("crawl", "state", "pages", "cards", "new", *_STATUSES):
+        found = [one.get(name, one["images"].get(name, 0)) for one in summaries]
+        if name != "forgotten" or any(found):
+            rows.append([name, *map(str, found)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for head, *cells in rows:
+        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        emit("  ".join([head.ljust(widths[0]), *numbers]))
     reasons: Counter[str] = Counter()
     for one in summaries:
         reasons.update(one["reasons"])

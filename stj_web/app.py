@@ -19,7 +19,7 @@ _MEGABYTE = 1 << 20
 
 
 class MemoryRequest(Request):
-    """A request whose uploads stay in memory: nothing that a visitor sends is ever written to a file."""
+    """A request whose uploads stay in memory: what a visitor sends is never given a name on the disk."""
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:  # noqa: ANN401 - werkzeug's own hook
         return io.BytesIO()
@@ -43,8 +43,9 @@ def build(config: Config, web: WebConfig) -> Flask:
         MAX_CONTENT_LENGTH=web.max_request_mb * _MEGABYTE,
         MAX_FORM_MEMORY_SIZE=_MEGABYTE // 2,
         MAX_FORM_PARTS=2 * web.max_files + 20,
-        SEND_FILE_MAX_AGE_DEFAULT=3600,
-        RATELIMIT_ENABLED=bool(web.rate),
+        # Scripts and styles are asked for anew each time, at the cost of a 304: after an upgrade old and new never meet.
+        SEND_FILE_MAX_AGE_DEFAULT=None,
+        RATELIMIT_ENABLED=bool(web.rate or web.token),
         RATELIMIT_STORAGE_URI="memory://",
         RATELIMIT_HEADERS_ENABLED=True,
     )

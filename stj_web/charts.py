@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 280, 44, 30, 12, 12
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 640, 300, 60, 40, 14, 14
 
 
 def bar(share: float, kind: str = "") -> Markup:
@@ -49,10 +50,10 @@ def curves(runs: Sequence[tuple[str, Sequence[Mapping[str, float]]]], value: str
     if not points:
         return Markup('<p class="soft">No curve was written.</p>')
     low, high = (min(points), max(points)) if value == "accuracy" else (0.0, max(points))
-    if high - low < 1e-9:
-        low, high = low - 0.05, high + 0.05
+    marks = _marks(low, high)
+    low, high = marks[0], marks[-1]
     last = max(int(line["epoch"]) for _, history in runs for line in history)
-    parts = [_grid(low, high, last)]
+    parts = [_grid(marks, last)]
     for place, (_, history) in enumerate(runs):
         for name, kind in ((value, "train"), (f"val_{value}", "val")):
             spots = [
@@ -99,15 +100,26 @@ def _y(value: float, low: float, high: float) -> float:
     return _TOP + (high - value) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _grid(low: float, high: float, last: int) -> Markup:
+def _marks(low: float, high: float) -> list[float]:
+    """Three to seven round numbers that hold everything between `low` and `high`."""
+    span = max(high - low, 0.01)
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(power * part for part in (0.2, 0.5, 1, 2, 5) if span <= 5 * power * part)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    if first == last:
+        first, last = (first - 1, last) if first > 0 else (first, last + 1)
+    return [round(step * place, 10) for place in range(first, last + 1)]
+
+
+def _grid(marks: Sequence[float], last: int) -> Markup:
     parts: list[Any] = []
-    for step in range(5):
-        value = low + (high - low) * step / 4
-        y = _y(value, low, high)
+    digits = max(len(f"{value:.10f}".rstrip("0").partition(".")[2]) for value in marks)
+    for value in marks:
+        y = _y(value, marks[0], marks[-1])
         parts.append(
             Markup(
                 '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}">{}</text>'
-            ).format(_LEFT, _WIDTH - _RIGHT, f"{y:.1f}", f"{y:.1f}", _LEFT - 6, f"{y + 4:.1f}", f"{value:.2f}")
+            ).format(_LEFT, _WIDTH - _RIGHT, f"{y:.1f}", f"{y:.1f}", _LEFT - 6, f"{y + 5:.1f}", f"{value:.{digits}f}")
         )
     parts += [
         Markup('<text class="tick middle" x="{}" y="{}">{}</text>').format(f"{_x(epoch, last):.1f}", _HEIGHT - 8, epoch)

@@ -42,6 +42,11 @@ class Neighbour:
     distance: float
     row: ManifestRow | None
 
+    @property
+    def page(self) -> str:
+        """Where the studio says what it knows of the picture; empty where its original is not known."""
+        return f"/why?q={self.row.original_sha256}" if self.row else ""
+
     def as_json(self, run: str) -> dict[str, Any]:
         """The neighbour in the REST interface."""
         row = self.row
@@ -52,6 +57,7 @@ class Neighbour:
             "title": row.title if row else "",
             "asin": row.asin if row else "",
             "product_url": row.product_url if row else "",
+            "page": self.page,
             "thumbnail": f"/runs/{run}/pictures/{self.sha256}",
         }
 
@@ -103,16 +109,25 @@ class Classifier:
         """
         name = self._runs.open(run).name
         predictor = self._predictor(name)
-        decoding = [self._decoders.submit(partial(self._read, predictor, one)) for one in uploads]
-        judging: list[Future[Judged] | Judged] = []
-        for one, future in zip(uploads, decoding, strict=True):
-            try:
-                pixels = future.result()
-            except PictureError as error:
-                judging.append(_unread(one, error))
-                continue
-            judging.append(self._model.submit(partial(self._judge, name, predictor, one, pixels, explain=explain)))
-        judged = [part.result() if isinstance(part, Future) else part for part in judging]
+        jobs: list[Future[Any]] = []
+        try:
+            jobs.extend(self._decoders.submit(partial(self._read, predictor, one)) for one in uploads)
+            judging: list[Future[Judged] | Judged] = []
+            for one, decoded in zip(uploads, list(jobs), strict=True):
+                try:
+                    pixels = decoded.result()
+                except PictureError as error:
+                    judging.append(_unread(one, error))
+                    continue
+                job = self._model.submit(partial(self._judge, name, predictor, one, pixels, explain=explain))
+                jobs.append(job)
+                judging.append(job)
+            judged = [part.result() if isinstance(part, Future) else part for part in judging]
+        except BaseException:
+            # Nobody waits for the rest any more: it must not keep the next request out.
+            for job in jobs:
+                job.cancel()
+            raise
         for each in judged:
             self._metrics.classified.labels(each.answer.answer or "error").inc()
         return name, judged

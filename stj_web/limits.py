@@ -9,4 +9,6 @@ from stj_web.studio import studio
 
 limiter = Limiter(get_remote_address)
 
-classify_limit = limiter.shared_limit(lambda: studio().web.rate or "1000000 per second", scope="classify")
+classify_limit = limiter.shared_limit(
+    lambda: studio().web.rate, scope="classify", exempt_when=lambda: not studio().web.rate
+)

@@ -16,11 +16,12 @@ _NUMBER: Json = {"type": ["integer", "null"]}
 _ANY: Json = {"type": "object", "additionalProperties": True}
 
 
-def document(version: str) -> Json:
+def document(version: str, max_files: int) -> Json:
     """The interface's description as a JSON document.
 
     Args:
         version: of STJ.
+        max_files: pictures in one request at most.
     """
     return {
         "openapi": "3.1.0",
@@ -33,7 +34,7 @@ def document(version: str) -> Json:
                 "Where the studio listens to more than its own machine, writes need `Authorization: Bearer TOKEN`."
             ),
         },
-        "paths": _paths(),
+        "paths": _paths(max_files),
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -44,7 +45,7 @@ def document(version: str) -> Json:
     }
 
 
-def _paths() -> Json:
+def _paths(max_files: int) -> Json:
     after = _query("after", _COUNT, "the last row of the page before this one")
     limit = _query("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "rows on a page")
     image_id, crawl_id, review_id = (_path(name, _ID) for name in ("image_id", "crawl_id", "review_id"))
@@ -52,7 +53,7 @@ def _paths() -> Json:
     return {
         "/api/v1/health": {"get": _get("Whether the studio works, and with what.", "Health", [], failing=())},
         "/api/v1/openapi.json": {"get": _get("This document.", None, [], failing=())},
-        "/api/v1/classify": {"post": _classify()},
+        "/api/v1/classify": {"post": _classify(max_files)},
         "/api/v1/images": {"get": _get("A page of pictures, newest first.", "Images", [*_filters(), after, limit])},
         "/api/v1/images/{image_id}": {
             "get": _get("One picture with all that is known of it.", "WholeImage", [image_id])
@@ -116,10 +117,10 @@ def _filters() -> list[Json]:
     ]
 
 
-def _classify() -> Json:
+def _classify(max_files: int) -> Json:
     picture = {"type": "string", "contentMediaType": "application/octet-stream"}
     fields = {
-        "files": {"type": "array", "items": picture, "minItems": 1, "maxItems": 32},
+        "files": {"type": "array", "items": picture, "minItems": 1, "maxItems": max_files},
         "run": {"type": "string", "description": "a run's name; the newest if not given"},
         "explain": {"type": "string", "enum": ["0", "1"], "description": "say where the network looked, too"},
     }
@@ -192,7 +193,9 @@ def _schemas() -> Json:
         ),
         "Neighbour": _object(
             {
-                **{name: {"type": "string"} for name in ("sha256", "title", "asin", "product_url", "thumbnail")},
+                **{
+                    name: {"type": "string"} for name in ("sha256", "title", "asin", "product_url", "page", "thumbnail")
+                },
                 "distance": {"type": "number"},
                 "label": _NUMBER,
             }

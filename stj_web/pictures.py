@@ -6,7 +6,9 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from PIL import Image, ImageOps
 
@@ -58,7 +60,7 @@ class Thumbnails:
         assert _SHA256.fullmatch(sha256), sha256
         target = self._root / size / sha256[:2] / f"{sha256}.jpg"
         if not target.is_file():
-            self._pool.run(lambda: _write(target, shrink(load(), SIZES[size])))
+            self._pool.run(lambda: write_aside(target, partial(_save, shrink(load(), SIZES[size]))))
         return target
 
 
@@ -81,18 +83,27 @@ def shrink(data: bytes, side: int) -> Image.Image:
     return small
 
 
-def _write(target: Path, picture: Image.Image) -> None:
+def write_aside(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file of the cache beside its place, then put it there whole.
+
+    Raises:
+        CatalogError: the cache cannot be written.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(prefix=".part-", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                picture.save(file, "JPEG", quality=82, optimize=True, progressive=True)
+                write(file)
             Path(aside).replace(target)
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise CatalogError(
-            f"Cannot write a thumbnail to {target.parent}: {error.strerror or error}. Set STJ_CACHE to another folder."
+            f"Cannot write to {target.parent}: {error.strerror or error}. Set STJ_CACHE to another folder."
         ) from error
+
+
+def _save(picture: Image.Image, file: IO[bytes]) -> None:
+    picture.save(file, "JPEG", quality=82, optimize=True, progressive=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.decisions import newest_decisions
 from stj_catalog.errors import DatasetError
 from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, ids_of_checksums, related_pictures, tiles_of
-from stj_dataset.audit import OUT_OF_FOLD, read_out_of_fold
-from stj_dataset.manifest import MANIFEST, iter_manifest
+from stj_dataset.odd_list import WORDS, kept_odd
+from stj_web.doubts import Doubt, Doubts
 from stj_web.faults import RefusalError
 from stj_web.runs import Runs
 
 QUEUES = ("suspects", "quarantine", "groups", "kept", "rejected")
-_DOUBT = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,19 +51,22 @@ class Deck:
     note: str = ""
 
 
-def make_deck(catalog: Catalog, runs: Runs, queue: str, wanted: Filter, *, after: int | None, limit: int) -> Deck:
+def make_deck(
+    catalog: Catalog, runs: Runs, doubts: Doubts, queue: str, wanted: Filter, *, after: int | None, limit: int
+) -> Deck:
     """A page of a queue.
 
     Args:
         catalog: where the pictures are.
-        runs: whose out-of-fold probabilities name the suspects.
+        runs: the newest of them names the suspects.
+        doubts: ranks them.
         queue: a word of QUEUES.
         wanted: narrows quarantine, kept and rejected pictures.
         after: where the page before this one ended.
         limit: so many pictures at most.
     """
     if queue == "suspects":
-        return _suspects(catalog, runs, after or 0, limit)
+        return _suspects(catalog, runs, doubts, after or 0, limit)
     if queue == "groups":
         return _groups(catalog, after, max(1, limit // 3))
     status = {"quarantine": "quarantined", "kept": "kept", "rejected": "rejected"}[queue]
@@ -80,27 +80,44 @@ def make_deck(catalog: Catalog, runs: Runs, queue: str, wanted: Filter, *, after
     return Deck(_cards(catalog, tiles, hints, {}), count_pictures(catalog, narrowed), page.after)
 
 
-def _suspects(catalog: Catalog, runs: Runs, start: int, limit: int) -> Deck:
-    name = runs.latest()
-    if name is None:
-        return Deck(note="Suspects come from a training run: stj-model train makes one.")
-    try:
-        ranked = doubts(runs.open(name).folder.resolve())
-    except (DatasetError, RefusalError) as error:
-        return Deck(note=str(error))
-    doubtful = [one for one in ranked if one.score < _DOUBT or one.guess != one.given]
-    ids = ids_of_checksums(catalog, [one.sha256 for one in doubtful])
-    found = [(one, ids[one.sha256]) for one in doubtful if one.sha256 in ids]
+def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: int) -> Deck:
+    """The labels that the audit of the newest run doubts, worst first, then pictures that the newest audit found odd."""
+    ranked, note = _doubted(runs, doubts)
+    odd = kept_odd(doubts.cache)
+    by_checksum = {one.sha256: one for one in ranked}
+    order = list(dict.fromkeys([*by_checksum, *odd]))
+    ids = ids_of_checksums(catalog, order)
+    found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids]
     decided = newest_decisions(catalog, [row for _, row in found])
-    open_ones = [(place, one, row) for place, (one, row) in enumerate(found) if row not in decided and place >= start]
+    open_ones = [
+        (place, sha256, row) for place, (sha256, row) in enumerate(found) if row not in decided and place >= start
+    ]
     here = open_ones[:limit]
     tiles = tiles_of(catalog, [row for _, _, row in here])
-    hints = {row: f"{one.score:.0%} sure of the given class" for _, one, row in here}
-    guesses = {row: one.guess for _, one, row in here}
+    hints = {row: _why(by_checksum.get(sha256), odd.get(sha256, ())) for _, sha256, row in here}
+    guesses = {row: by_checksum[sha256].guess for _, sha256, row in here if sha256 in by_checksum}
     left = sum(1 for _, row in found if row not in decided)
     after = here[-1][0] + 1 if len(open_ones) > limit else None
-    note = "" if here else "No label of the newest run is in doubt and undecided."
-    return Deck(_cards(catalog, tiles, hints, guesses), left, after, note)
+    return Deck(_cards(catalog, tiles, hints, guesses), left, after, "" if here else note)
+
+
+def _doubted(runs: Runs, doubts: Doubts) -> tuple[Sequence[Doubt], str]:
+    """What the audit of the newest run doubts, and the sentence for an empty queue."""
+    name = runs.latest()
+    if name is None:
+        return (), "Suspects come from a training run and from stj-dataset audit: stj-model train makes a run."
+    try:
+        ranked = doubts.of(runs.open(name).folder.resolve())
+    except (DatasetError, RefusalError) as error:
+        return (), str(error)
+    return ranked, f"The audit of run {name} doubts no label that is undecided."
+
+
+def _why(doubt: Doubt | None, reasons: Sequence[str]) -> str:
+    said = [WORDS[one] for one in reasons]
+    if doubt is not None:
+        said.insert(0, f"{100 * doubt.sure:.0f} % sure; {100 * doubt.given_share:.0f} % for the given class")
+    return ", ".join(said)
 
 
 def _groups(catalog: Catalog, after: int | None, limit: int) -> Deck:
@@ -117,39 +134,3 @@ def _cards(catalog: Catalog, tiles: Sequence[Tile], hints: dict[int, str], guess
         Card(tile, standing[tile.id]["id"] if tile.id in standing else 0, hints.get(tile.id, ""), guesses.get(tile.id))
         for tile in tiles
     ]
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """How far the label of one picture, by the sha256 of its original bytes, is to be trusted: 0 not at all, 1 fully."""
-
-    sha256: str
-    given: int
-    guess: int
-    score: float
-
-
-def doubts(folder: Path) -> Sequence[Doubt]:
-    """Every picture of a run, the most doubtful label first; ranked once for each run.
-
-    The score is the out-of-fold probability of the given label, the one that `stj-dataset audit` sorts by.
-
-    Raises:
-        DatasetError: the run left no out-of-fold probabilities.
-    """
-    path = folder / OUT_OF_FOLD
-    if not path.is_file():
-        raise DatasetError(f"The newest run left no {OUT_OF_FOLD}: train with a recipe that does (stj-model train).")
-    return _ranked(folder, path.stat().st_mtime)
-
-
-@lru_cache(maxsize=2)
-def _ranked(folder: Path, _changed: float) -> Sequence[Doubt]:
-    out = read_out_of_fold(folder)
-    originals = {row["sha256"]: row["original_sha256"] for row in iter_manifest(folder / MANIFEST)}
-    sums = out.probabilities.sum(axis=1)
-    found = []
-    for sha256, given, chances, total in zip(out.checksums, out.given.tolist(), out.probabilities, sums, strict=True):
-        score = float(chances[out.labels.index(given)] / (total or 1))
-        found.append(Doubt(originals.get(sha256, sha256), given, out.labels[int(chances.argmax())], score))
-    return sorted(found, key=lambda one: (one.score, one.sha256))

@@ -189,6 +189,5 @@ def _mark(web: WebConfig) -> str:
 
 
 def _secret(web: WebConfig) -> str:
-    if web.secret or web.token:
-        return hashlib.sha256(f"session {web.secret or web.token}".encode()).hexdigest()
-    return secrets.token_hex(32)
+    # Never made from the token: every visitor holds a signed cookie, and could try tokens against it at home.
+    return hashlib.sha256(f"session {web.secret}".encode()).hexdigest() if web.secret else secrets.token_hex(32)

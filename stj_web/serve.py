@@ -52,6 +52,8 @@ def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitre
             ident="stj",
             max_request_body_size=(web.max_request_mb + 1) * _MEGABYTE,
             max_request_header_size=32_768,
+            # A picture stays in memory; only a request of many large ones passes through a nameless temporary file.
+            inbuf_overflow=(web.max_file_mb + 1) * _MEGABYTE,
             channel_timeout=60,
             channel_request_lookahead=1,
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stj_catalog.errors import UsageError
 
+SHORTEST_TOKEN = 16
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -41,6 +43,24 @@ class WebConfig(BaseSettings):
         if value and (urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc):
             raise ValueError("scrapyd's address looks like http://127.0.0.1:6800")
         return value.rstrip("/")
+
+    @field_validator("token")
+    @classmethod
+    def _is_no_guess(cls, value: str) -> str:
+        if 0 < len(value) < SHORTEST_TOKEN:
+            raise ValueError(f"it needs {SHORTEST_TOKEN} characters or more; openssl rand -hex 24 makes one")
+        return value
+
+    @field_validator("classify_rate")
+    @classmethod
+    def _is_rate(cls, value: str | None) -> str | None:
+        # A limit that cannot be read would be no limit.
+        if value:
+            try:
+                parse_many(value)
+            except ValueError:
+                raise ValueError("a rate looks like '60 per minute'") from None
+        return value
 
     @property
     def on_loopback(self) -> bool:
@@ -79,4 +99,5 @@ def read_web_config(**options: object) -> WebConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
         reason = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"STJ_WEB_{name} cannot be {first.get('input')!r}: {reason}.") from error
+        shown = "what it is" if name == "TOKEN" else repr(first.get("input"))
+        raise UsageError(f"STJ_WEB_{name} cannot be {shown}: {reason}.") from error

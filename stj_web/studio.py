@@ -25,6 +25,7 @@ from stj_web.settings import WebConfig
 
 if TYPE_CHECKING:
     from stj_web.classifier import Classifier
+    from stj_web.doubts import Doubts
     from stj_web.metrics import Metrics
     from stj_web.runs import Runs
     from stj_web.scrapyd import Scrapyd
@@ -60,6 +61,11 @@ class Studio:
         return open_store(self.config.images)
 
     @cached_property
+    def streams(self) -> threading.BoundedSemaphore:
+        """Places for pages that watch a crawl: each holds a thread, and half of them stay free for everything else."""
+        return threading.BoundedSemaphore(self.web.threads // 2)
+
+    @cached_property
     def thresholds(self) -> Thresholds:
         """The distances that decide."""
         return thresholds_of(self.config)
@@ -73,6 +79,13 @@ class Studio:
     def thumbnails(self) -> Thumbnails:
         """Small pictures."""
         return Thumbnails(self.config.cache, self.decoders)
+
+    @cached_property
+    def doubts(self) -> Doubts:
+        """The labels to doubt."""
+        from stj_web.doubts import Doubts
+
+        return Doubts(self.config.cache)
 
     @cached_property
     def runs(self) -> Runs:

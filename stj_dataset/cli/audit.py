@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,7 @@ def audit(
     from stj_catalog.stats import count_all
     from stj_catalog.store import open_store
     from stj_dataset.audit import find_run, rank
+    from stj_dataset.odd_list import keep_odd
     from stj_dataset.suspects import Findings, odd_pictures, write_page
 
     with opened(catalog, images) as (found, config), bars() as progress:
@@ -45,6 +47,10 @@ def audit(
         store = open_store(config.images)
         kept = sum(n for (_, status), n in count_all(found).images.items() if status == "kept")
         findings = Findings(suspects, odd_pictures(found, store, progress("Looking", kept)))
+        # For the studio's review; an audit whose cache cannot be written has still done its job.
+        with suppress(OSError):
+            reasons = ((one.facts.sha256, [why.reason for why in one.oddities]) for one in findings.odd)
+            keep_odd(config.cache, reasons)
         classes = {one.label: one.name for one in load_labels(config.labels)}
         doubted = write_page(page, findings, found, store, classes, most)
     if as_json:

@@ -1,4 +1,4 @@
-"""`stj-model`: train, evaluate, compare, runs, predict. Each command is a thin skin; nothing heavy is imported before it runs."""
+"""`stj-model`: train, judge and use a model. Each command is a thin skin; nothing heavy is imported before it runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NoReturn
 from stj_catalog.cli import make_app, run
 from stj_model.cli.compare import compare
 from stj_model.cli.evaluate import evaluate
+from stj_model.cli.export import export
+from stj_model.cli.leakage import leakage
 from stj_model.cli.predict import predict
 from stj_model.cli.runs import runs
 from stj_model.cli.train import train
@@ -15,8 +17,10 @@ app = make_app("Train a ResNet50 on an exported dataset, judge it honestly, and 
 app.command()(train)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(leakage)
 app.command()(runs)
 app.command()(predict)
+app.command()(export)
 
 
 def main() -> NoReturn:

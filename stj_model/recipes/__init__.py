@@ -13,14 +13,15 @@ from stj_model.backend import KerasModel, keras, make_deterministic
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.config import TrainConfig
 from stj_model.data import Dataset, Picture
-from stj_model.features import BATCH, read_batches
+from stj_model.features import read_batches
 from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
 from stj_model.progress import Talk
 from stj_model.weights import Weights
 
-WHITEN_PICTURES = 4 * BATCH
-NORM_PICTURES = 8 * BATCH
+NORM_BATCH = 32
+WHITEN_PICTURES = 4 * NORM_BATCH
+NORM_PICTURES = 8 * NORM_BATCH
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,13 @@ def prepare_backbone(
     with job.talk.bar("BatchNorm statistics of the training pictures", len(train)) as advance:
 
         def batches() -> Any:  # noqa: ANN401 - a generator of uint8 batches
-            for batch, pixels in read_batches(train, job.config.preprocessing):
+            for batch, pixels in read_batches(train, job.config.preprocessing, together=NORM_BATCH):
                 yield pixels
                 advance(len(batch))
 
         if used_if_random:
-            few = train[:WHITEN_PICTURES]
-            whiten_first(
-                backbone, (pixels for _, pixels in read_batches(few, job.config.preprocessing)), job.config.seed
-            )
+            few = read_batches(train[:WHITEN_PICTURES], job.config.preprocessing, together=NORM_BATCH)
+            whiten_first(backbone, (pixels for _, pixels in few), job.config.seed)
         wanted = [backbone.get_layer(name).output for name in used_if_random] or backbone.output
         estimate_norms(keras().Model(backbone.inputs[0], wanted), batches())
     return backbone, replace(job.weights, sha256=weights_digest(backbone))

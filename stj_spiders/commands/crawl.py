@@ -33,7 +33,7 @@ class Command(CrawlCommand):
             return
         try:
             if spider_class.read_arguments(opts.spargs)[0].dry_run:
-                dry_run(spider_class, opts.spargs, self.settings)
+                dry_run([(spider_class, opts.spargs)], self.settings)
                 return
             spider_class.check(opts.spargs, self.settings)
         except StjError as error:

@@ -1,4 +1,4 @@
-"""The line that people watch on a terminal: pages, cards, kept, pace and time left, one row a spider."""
+"""The lines that people watch on a terminal: pages, cards, kept, pace and time left, one a spider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stj_spiders.spiders.amazon import CategorySpider
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.text import Text
+    from rich.table import Table
 
 
 class Progress:
@@ -61,29 +61,39 @@ class Progress:
             Progress.live = None
 
 
-def rows() -> Text:
-    """The display as it is now."""
-    from rich.text import Text
+def rows() -> Table:
+    """The display as it is now; it fits a terminal of 80 columns."""
+    from rich.table import Table
 
-    return Text("\n".join(describe(spider, time.monotonic() - began) for spider, began in Progress.watched))
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
+    table.add_column()
+    for head in ("pages", "cards", "kept", "duplicates", "rejected", "pace", "time left"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for spider, began in Progress.watched:
+        table.add_row(spider.name, *describe(spider, time.monotonic() - began))
+    return table
 
 
-def describe(spider: CategorySpider, seconds: float) -> str:
-    """One spider's row, `seconds` after it began."""
+def describe(spider: CategorySpider, seconds: float) -> tuple[str, ...]:
+    """One spider's line, `seconds` after it began: the cells after its name."""
     fetched = sum(spider.pictures.values())
     pace = fetched / seconds if seconds > 1 else 0.0
-    missing = max(0, spider.arguments.limit - spider.kept)
-    parts = [
-        f"{spider.name}: {spider.pages_done} pages",
-        f"{sum(spider.tally.values())} cards",
-        f"{spider.kept} of {spider.arguments.limit} kept",
-        f"{spider.tally['duplicate']} duplicates",
-        f"{spider.tally['rejected']} rejected",
-        f"{fetched} pictures fetched ({pace:.1f}/s)",
-    ]
+    return (
+        str(spider.pages_done),
+        str(sum(spider.tally.values())),
+        f"{spider.kept}/{spider.arguments.limit}",
+        str(spider.tally["duplicate"]),
+        str(spider.tally["rejected"]),
+        f"{pace:.1f}/s",
+        _time_left(spider, pace),
+    )
+
+
+def _time_left(spider: CategorySpider, pace: float) -> str:
     cooling = spider.manners.cooling(spider.host)
     if cooling:
-        parts.append(f"cooling down, {spell(cooling)} left")
-    elif pace and missing:
-        parts.append(f"{spell(missing / pace)} left")
-    return ", ".join(parts)
+        return f"rests {spell(cooling)}"
+    missing = max(0, spider.arguments.limit - spider.kept)
+    if spider.unseen is not None:
+        missing = min(missing, spider.unseen)
+    return spell(missing / pace) if pace and missing else ""

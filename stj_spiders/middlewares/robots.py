@@ -17,7 +17,7 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.httpobj import urlparse_cached
 
-from stj_spiders.refusals import RobotsRefusedError, StoppingError
+from stj_spiders.refusals import RobotsRefusedError, RobotsUnreadError, StoppingError
 from stj_spiders.robots import Rules, read_rules
 from stj_spiders.spiders.amazon import CategorySpider
 
@@ -56,10 +56,12 @@ class ClosedRobotsMiddleware:
         if request.meta.get(ASKS_RULES):
             return
         parts = urlparse_cached(request)
-        refusal = (await self._rules(f"{parts.scheme}://{parts.netloc}", parts.netloc)).refusal(request.url)
+        rules = await self._rules(f"{parts.scheme}://{parts.netloc}", parts.netloc)
+        refusal = rules.refusal(request.url)
         if refusal is not None:
             self.crawler.stats.inc_value("robotstxt/forbidden")
-            raise RobotsRefusedError(f"{parts.netloc} does not allow {request.url}: {refusal}.")
+            kind = RobotsUnreadError if rules.closed else RobotsRefusedError
+            raise kind(f"{parts.netloc} does not allow {request.url}: {refusal}.")
 
     async def _rules(self, origin: str, host: str) -> Rules:
         async with self.asking[origin]:

@@ -108,7 +108,7 @@ class PicturesPipeline:
         """
         refusals = [error for error in met.values() if isinstance(error, PictureRefusedError)]
         if refusals and len(refusals) == of:
-            self.spider.stop(refused(f"{refusals[0]} Ask the shop for permission, or practise on your own machine."))
+            self.spider.stop(refused(f"{refusals[0]} {refusals[0].advice}"))
         if met and self.spider.stopping:
             raise StoppingError("the crawl is ending")
         for error in met.values():
@@ -135,9 +135,7 @@ class PicturesPipeline:
                 except StoppingError:
                     raise
                 except RobotsRefusedError as error:
-                    raise PictureRefusedError(
-                        str(error), FetchedPicture(key, url, crawl_id, reason="robots")
-                    ) from error
+                    raise PictureRefusedError(error, FetchedPicture(key, url, crawl_id, reason="robots")) from error
                 except Exception as error:  # noqa: BLE001 - every way a line can break ends in one word
                     spider.logger.info("picture %s could not be had: %r", url, error)
                     return FetchedPicture(key, url, crawl_id, reason=_word(error))
@@ -181,8 +179,9 @@ class PicturesPipeline:
 class PictureRefusedError(RobotsRefusedError):
     """robots.txt refuses a picture; `picture` is the row it gets unless the whole page is refused."""
 
-    def __init__(self, sentence: str, picture: FetchedPicture) -> None:
-        super().__init__(sentence)
+    def __init__(self, refusal: RobotsRefusedError, picture: FetchedPicture) -> None:
+        super().__init__(str(refusal))
+        self.advice = refusal.advice
         self.picture = picture
 
 

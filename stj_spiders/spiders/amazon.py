@@ -29,7 +29,7 @@ from stj_catalog.errors import StjError, UsageError
 from stj_catalog.intake import NextPage
 from stj_catalog.labels import load_labels
 from stj_catalog.schema import PageState
-from stj_catalog.urls import is_loopback
+from stj_catalog.urls import asin_of, is_loopback
 from stj_spiders.arguments import Arguments, read_arguments
 from stj_spiders.config import CrawlConfig
 from stj_spiders.desk import Desk
@@ -49,7 +49,8 @@ READ = frozenset({Verdict.OK, Verdict.EMPTY})
 _PATIENCE_SECONDS = 2.0
 CONDITIONS = (
     "Amazon's conditions of use restrict automated collection, and its pictures belong to their makers and may show people. "
-    "Get permission first, or practise on your own machine: make demo."
+    "Get permission first, from the shop's legal department or with its official product API, or practise on your own machine: "
+    "make demo."
 )
 
 
@@ -76,8 +77,10 @@ class CategorySpider(scrapy.Spider):
         self.pictures: Counter[str] = Counter()
         self.tally: Counter[str] = Counter()
         self.pages_done = 0
+        self.unseen: int | None = None  # cards that the listing has yet, by its own count
         self.kept = 0
         self._leased = 0
+        self._most_cards = 0
         self._moved = asyncio.Event()
 
     @classmethod
@@ -231,7 +234,7 @@ class CategorySpider(scrapy.Spider):
         """Judge a product's page, and pass its gallery on."""
         product = parse_product(body_text(response), response.url, response.status)
         record = _record(response, product.verdict, len(product.pictures), None)
-        if product.verdict not in READ:
+        if product.verdict not in READ and not _gone(response, product.verdict):
             await self._blocked_page(response, page, record)
             return
         self._answered(response)
@@ -248,7 +251,7 @@ class CategorySpider(scrapy.Spider):
                 led = Response(request.url, status=302, request=request)
                 await self._blocked_page(led, page, _record(led, Verdict.SIGN_IN, 0, None))
                 return
-            self.stop(refused(f"{error} Ask the shop for permission, or practise on your own machine."))
+            self.stop(refused(f"{error} {error.advice}"))
         elif isinstance(error, StjError):
             self.stop(unexpected(error))
         elif not isinstance(error, StoppingError):
@@ -264,7 +267,8 @@ class CategorySpider(scrapy.Spider):
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
         await self.desk.run(crawls.record_response, self.desk.catalog, page.id, record, PageState.PENDING)
         asked_at = response.meta.get(ASKED_AT, 0.0)
-        what = f"{page.kind} page {page.number} is a {record.verdict} page"
+        article = "an" if record.verdict[0] in "aeiou" else "a"
+        what = f"{_name(page)} is {article} {record.verdict} page"
         self.turned_away(_host(response.url), what, asked_at, wait)
         self._give_back()
 
@@ -293,9 +297,19 @@ class CategorySpider(scrapy.Spider):
         """Note that a page is in the catalogue."""
         self.pages_done += 1
         self.tally += tally
+        if item.page.kind == "listing":
+            self.unseen = self._unseen(item)
         words = ", ".join(f"{n} {word}" for word, n in sorted(tally.items())) or "nothing"
-        self.logger.info("%s page %d: %d cards: %s", item.page.kind, item.page.number, len(item.cards), words)
+        self.logger.info("%s: %d cards: %s", _name(item.page), len(item.cards), words)
         self._give_back()
+
+    def _unseen(self, item: PageItem) -> int | None:
+        """Cards of later listing pages that the arguments allow, if the listing says how many it has."""
+        self._most_cards = max(self._most_cards, len(item.cards))
+        if item.response.total_results is None:
+            return None
+        pages = self.arguments.pages - item.page.number
+        return max(0, min(item.response.total_results - item.page.number * self._most_cards, pages * self._most_cards))
 
     def _give_back(self) -> None:
         self._leased -= 1
@@ -340,6 +354,16 @@ def body_text(response: Response) -> str:
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc
+
+
+def _name(page: LeasedPage) -> str:
+    """A page as people call it: by its number in the listing, or by its product's."""
+    return f"product {asin_of(page.url)}" if page.kind == "product" else f"listing page {page.number}"
+
+
+def _gone(response: Response, verdict: Verdict) -> bool:
+    """Whether a product is no longer sold: an answer about the product, and no word about us."""
+    return verdict is Verdict.UNAVAILABLE and response.status in {404, 410}
 
 
 def _record(response: Response, verdict: Verdict, cards: int, total: int | None) -> crawls.Response:

@@ -32,6 +32,7 @@ function begin() {
     const photo = card.querySelector(".photo");
     photo.src = URL.createObjectURL(file);
     photo.alt = file.name;
+    photo.addEventListener("error", () => { card.querySelector(".preview").hidden = true; });
     card.querySelector("h2").textContent = "…";
     card.querySelector(".file").textContent = file.name;
     card.classList.add("busy");
@@ -115,10 +116,18 @@ function begin() {
     return line;
   }
 
+  function anchor(address, content) {
+    const link = document.createElement("a");
+    link.href = address;
+    link.append(content);
+    return link;
+  }
+
   function near(one) {
     const line = document.createElement("li");
     const picture = document.createElement("img");
-    Object.assign(picture, { src: one.thumbnail, alt: "", loading: "lazy" });
+    const title = one.title || one.asin || "training picture";
+    Object.assign(picture, { src: one.thumbnail, alt: title, loading: "lazy" });
     const words = document.createElement("span");
     if (one.label !== null) {
       const tag = document.createElement("span");
@@ -126,13 +135,10 @@ function begin() {
       tag.textContent = names[one.label] ?? one.label;
       words.append(tag, " ");
     }
-    const title = one.title || one.asin || "training picture";
     if (/^https?:\/\//.test(one.product_url)) {
-      const link = document.createElement("a");
-      Object.assign(link, { href: one.product_url, rel: "noopener noreferrer", target: "_blank", textContent: title });
-      words.append(link);
+      words.append(Object.assign(anchor(one.product_url, title), { rel: "noopener noreferrer", target: "_blank" }));
     } else words.append(title);
-    line.append(picture, words);
+    line.append(one.page ? anchor(one.page, picture) : picture, words);
     return line;
   }
 

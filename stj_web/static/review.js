@@ -23,7 +23,7 @@ function begin() {
     now.classList.add("current");
     now.tabIndex = 0;
     if (focus) now.focus({ preventScroll: true });
-    if (!one) now.scrollIntoView({ block: "nearest" });
+    if (!one && focus) now.scrollIntoView({ block: "nearest" });
     // The next two are fetched before they are asked for.
     for (const later of cards.slice(cards.indexOf(now) + 1, cards.indexOf(now) + 3)) later.querySelector("img")?.setAttribute("loading", "eager");
   }

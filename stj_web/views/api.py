@@ -38,7 +38,7 @@ def health() -> Response:
 @pages.get(f"{_ROOT}/openapi.json")
 def openapi() -> Response:
     """The interface's own description."""
-    return jsonify(document(__version__))
+    return jsonify(document(__version__, studio().web.max_files))
 
 
 @pages.post(f"{_ROOT}/classify")

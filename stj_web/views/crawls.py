@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,7 +25,6 @@ _SECONDS_BETWEEN = 1.0
 _SECONDS_OPEN = 45.0
 _OVER = {"finished", "refused", "abandoned", "blocked", "interrupted"}
 _MOST_PAGES = 200
-_streams = threading.BoundedSemaphore(6)
 
 
 @pages.get("/crawls")
@@ -64,7 +62,7 @@ def events(crawl_id: int) -> Response:
     here = studio()
     if crawl_pulse(here.catalog, crawl_id) is None:
         raise not_found(f"There is no crawl {crawl_id}.")
-    if not _streams.acquire(blocking=False):
+    if not here.streams.acquire(blocking=False):
         raise busy("Too many pages watch crawls at once.")
     here.metrics.streams.inc()
     return _Stream(_told(here, crawl_id), here, content_type="text/event-stream")
@@ -126,7 +124,7 @@ class _Stream(Response):
         super().__init__(told, content_type=content_type)
         self.headers["Cache-Control"] = "no-store"
         self.headers["X-Accel-Buffering"] = "no"
-        self.call_on_close(_streams.release)
+        self.call_on_close(here.streams.release)
         self.call_on_close(here.metrics.streams.dec)
 
 

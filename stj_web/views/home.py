@@ -46,7 +46,7 @@ def login() -> str:
 
 
 @pages.post("/login")
-@limiter.limit("10 per minute", exempt_when=lambda: False)
+@limiter.limit("10 per minute")
 def log_in() -> Reply:
     """Take the token."""
     if not security.is_token(request.form.get("token", "")):

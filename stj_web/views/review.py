@@ -25,7 +25,7 @@ def review() -> str:
     deck = Deck()
     if catalog is not None:
         after, limit = asked.whole("after"), asked.limit(_DECK)
-        deck = make_deck(catalog, here.runs, queue, asked.pictures(), after=after, limit=limit)
+        deck = make_deck(catalog, here.runs, here.doubts, queue, asked.pictures(), after=after, limit=limit)
     return render_template(
         "review.html",
         queue=queue,

@@ -36,7 +36,7 @@ def run(name: str) -> str:
         "run.html",
         story=story,
         history=opened.history(),
-        mistakes=here.mistakes(name)[:24],
+        mistakes=_mistakes(name)[:24],
         labels=_labels(name),
         splits=_SPLIT_NAMES,
         has_report=here.report(name) is not None,
@@ -99,6 +99,17 @@ def compare() -> str:
         verdict=_verdict(stories, split),
         differing=_differing(stories),
     )
+
+
+def _mistakes(name: str) -> list[dict[str, Any]]:
+    """What a run got wrong, with the checksum by which the catalogue knows each picture."""
+    here = studio().runs
+    rows = here.manifest(name)
+    return [
+        one | {"original": rows[sha256].original_sha256 if sha256 in rows else sha256}
+        for one in here.mistakes(name)
+        for sha256 in [str(one.get("sha256", ""))]
+    ]
 
 
 def _labels(name: str) -> dict[int, str]:

@@ -90,9 +90,9 @@ class Walk:
         self.settler = Settler.for_catalog(self.catalog, self.thresholds)
         self.number = 0
 
-    def page(self, cards, *, again=None):
+    def page(self, cards, *, again=None, kind="listing"):
         """Commit a page of cards; `again` commits an earlier page anew."""
-        page_id = again or self._lease()
+        page_id = again or self._lease(kind)
         fetched = [
             FetchedPicture(
                 url_of(card.name), url_of(card.name), self.crawl.id, None if card.failure else card.look,
@@ -117,10 +117,10 @@ class Walk:
         )
         return page_id, tally
 
-    def _lease(self):
+    def _lease(self, kind):
         self.number += 1
         with self.catalog.write() as connection:
-            add_page(connection, self.crawl.id, "listing", self.number, f"{ORIGIN}/s?page={self.number}")
+            add_page(connection, self.crawl.id, kind, self.number, f"{ORIGIN}/s?page={self.number}")
         return lease_page(self.catalog, self.crawl.id, 60, max_listing=10_000).id
 
 

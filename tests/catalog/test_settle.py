@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from stj_catalog.catalog import open_catalog
+from stj_catalog.dedupe import dedupe
 from stj_catalog.intake import known_pictures
 from stj_catalog.likeness import Thresholds
 from stj_catalog.schema import Status, images, now, reviews, sightings
@@ -148,6 +149,44 @@ def test_a_page_may_be_committed_again(catalog):
     assert statuses(catalog) == {"a": ("quarantined", "unsighted"), "b": ("kept", None)}
     with catalog.read() as connection:
         assert connection.execute(select(func.count()).select_from(sightings)).scalar() == 1
+
+
+def test_a_products_own_page_outweighs_the_listings_that_show_it(catalog):
+    walk = Walk(catalog)
+    listed = [Card("a", print_of(1), asin="B0A"), Card("b", print_of(2), asin="B0B"), Card("plain", print_of(3))]
+    listing, _ = walk.page(listed)
+    own, tally = walk.page([Card("a", print_of(1), asin="B0A", reason="title_mismatch")], kind="product")
+    walk.page([Card("b", print_of(2), asin="B0B"), Card("b-back", print_of(4), asin="B0B")], kind="product")
+    denied = ("quarantined", "title_mismatch")
+    said = {"a": denied, "b": ("kept", None), "plain": ("kept", None), "b-back": ("kept", None)}
+    assert statuses(catalog) == said
+    assert tally == {"quarantined": 1}
+
+    walk.page(listed, again=listing)
+    walk.page([Card("a", print_of(1), asin="B0A", reason="title_mismatch")], again=own, kind="product")
+    assert statuses(catalog) == said, "pages that are read again change nothing"
+    later = Walk(catalog)
+    later.page(listed)
+    assert statuses(catalog) == said, "a later crawl without details vouches for nothing that the product denied"
+    report, _ = dedupe(catalog, Thresholds())
+    assert not report.changes
+
+    later.page([Card("back", print_of(5), asin="B0A")], kind="product")
+    assert statuses(catalog) == {**said, "a": ("kept", None), "back": ("kept", None)}, "the newest page counts"
+    assert_lawful(catalog)
+
+
+def test_a_products_own_page_reaches_pictures_that_only_listings_show(catalog):
+    walk = Walk(catalog)
+    walk.page([])
+    own, _ = walk.page([Card("back", print_of(2), asin="B0A", reason="title_mismatch")], kind="product")
+    walk.page([Card("front", print_of(1), asin="B0A")])
+    assert statuses(catalog)["front"] == ("quarantined", "title_mismatch"), "whichever is read first"
+    Walk(catalog, 2).page([Card("front", print_of(1), asin="B0A")])
+    assert statuses(catalog)["front"] == ("kept", None), "of jeans, whose category nothing contradicts"
+    assert state_of(catalog)[0]["front"][2] == 2
+    walk.page([Card("other", print_of(3), asin="B0C", reason="title_mismatch")], again=own, kind="product")
+    assert statuses(catalog)["front"] == ("quarantined", "label_conflict"), "a page that is another product's now"
 
 
 def test_a_tally_counts_every_card_by_its_one_word(catalog):

@@ -96,6 +96,11 @@ def test_verify_reads_a_dataset(shelf: Shelf, capsys: pytest.CaptureFixture[str]
         (["export", "--test", "1"], 2, "--test must be at least 0 and less than 1, got 1: 0.1 is usual."),
         (["export", "--per-class", "0"], 2, "--per-class must be at least 1, got 0: leave it out for all."),
         (["export", "--since", "May"], 2, "--since must be a day or a moment such as 2026-05-01, got 'May'."),
+        (
+            ["export", "--since", "2026-02-30"],
+            2,
+            "--since must be a day or a moment such as 2026-05-01, got '2026-02-30'.",
+        ),
         (["export", "--crawl", "8"], 2, "--crawl 8: there is no such crawl; the view crawl_yield lists them."),
         (
             ["export", "--since", "2100-01-01"],

@@ -20,7 +20,9 @@ from stj_model.run_dir import Run
 HEAVY = ("keras", "tensorflow", "numpy", "sklearn", "scipy", "matplotlib", "PIL", "sqlalchemy", "scrapy")
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["compare"], ["runs"], ["predict"]])
+@pytest.mark.parametrize(
+    "command", [[], ["train"], ["evaluate"], ["compare"], ["leakage"], ["runs"], ["predict"], ["export"]]
+)
 def test_help_imports_nothing_heavy(command: list[str]):
     code = (
         "import sys; from stj_catalog.cli import outcome; from stj_model.cli import app; "

@@ -9,7 +9,7 @@ import pytest
 
 from stj_catalog.errors import WeightsError
 from stj_model.backend import keras, make_deterministic
-from stj_model.network import build_backbone, estimate_norms, load_backbone, weights_digest
+from stj_model.network import build_backbone, centred_features, estimate_norms, load_backbone, weights_digest
 from stj_model.weights import find_weights
 
 SIZE = 64
@@ -86,6 +86,19 @@ def test_estimated_norms_make_each_channel_standard(pixels):
     assert np.allclose(1, out.std(axis=(0, 1, 2)), atol=0.05)
     assert norm.momentum == 0.99
     assert not norm.trainable
+
+
+@pytest.mark.parametrize(("size", "middle"), [(224, (slice(1, 6), slice(2, 5))), (64, (slice(0, 2), slice(0, 2)))])
+def test_the_centre_stands_beside_the_whole_under_a_root(size: int, middle: tuple[slice, slice]):
+    """Of a 7×7 map the middle 5×3; of a 2×2 map, which has no middle, everything."""
+    door = keras().Input((size, size, 3))
+    out = keras().layers.AveragePooling2D(32, name="last")(door)
+    pixels = np.random.default_rng(2).uniform(0, 9, (3, size, size, 3)).astype(np.float32)
+    network = keras().Model(door, out)
+    found = np.asarray(keras().Model(door, centred_features(network, "last"))(pixels))
+    maps = np.asarray(network(pixels))
+    wanted = np.sqrt(np.concatenate([maps.mean(axis=(1, 2)), maps[:, *middle].mean(axis=(1, 2))], axis=1))
+    assert np.allclose(wanted, found, rtol=1e-5)
 
 
 def test_the_shared_weights_compute_sensible_features(shared: Path):

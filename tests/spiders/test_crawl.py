@@ -128,7 +128,7 @@ def test_without_leave_nothing_else_is_fetched(folder: Folder, open_shop: OpenSh
     assert {"/robots.txt"} == {asked.path for asked in shop.requests}
     assert robots is Robots.LOOP or len(shop.requests) == 1, "not tried again"
     assert why in ended.sentence
-    assert ended.sentence.endswith("Ask the shop for permission, or practise on your own machine.")
+    assert ended.sentence.endswith("Give the same command again later, or ask the shop for permission.")
     assert folder.rows("SELECT state FROM crawls")[0]["state"] == "refused"
 
 
@@ -176,7 +176,7 @@ def test_crawl_delay_and_retry_after_are_measured_at_the_shop(folder: Folder, op
     assert len(gaps) == 4  # robots.txt, the listing twice, two pictures
     assert min(gaps) >= 2.0 - 0.02, gaps
     assert gaps[1] >= 4.0 - 0.02, gaps
-    assert "turned us away (listing page 1 is a unavailable page): leaving it alone for 4 s" in ended.err
+    assert "turned us away (listing page 1 is an unavailable page): leaving it alone for 4 s" in ended.err
     assert tuple(folder.rows("SELECT verdict, attempts FROM pages")[0]) == ("ok", 2)
 
 
@@ -188,6 +188,17 @@ def test_a_redirect_to_the_sign_in_page_is_a_block(folder: Folder, open_shop: Op
     assert "is a sign_in page" in ended.sentence
     assert not any("/ap/signin" in path for path in pages_asked(shop))
     assert folder.rows("SELECT verdict FROM pages")[0]["verdict"] == "sign_in"
+
+
+def test_a_product_that_is_gone_does_not_hold_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
+    """A 404 is an answer about the product: it is asked for once, nothing cools down, and the crawl finishes."""
+    shop = open_shop(behaviour=Behaviour(gone_details=True))
+    ended = folder.crawl("amazon_sarees", shop, "-a", "details=1")
+    assert ended.code == 0, ended.err
+    assert "turned us away" not in ended.err
+    gone = folder.rows("SELECT state, verdict, http_status, attempts FROM pages WHERE kind = 'product'")
+    assert [tuple(row) for row in gone] == [("done", "unavailable", 404, 1)] * 4
+    assert len(folder.files()) == 4
 
 
 def test_a_limit_ends_the_crawl_and_fresh_begins_another(folder: Folder, open_shop: OpenShop) -> None:
@@ -260,11 +271,11 @@ def test_a_terminal_shows_a_live_line(folder: Folder, open_shop: OpenShop) -> No
     shop = open_shop(per_class=12, behaviour=Behaviour(picture_delay_s=0.3))
     ended = folder.begin("amazon_sarees", shop, terminal=True).end()
     assert ended.code == 0
-    for word in ("amazon_sarees", "pages", "cards", "of 300 kept", "duplicates", "rejected", "pictures fetched"):
+    for word in ("amazon_sarees", "pages", "cards", "kept", "0/300", "duplicates", "rejected", "pace", "time left"):
         assert word in ended.err, word
     assert "INFO" not in ended.err
-    assert ended.out.splitlines()[0].split() == [
-        "spider", "crawl", "state", "pages", "cards", "new", "kept", "duplicate", "quarantined", "rejected", "forgotten",
+    assert [line.split()[0] for line in ended.out.splitlines()][:10] == [
+        "spider", "crawl", "state", "pages", "cards", "new", "kept", "duplicate", "quarantined", "rejected",
     ]  # fmt: skip
 
 
@@ -318,7 +329,7 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
     assert broken.sentence.startswith("Cannot read the labels file nowhere.toml")
     amazon = "https://www.amazon.in"
     words = folder.crawl("amazon_sarees", amazon, "-a", "dry_run=1").out
-    assert "about 1.6 minutes" in words
+    assert "about 1.4 minutes" in words
     assert "Amazon's conditions of use restrict automated collection" in words
     plan = folder.crawl("amazon_sarees", amazon, "-a", "dry_run=1", "-s", "STJ_SUMMARY=json")
     assert plan.code == 0
@@ -330,5 +341,7 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
         "resumes_crawl": None,
     }
     assert expected.items() <= json.loads(plan.out).items()
+    every = folder.start(*ALL, "-a", f"origin={shop.origin}", "-a", "dry_run=1").end()
+    assert [one["spider"] for one in every.summary] == ["amazon_sarees", "amazon_trousers", "amazon_jeans"]
     assert not shop.requests
     assert not (folder.path / "catalog.sqlite").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,6 +107,29 @@ def test_the_longest_crawl_delay_of_our_names() -> None:
     assert Rules("User-agent: *\nCrawl-delay: 2\n").delay() == 2.0
     assert Rules("User-agent: STJ\nCrawl-delay: 3\n\nUser-agent: scrapy\nCrawl-delay: 7.5\n").delay() == 7.5
     assert Rules("User-agent: *\nCrawl-delay: soon\n").delay() == 0.0
+
+
+@pytest.mark.parametrize("shop", ["com", "co.uk", "ca", "co.jp"])
+def test_saved_rules_of_real_shops(shared: Path, shop: str) -> None:
+    """Each plain Disallow line of everybody's group refuses its own path and is quoted; listings and pictures are free."""
+    text = (shared / "amazon_pages" / "robots" / f"www.amazon.{shop}_robots.txt").read_text(encoding="utf-8")
+    rules = read_rules(200, text.encode(), b"text/plain")
+    assert rules.refusal(LISTING) is None
+    assert rules.refusal(PICTURE) is None
+    everybody = re.split(r"(?mi)^user-agent:\s*\*\s*$", text)[1]
+    everybody = re.split(r"(?mi)^user-agent:", everybody)[0]
+    plain = re.findall(r"(?mi)^disallow:\s*(/[^\s*$]+)\s*$", everybody)
+    assert len(plain) > 20
+    for path in plain:
+        refusal = rules.refusal(f"https://www.shop.example{path}") or ""
+        assert refusal.startswith('its robots.txt says "User-agent: *" "Disallow: /'), path
+
+
+def test_saved_rules_that_name_scrapy_bind_us(shared: Path) -> None:
+    """A shop that shuts Scrapy out shuts STJ out, of everything."""
+    text = (shared / "amazon_pages" / "robots" / "amazon.com_recent_EXCERPT.txt").read_bytes()
+    for url in (LISTING, PICTURE):
+        assert read_rules(200, text).refusal(url) == 'its robots.txt says "User-agent: Scrapy" "Disallow: /"'
 
 
 @given(st.binary(max_size=300), st.sampled_from([200, 404, 503]))

@@ -17,6 +17,8 @@ import pytest
 
 from demo.shop import PracticeShop
 from stj_catalog.config import read_config
+from stj_catalog.likeness import Thresholds
+from stj_dataset.export import ExportSettings, export_dataset
 from stj_web.serve import make_server
 from stj_web.settings import WebConfig
 from tests.dataset.filling import Shelf
@@ -25,6 +27,29 @@ from tests.model.conftest import draw
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 WAIT = 60_000
+PHONE = (390, 844)
+# Every kind of page.
+PLACES = (
+    *(
+        "/",
+        "/classify",
+        "/catalogue",
+        "/pictures/1",
+        "/duplicates",
+        "/why?q=B000000900",
+        "/review",
+        "/review?queue=kept",
+    ),
+    *(
+        "/review?queue=quarantine&view=grid",
+        "/review?queue=groups",
+        "/datasets",
+        "/datasets/1",
+        "/runs",
+        "/runs/2026-01",
+    ),
+    *("/compare?run=2026-01&run=2026-02", "/crawls", "/crawls/1", "/login", "/nothing"),
+)
 Serve = Callable[..., str]
 
 
@@ -287,25 +312,28 @@ def test_without_scripts_one_can_still_classify_and_review(
     context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_serious(runs: Path, shelf: Shelf, serve: Serve, browser: Any, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "size"), [("light", (1100, 900)), ("dark", (1100, 900)), ("dark", PHONE)])
+def test_axe_finds_nothing_serious_and_nothing_overflows(
+    runs: Path, shelf: Shelf, serve: Serve, browser: Any, tmp_path: Path, theme: str, size: tuple[int, int]
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    options = ExportSettings(out=tmp_path / "dataset")
+    export_dataset(shelf.catalog, shelf.store, shelf.labels, options, thresholds=Thresholds())
     origin = serve()
     # axe is a script of the test's own: the studio's content policy would rightly keep it out.
-    context = browser.new_context(bypass_csp=True, color_scheme=theme, viewport={"width": 1100, "height": 900})
+    context = browser.new_context(
+        bypass_csp=True,
+        color_scheme=theme,
+        viewport=dict(zip(("width", "height"), size, strict=True)),
+        is_mobile=size == PHONE,
+        has_touch=size == PHONE,
+    )
     page = context.new_page()
-    places = ["/", "/classify", "/catalogue", "/pictures/1", "/duplicates", "/why?q=B000000900", "/review?queue=kept"]
-    places += [
-        "/review?queue=quarantine&view=grid",
-        "/datasets",
-        "/runs",
-        "/runs/2026-01",
-        "/compare?run=2026-01&run=2026-02",
-    ]
-    places += ["/crawls", "/crawls/1", "/login", "/nothing"]
     serious: list[tuple[str, str, list[str]]] = []
-    for place in places:
+    for place in PLACES:
         page.goto(origin + place)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= size[0], f"{place} is {wide} pixels wide"
         serious += [
             (place, found["id"], [node["html"][:120] for node in found["nodes"]][:3])
             for found in axe.run(page).response["violations"]
@@ -313,6 +341,109 @@ def test_axe_finds_nothing_serious(runs: Path, shelf: Shelf, serve: Serve, brows
         ]
     context.close()
     assert serious == []
+
+
+@pytest.mark.parametrize("height", [844, 568])
+def test_on_a_phone_the_buttons_of_review_hide_no_text(shelf: Shelf, serve: Serve, browser: Any, height: int) -> None:
+    context = browser.new_context(viewport={"width": PHONE[0], "height": height}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.goto(serve() + "/review?queue=kept")
+    page.locator(".pick.current").wait_for()
+    long = "Women's Tussar Silk Embroidered Ice Blue Saree with Unstitched Blouse Piece, for Wedding and Party"
+    page.locator(".pick.current .title a").evaluate("(link, words) => { link.textContent = words; }", long)
+    for scrolled in (0, 150, 10_000):
+        page.evaluate("down => scrollTo(0, down)", scrolled)
+        covered = page.locator(".pick.current").evaluate(
+            """card => {
+                const boxes = [...card.querySelectorAll(".decide button")].map(one => one.getBoundingClientRect());
+                return [...card.querySelectorAll(".about > p")].filter(line => {
+                    const text = document.createRange();
+                    text.selectNodeContents(line);
+                    const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+                    return [...text.getClientRects()].some(box => boxes.some(button => over(box, button)));
+                }).map(line => line.textContent);
+            }"""
+        )
+        assert covered == []
+    cut = page.locator(".pick.current button").evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth)"
+    )
+    assert cut == []
+    context.close()
+
+
+def test_one_can_do_without_a_mouse(shelf: Shelf, serve: Serve, page: Any) -> None:
+    origin = serve()
+    page.goto(origin + "/review?queue=kept")
+    page.keyboard.press("Tab")
+    assert focused(page)["text"] == "Skip to the page"
+    assert focused(page)["box"][0] >= 0, "the skip link is to be seen when it has the focus"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    seen = []
+    while not seen or "pick" not in seen[-1]["name"]:
+        page.keyboard.press("Tab")
+        seen.append(focused(page))
+        assert len(seen) < 30
+    words = [one["text"] for one in seen[:-1]]
+    assert words[:5] == ["Suspects", "Quarantine", "Groups", "Kept", "Rejected"]
+    # From the tabs to the filters, the view and the pictures: as the eye reads.
+    assert [one["box"][1] for one in seen] == sorted(one["box"][1] for one in seen)
+    page.keyboard.press("x")
+    page.keyboard.press("2")
+    page.wait_for_function("() => document.querySelectorAll('[data-done=reject], [data-done=label]').length === 2")
+    page.keyboard.press("u")
+    page.get_by_text("1 done now").wait_for()
+    for place in ("/", "/classify", "/catalogue", "/pictures/1", "/duplicates", "/why", "/crawls", "/login"):
+        page.goto(origin + place)
+        ring = []
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            now = focused(page)
+            if now["name"].startswith("BODY") or (ring and now["text"] == "Skip to the page"):
+                break
+            assert now["outline"], f"{place}: nobody sees that {now} has the focus"
+            ring.append(now)
+        wanted = ["Skip to the page", "STJ studio", "Classify", "Catalogue", "Review", "Datasets", "Runs", "Crawls"]
+        assert [one["text"] for one in ring][: len(wanted)] == wanted
+
+
+def focused(page: Any) -> dict[str, Any]:
+    """What has the focus: its name, its words, its place on the page, and whether its ring can be seen."""
+    found: dict[str, Any] = page.evaluate(
+        """() => {
+            const one = document.activeElement, box = one.getBoundingClientRect();
+            const ring = [one, ...(one.labels ?? [])].some(part => {
+                const style = getComputedStyle(part);
+                return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+            });
+            const text = (one.textContent || one.getAttribute("aria-label") || "").trim();
+            return { name: `${one.tagName} ${one.className}`, text, box: [box.left, box.top + scrollY], outline: ring };
+        }"""
+    )
+    return found
+
+
+def test_pictures_are_dropped_on_the_page(runs: Path, serve: Serve, page: Any) -> None:
+    page.goto(serve() + "/classify")
+    page.get_by_text("Drop pictures here").wait_for()
+    drag = """([kind, pictures]) => {
+        const transfer = new DataTransfer();
+        for (const [name, type, data] of pictures) transfer.items.add(new File([new Uint8Array(data)], name, { type }));
+        const target = document.getElementById("drop");
+        const event = new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+        return target.dispatchEvent(event);
+    }"""
+    pictures = [[f"{label}.png", "image/png", list(draw(label, 98))] for label in (0, 2)]
+    words = ["words.txt", "text/plain", [104, 105]]
+    for kind in ("dragenter", "dragover"):
+        assert page.evaluate(drag, [kind, pictures]) is False, "the browser would open the picture itself"
+    assert "over" in page.locator("#drop").get_attribute("class")
+    assert page.evaluate(drag, ["drop", [*pictures, words]]) is False
+    assert "over" not in page.locator("#drop").get_attribute("class")
+    page.get_by_text("Only pictures are taken").wait_for()
+    page.get_by_text("2 pictures answered").wait_for()
+    assert set(page.locator(".judged .file").all_inner_texts()) == {"0.png", "2.png"}
 
 
 def test_the_first_paint_comes_within_a_second(shelf: Shelf, serve: Serve, page: Any) -> None:

@@ -29,7 +29,7 @@ def test_every_route_is_documented_and_every_document_a_route(make_app: MakeApp)
         if rule.rule.startswith("/api/") and rule.methods
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    described = document(__version__)["paths"]
+    described = document(__version__, 32)["paths"]
     assert routes == {(path, method.upper()) for path, methods in described.items() for method in methods}
     names = [one["operationId"] for methods in described.values() for one in methods.values()]
     assert len(set(names)) == len(names)

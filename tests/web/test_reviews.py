@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.cli import outcome
 from stj_catalog.decisions import OvertakenError, decide_if_unchanged, decisions_page
+from stj_catalog.gallery import Filter
 from stj_catalog.likeness import Thresholds
+from stj_dataset.audit import rank, read_out_of_fold
+from stj_dataset.cli import app as stj_dataset
+from stj_web.queues import Deck, make_deck
 from tests.dataset.filling import Shelf
 
 from .conftest import MakeApp, form_token
@@ -135,29 +143,92 @@ def test_a_form_leads_back_to_the_studio_only(make_app: MakeApp, shelf: Shelf, b
     assert client.post("/review/name", data=fields).headers["Location"] == "/review"
 
 
-def test_the_suspects_of_the_newest_run_come_worst_first(
-    make_app: MakeApp, shelf: Shelf, runs: Any, monkeypatch: Any
+def test_suspects_come_in_the_order_of_the_audit(
+    make_app: MakeApp, shelf: Shelf, trained: Path, tmp_path: Path
 ) -> None:
-    from stj_web import queues
+    run = doubtful_run(trained, tmp_path / "runs", [row["sha256"] for row in kept_images(make_app())])
+    wanted = [one.sha256 for one in rank(run) if one.guess != one.given]
+    assert len(wanted) > 6
+    # A plain sort by the given label's probability is another order: the audit knows how sure each class is on the whole.
+    out = read_out_of_fold(run)
+    plain = dict(zip(out.checksums, out.probabilities[range(len(out.given)), out.given], strict=True))
+    assert wanted != sorted(wanted, key=lambda sha256: plain[sha256])
 
     app = make_app()
+    shown = deck(app, limit=3)
+    assert wanted[:3] == [card.tile.sha256 for card in shown.cards]
+    assert len(wanted) == shown.left
+    decide(app.test_client(), image_id=shown.cards[0].tile.id, action="keep")
+    assert wanted[1:4] == [card.tile.sha256 for card in deck(app, limit=3).cards]
+    rest = deck(app, limit=3, after=shown.after)
+    assert wanted[3:6] == [card.tile.sha256 for card in rest.cards]
+    page = app.test_client().get("/review").get_data(as_text=True)
+    assert f'<b id="left">{len(wanted) - 1}</b>' in page
+
+
+def test_pictures_that_the_audit_found_odd_follow_with_their_reason(
+    make_app: MakeApp, shelf: Shelf, trained: Path, tmp_path: Path
+) -> None:
+    checksums = [row["sha256"] for row in kept_images(make_app())]
+    app = make_app()
+    assert deck(app).cards == []
+    assert outcome(stj_dataset, ["audit", "--pictures-only"]) == 0
+    odd = [card.tile.sha256 for card in deck(app).cards]
+    assert len(odd) > 6, "soft blots count as blurred"
+    assert {card.hint for card in deck(app).cards} == {"blurred"}
+    assert "blurred" in app.test_client().get("/review").get_data(as_text=True)
+
+    run = doubtful_run(trained, tmp_path / "runs", checksums)
+    doubted = [one.sha256 for one in rank(run) if one.guess != one.given]
+    cards = deck(make_app()).cards
+    assert [card.tile.sha256 for card in cards] == [*doubted, *(one for one in odd if one not in doubted)]
+    both = next(card for card in cards if card.tile.sha256 in set(doubted) & set(odd))
+    assert both.hint.endswith(" % for the given class, blurred")
+    decide(app.test_client(), image_id=cards[-1].tile.id, action="keep")
+    assert len(deck(app).cards) == len(cards) - 1
+    (tmp_path / "cache" / "odd_pictures.json").write_text("[[1", encoding="utf-8")
+    assert {card.tile.sha256 for card in deck(app).cards} == set(doubted)
+
+
+def test_a_ranking_is_kept_until_the_run_changes(
+    make_app: MakeApp, shelf: Shelf, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checksums = [row["sha256"] for row in kept_images(make_app())]
+    run = doubtful_run(trained, tmp_path / "runs", checksums)
+    before = [card.tile.sha256 for card in deck(make_app()).cards]
+    with monkeypatch.context() as patch:
+        patch.setattr("stj_web.doubts.rank", lambda _: pytest.fail("ranked a second time"))
+        assert before == [card.tile.sha256 for card in deck(make_app()).cards]
+    write_out_of_fold(run, checksums[:9])
+    assert set(before) != {card.tile.sha256 for card in deck(make_app()).cards}
+    (run / "out_of_fold.csv").unlink()
+    assert deck(make_app()).note.startswith("The newest run left no out_of_fold.csv: ")
+
+
+def deck(app: Flask, *, limit: int = 48, after: int | None = None) -> Deck:
+    here = app.extensions["stj"]
     with app.app_context():
-        studio = app.extensions["stj"]
-        rows = client_images(app)
-        found = [
-            queues.Doubt(row["sha256"], row["label"], (row["label"] + 1) % 3, 0.01 * place)
-            for place, row in enumerate(rows[:5])
-        ]
-        monkeypatch.setattr(queues, "doubts", lambda _: found)
-        deck = queues.make_deck(studio.catalog, studio.runs, "suspects", queues.Filter(), after=None, limit=3)
-        assert [row["id"] for row in rows[:3]] == [card.tile.id for card in deck.cards]
-        assert deck.left == 5
-        decide(app.test_client(), image_id=rows[0]["id"], action="keep")
-        again = queues.make_deck(studio.catalog, studio.runs, "suspects", queues.Filter(), after=None, limit=3)
-        assert [row["id"] for row in rows[1:4]] == [card.tile.id for card in again.cards]
-        rest = queues.make_deck(studio.catalog, studio.runs, "suspects", queues.Filter(), after=again.after, limit=3)
-        assert [rows[4]["id"]] == [card.tile.id for card in rest.cards]
+        return make_deck(here.catalog, here.runs, here.doubts, "suspects", Filter(), after=after, limit=limit)
 
 
-def client_images(app: Any) -> list[dict[str, Any]]:
+def doubtful_run(trained: Path, runs: Path, checksums: list[str]) -> Path:
+    """A run whose models doubt every third label of some pictures."""
+    shutil.copytree(trained / "2026-01", runs / "2026-01")
+    write_out_of_fold(runs / "2026-01", checksums)
+    return runs / "2026-01"
+
+
+def write_out_of_fold(run: Path, checksums: list[str]) -> None:
+    """The models are far surer of sarees than of the rest, so that a doubt weighs more there."""
+    lines = ["sha256,label,group,fold,p0,p1,p2"]
+    for place, sha256 in enumerate(checksums):
+        given = place % 3
+        guess = (given + 1) % 3 if place % 3 != 1 or place % 2 else given
+        sure = 0.9 if guess == 0 else 0.5 + 0.003 * place
+        shares = [sure if label == guess else (1 - sure) * (0.7 if label == given else 0.3) for label in range(3)]
+        lines.append(",".join([sha256, str(given), str(place), "0", *(f"{p / sum(shares):.6f}" for p in shares)]))
+    (run / "out_of_fold.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def kept_images(app: Any) -> list[dict[str, Any]]:
     return list(app.test_client().get("/api/v1/images?status=kept&limit=20").json["images"])

@@ -11,6 +11,8 @@ from tests.dataset.filling import Shelf
 
 from .conftest import MakeApp, form_token
 
+TOKEN = "open sesame, said he"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 DECISION = {"image_id": 1, "action": "reject", "seen": 0}
 
 
@@ -86,20 +88,17 @@ def test_open_to_others_without_a_token_it_is_read_only(make_app: MakeApp, shelf
 
 
 def test_open_to_others_writes_need_the_token(make_app: MakeApp, shelf: Shelf) -> None:
-    app = make_app(host="0.0.0.0", token="open sesame")
+    app = make_app(host="0.0.0.0", token=TOKEN)
     client = app.test_client()
     assert client.post("/api/v1/reviews", json=DECISION).status_code == 401
     assert client.post("/api/v1/reviews", json=DECISION, headers={"Authorization": "Bearer wrong"}).status_code == 401
-    assert (
-        client.post("/api/v1/reviews", json=DECISION, headers={"Authorization": "Bearer open sesame"}).status_code
-        == 201
-    )
+    assert client.post("/api/v1/reviews", json=DECISION, headers=BEARER).status_code == 201
     browser = app.test_client()
     token = form_token(browser)
     fields = {"csrf_token": token, "image_id": "2", "seen": "0", "decision": "reject"}
     assert browser.post("/review/decide", data=fields).status_code == 401
     assert browser.post("/login", data={"csrf_token": token, "token": "wrong"}).status_code == 403
-    assert browser.post("/login", data={"csrf_token": token, "token": "open sesame"}).status_code == 302
+    assert browser.post("/login", data={"csrf_token": token, "token": TOKEN}).status_code == 302
     assert browser.post("/review/decide", data=fields).status_code == 302
     browser.post("/logout", data={"csrf_token": token})
     assert browser.post("/review/decide", data=fields | {"image_id": "3"}).status_code == 401
@@ -149,7 +148,29 @@ def test_errors_have_one_shape(client: FlaskClient, shelf: Shelf) -> None:
         assert answer.json["error"]["message"].endswith((".", "nothing."))
 
 
+def test_log_in_is_limited_wherever_there_is_a_token(make_app: MakeApp, shelf: Shelf) -> None:
+    client = make_app(token=TOKEN).test_client()
+    fields = {"csrf_token": form_token(client), "token": "wrong"}
+    assert [client.post("/login", data=fields).status_code for _ in range(11)] == [403] * 10 + [429]
+    classified = client.post("/api/v1/classify", data={}, content_type="multipart/form-data", headers=BEARER)
+    assert classified.status_code == 400, "on loopback classifying stays free"
+
+
+def test_a_session_cookie_tells_nothing_of_the_token(make_app: MakeApp) -> None:
+    secrets = [make_app(token=TOKEN).config["SECRET_KEY"] for _ in range(2)]
+    assert secrets[0] != secrets[1]
+    assert len({make_app(token=TOKEN, secret="s").config["SECRET_KEY"] for _ in range(2)}) == 1
+
+
 def test_settings_are_refused_in_a_sentence() -> None:
+    with pytest.raises(
+        UsageError, match=r"^STJ_WEB_TOKEN cannot be what it is: it needs 16 characters or more; openssl"
+    ):
+        read_web_config(token="open sesame")
+    with pytest.raises(
+        UsageError, match=r"^STJ_WEB_CLASSIFY_RATE cannot be 'often': a rate looks like '60 per minute'\.$"
+    ):
+        read_web_config(classify_rate="often")
     with pytest.raises(UsageError, match=r"^STJ_WEB_PORT cannot be 70000: "):
         read_web_config(port=70000)
     with pytest.raises(UsageError, match=r"scrapyd's address looks like http://127\.0\.0\.1:6800\.$"):

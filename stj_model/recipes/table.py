@@ -1,0 +1,141 @@
+"""Every picture as the frozen network sees it, and heads fitted on some of them to judge the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from stj_model.backend import KerasModel, Tensor
+from stj_model.config import Pooling
+from stj_model.data import Picture
+from stj_model.features import Extractor, Floats, compute_features
+from stj_model.folds import grouped_folds
+from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
+from stj_model.network import CROPPED, centred_features, one_way, pooled_features, textures
+from stj_model.recipes import Job, prepare_backbone
+from stj_model.views import MIRROR, PLAIN, View
+from stj_model.weights import Weights
+
+LAST_STAGE = "conv5_block3_out"
+EARLY_STAGE = "conv2_block3_out"
+"""Where random weights still say something: deeper, everything looks alike to them."""
+GRID = 4
+
+
+@dataclass(frozen=True)
+class Table:
+    """Pictures with their classes (n,), how they look from each view (v, n, d), and what the network will say of them (n, d).
+
+    The network looks at each picture and its mirror image and takes the mean (`asked`); a head is fitted on the views one by
+    one, which teaches it more than their mean would.
+    """
+
+    pictures: list[Picture]
+    classes: Ints
+    views: Floats
+    asked: Floats
+
+    def part(self, chosen: Sequence[bool] | np.ndarray) -> Table:
+        """The rows where `chosen`, (n,), is true."""
+        mask = np.asarray(chosen, dtype=bool)
+        kept = [picture for picture, keep in zip(self.pictures, mask, strict=True) if keep]
+        return Table(kept, self.classes[mask], self.views[:, mask], self.asked[mask])
+
+    def sources(self) -> list[str]:
+        """The shop of each picture."""
+        return [picture.source for picture in self.pictures]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The dataset's table, and the frozen network that it comes from.
+
+    `tensor` is the network's raw feature of a batch, pictures first, mirror images behind them; `record` is what decides it.
+    """
+
+    table: Table
+    backbone: KerasModel
+    tensor: Tensor
+    weights: Weights
+    record: dict[str, Any]
+
+
+class FitOne(Protocol):
+    """What fits a head on a table."""
+
+    def __call__(self, table: Table, *, watch: Callable[[int, Head], None] | None = None) -> Head:
+        """Fit; `watch` is called after each epoch."""
+
+
+def see(job: Job) -> Seen:
+    """See every picture of the dataset from every view of the recipe, and from the two that the network will look from."""
+    backbone, weights = prepare_backbone(job, used_if_random=(EARLY_STAGE,), mirrored=True)
+    tensor, layer, pooling = _features(backbone, job.config.pooling, random=weights.is_random)
+    record = {
+        "weights": weights.sha256,
+        "architecture": weights.architecture,
+        "scaling": weights.preprocessing,
+        "layer": layer,
+        "pooling": pooling,
+    }
+    extractor = Extractor(one_way(backbone, tensor), job.config.preprocessing, record)
+    pictures = list(job.dataset.pictures)
+    names = [picture.sha256 for picture in pictures]
+    seen = {
+        view: compute_features(pictures, replace(extractor, view=View(view)), job.cache, job.talk).rows(names)
+        for view in dict.fromkeys((PLAIN, MIRROR, *job.config.views))
+    }
+    views = np.stack([seen[view] for view in job.config.views])
+    asked: Floats = 0.5 * (seen[PLAIN] + seen[MIRROR])
+    return Seen(Table(pictures, job.classes(pictures), views, asked), backbone, tensor, weights, record)
+
+
+def _features(backbone: KerasModel, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
+    """What the head is given, (n, d); of which layer; and how that was pooled, for the record."""
+    if random:
+        return textures(backbone, EARLY_STAGE, GRID), EARLY_STAGE, f"mean and deviation in {GRID}×{GRID} cells"
+    if pooling == "centre":
+        shares = "×".join(f"{1 - 2 * share:.2f}" for share in CROPPED)
+        return centred_features(backbone, LAST_STAGE), LAST_STAGE, f"root of the mean, and of the middle {shares}"
+    return pooled_features(backbone, LAST_STAGE), LAST_STAGE, "mean"
+
+
+def fitter(job: Job, *, standardise: bool) -> FitOne:
+    """What fits a head on a table, as the config wants it."""
+
+    def fit_one(table: Table, *, watch: Callable[[int, Head], None] | None = None) -> Head:
+        times = len(table.views)
+        return fit_head(
+            np.concatenate(table.views),
+            np.tile(table.classes, times),
+            len(job.dataset.labels),
+            weight=np.tile(balance_weights(table.classes, table.sources(), job.config.balance), times),
+            l2=job.config.l2,
+            epochs=job.config.epochs,
+            standardise=standardise,
+            watch=watch,
+        )
+
+    return fit_one
+
+
+def group_folds(table: Table, folds: int, seed: int) -> Ints:
+    """Folds that hold out relatives together, (n,)."""
+    return grouped_folds(table.classes, [picture.group for picture in table.pictures], folds, seed)
+
+
+def source_folds(table: Table, folds: int, seed: int) -> Ints:
+    """Folds that hold out whole shops, (n,)."""
+    return grouped_folds(table.classes, table.sources(), folds, seed, every_class=False)
+
+
+def held_out_logits(table: Table, folds: Ints, fit_one: FitOne, count: int) -> Doubles:
+    """Logits (n, k), each by a head fitted on the other folds."""
+    logits = np.zeros((len(folds), count))
+    for fold in np.unique(folds):
+        out = folds == fold
+        logits[out] = fit_one(table.part(~out)).logits(table.asked[out])
+    return logits

@@ -1,0 +1,166 @@
+"""Ask a network that `stj-model export` wrote, with python predict.py picture.jpg and more.
+
+Needs numpy, Pillow and the runtime of the format (TensorFlow, onnxruntime, openvino or ai-edge-litert), and nothing of STJ.
+What the network cannot hold is here: decoding a file and squashing it to the network's size. `model.json` beside this file
+names the classes and says from which values on an answer is "unsure" or "none".
+
+STJ reads its pictures and words its answers with the functions of this very file; an export copies it as `predict.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Ask = Callable[[Floats], tuple[Floats, Floats]]
+"""From pixels, float32 of shape (n, size, size, 3), RGB 0 to 255, to probabilities (n, k) and distances (n,)."""
+
+UNSURE, NONE = "unsure", "none"
+PROBABILITIES, OUT_OF_SCOPE = "probabilities", "out_of_scope"
+WHITE = (255, 255, 255)
+
+
+def read(path: Path, size: int, resample: str) -> Pixels:
+    """A file as the network's pixels: uint8 of shape (size, size, 3), RGB."""
+    with Image.open(path) as picture:
+        picture.draft("RGB", (2 * size, 2 * size))  # a JPEG much larger than this is decoded at a part of its size
+        return squash(upright(picture), size, resample)
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A decoded picture turned by its EXIF tag, in RGB, with transparency on white."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        background = Image.new("RGB", picture.size, WHITE)
+        background.paste(picture, mask=picture.getchannel("A"))
+        return background
+    return picture.convert("RGB")
+
+
+def squash(picture: Image.Image, size: int, resample: str) -> Pixels:
+    """An RGB picture at the network's size, its proportions given up: uint8 of shape (size, size, 3)."""
+    return np.asarray(picture.resize((size, size), Image.Resampling[resample.upper()]), dtype=np.uint8)
+
+
+def word(name: str, probability: float, distance: float, abstain_below: float, out_of_scope_above: float) -> str:
+    """The answer in a word.
+
+    Args:
+        name: the likeliest class's.
+        probability: the likeliest class's, 0 to 1.
+        distance: cosine distance to the nearest training picture, 0 to 2.
+        abstain_below: a lower probability is `unsure`.
+        out_of_scope_above: a larger distance is `none`.
+    """
+    if distance > out_of_scope_above:
+        return NONE
+    return UNSURE if probability < abstain_below else name
+
+
+def open_saved_model(path: Path) -> Ask:
+    """Open a SavedModel with TensorFlow."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(path))
+
+    def ask(pixels: Floats) -> tuple[Floats, Floats]:
+        found = loaded.signatures["serving_default"](pixels=tf.constant(pixels))
+        return found[PROBABILITIES].numpy(), found[OUT_OF_SCOPE].numpy()
+
+    return ask
+
+
+def open_onnx(path: Path) -> Ask:
+    """Open an ONNX file with ONNX Runtime."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    def ask(pixels: Floats) -> tuple[Floats, Floats]:
+        probabilities, distances = session.run([PROBABILITIES, OUT_OF_SCOPE], {"pixels": pixels})
+        return probabilities, distances
+
+    return ask
+
+
+def open_openvino(path: Path) -> Ask:
+    """Open an OpenVINO IR; in float32, since what it takes by itself may be bfloat16, which moves a probability by up to 0.1."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def ask(pixels: Floats) -> tuple[Floats, Floats]:
+        found = compiled(pixels)
+        return np.array(found[PROBABILITIES]), np.array(found[OUT_OF_SCOPE])
+
+    return ask
+
+
+def open_litert(path: Path) -> Ask:
+    """Open a LiteRT file, whose network takes one picture at a time."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    call = Interpreter(model_path=str(path)).get_signature_runner("serving_default")
+
+    def ask(pixels: Floats) -> tuple[Floats, Floats]:
+        found = [call(pixels=pixels[place : place + 1]) for place in range(len(pixels))]
+        return (
+            np.concatenate([one[PROBABILITIES] for one in found]),
+            np.concatenate([one[OUT_OF_SCOPE] for one in found]),
+        )
+
+    return ask
+
+
+OPEN: dict[str, Callable[[Path], Ask]] = {
+    "saved_model": open_saved_model,
+    "onnx": open_onnx,
+    "openvino": open_openvino,
+    "litert": open_litert,
+}
+
+
+class Exported:
+    """An exported network and its `model.json`; `ask` takes pixels, `answer` a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.about: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.ask = OPEN[self.about["format"]](folder / self.about["file"])
+
+    def answer(self, path: Path) -> dict[str, Any]:
+        """What it says of a file, in the shape of `stj-model predict --json`."""
+        about = self.about
+        said = {"file": str(path), "answer": None, "label": None, "probabilities": None, "out_of_scope": None}
+        try:
+            pixels = read(path, about["input"]["size"], about["input"]["resample"])
+        except Exception as error:  # noqa: BLE001 - decoders of damaged data raise anything
+            return {**said, "error": str(error) or type(error).__name__}
+        probabilities, distances = self.ask(pixels[None].astype(np.float32))
+        chances = {label: float(p) for label, p in zip(about["labels"], probabilities[0], strict=True)}
+        best, distance = max(chances, key=lambda label: chances[label]), float(distances[0])
+        limits = about["abstain_below"], about["out_of_scope_above"]
+        return {
+            **said,
+            "answer": word(about["answers"][best], chances[best], distance, *limits),
+            "label": int(best),
+            "probabilities": {label: round(p, 6) for label, p in chances.items()},
+            "out_of_scope": round(distance, 6),
+            "error": None,
+        }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit("No picture was named: python predict.py picture.jpg …")
+    network = Exported(Path(__file__).parent)
+    print(json.dumps([network.answer(Path(name)) for name in sys.argv[1:]], indent=2))  # noqa: T201 - its result
