@@ -85,8 +85,8 @@ def fingerprint(data: bytes) -> Fingerprint:
             width, height = height, width
         name = picture.format or ""
         grey = upright_grey(picture)
-    phash, phash_mirror = _phash(grey, 8)
-    phash256, phash256_mirror = _phash(grey, 16)
+    phash, phash_mirror = phashes(grey, 8)
+    phash256, phash256_mirror = phashes(grey, 16)
     smaller = _reduced(grey)
     inside = trimmed(smaller)
     bare = inside.size == smaller.size
@@ -100,8 +100,8 @@ def fingerprint(data: bytes) -> Fingerprint:
         phash256=phash256,
         phash_mirror=phash_mirror,
         phash256_mirror=phash256_mirror,
-        phash_trim=phash if bare else _phash(inside, 8)[0],
-        phash256_trim=phash256 if bare else _phash(inside, 16)[0],
+        phash_trim=phash if bare else phashes(inside, 8)[0],
+        phash256_trim=phash256 if bare else phashes(inside, 16)[0],
     )
 
 
@@ -208,12 +208,14 @@ def _orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _phash(grey: Image.Image, side: int) -> tuple[str, str]:
-    """The pHash of side×side bits, of the picture and of its mirror image.
+def phashes(
+    grey: Image.Image, side: int, box: tuple[float, float, float, float] | None = None
+) -> tuple[str, str]:
+    """The pHash of side×side bits, of a picture or a box of it, and of its mirror image.
 
     Mirroring negates the odd columns of a type II DCT, so one transform gives both.
     """
-    small = np.asarray(grey.resize((side * 4, side * 4), Image.Resampling.LANCZOS), dtype=np.float64)
+    small = np.asarray(grey.resize((side * 4, side * 4), Image.Resampling.LANCZOS, box), dtype=np.float64)
     low = dct(dct(small, axis=0), axis=1)[:side, :side]
     mirrored = low.copy()
     mirrored[:, 1::2] *= -1
