@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--delay", type=float, default=0.1, help="seconds that the shop takes for a picture")
+    parser.add_argument("--delay", type=float, default=0.2, help="seconds that the shop takes for a picture")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = run(Path(folder), given.kills, given.pictures, random.Random(given.seed), given.delay)
@@ -49,12 +49,13 @@ def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: flo
     behaviour = Behaviour(picture_delay_s=delay)
     with PracticeShop(folder / "goods", planting=False, behaviour=behaviour) as shop:
         in_flight: Counter[str] = Counter()
-        lost, killed = set(), 0
+        lost, killed, code = set(), 0, None
         while killed < kills:
             process = start(folder, shop.origin)
-            # Somewhere between the first import and half a minute of crawling.
-            ended = wait(process, dice.uniform(0.5, 2 + 2.2 * pictures * delay / 4 / kills + 4))
+            # Somewhere between the first import and a few seconds of crawling.
+            ended = wait(process, dice.uniform(0.5, 2 + 2.2 * pictures * delay / 4 / kills))
             if ended:
+                code = process.returncode
                 break
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -65,7 +66,8 @@ def run(folder: Path, kills: int, pictures: int, dice: random.Random, delay: flo
             # What was asked for and is not in the catalogue may be asked for once more after this kill.
             in_flight.update(asked(shop).keys() - known)
             lost |= {path for path in known if not stored(folder, path)}
-        code = start(folder, shop.origin).wait(timeout=1200)
+        if code is None:  # the same command once more would be a second crawl of what is finished
+            code = start(folder, shop.origin).wait(timeout=1200)
         times = asked(shop)
         shop.behave(picture_delay_s=0.0)
         calm = folder / "undisturbed"

@@ -14,8 +14,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new
+from stj_catalog.crops.search import SecondLook
 from stj_catalog.likeness import Looks, Thresholds, likenesses_among
-from stj_catalog.schema import Status, groups, images, likenesses, now, products, sightings
+from stj_catalog.schema import Status, crops, groups, images, likenesses, now, products, sightings
 from stj_catalog.settle import HAS_BYTES, LOOKS, components, decide, number_newcomers
 
 _BATCH = 5_000
@@ -45,7 +46,7 @@ class DedupeReport:
     Attributes:
         pictures: that were compared.
         statuses: pictures by status.
-        likenesses: pairs by kind.
+        likenesses: pairs by kind, and `crop` for those of which one shows a part of the other.
         groups: of one picture and more.
         shared_groups: of two pictures and more.
         changes: pictures that changed.
@@ -89,19 +90,25 @@ class _DryRunError(Exception):
 
 
 def dedupe(
-    catalog: Catalog, thresholds: Thresholds, *, dry_run: bool = False, members: bool = False
+    catalog: Catalog,
+    thresholds: Thresholds,
+    *,
+    look: SecondLook | None = None,
+    dry_run: bool = False,
+    members: bool = False,
 ) -> tuple[DedupeReport, list[GroupMember]]:
     """Work out likenesses, statuses and groups of every picture again, in one transaction.
 
     Args:
         catalog: whose pictures.
         thresholds: what counts as alike.
+        look: a second look, for crops; without one the crops that were found before stay.
         dry_run: say what would change, and change nothing.
         members: also list the pictures of every group of two and more.
     """
     try:
         with catalog.write(exclusive=True) as connection:
-            report = _recompute(connection, thresholds)
+            report = _recompute(connection, thresholds, look)
             listed = _members(connection) if members else []
             if dry_run:
                 raise _DryRunError(report, listed)
@@ -110,10 +117,12 @@ def dedupe(
         return dry.report, dry.members
 
 
-def _recompute(connection: Connection, thresholds: Thresholds) -> DedupeReport:
+def _recompute(connection: Connection, thresholds: Thresholds, look: SecondLook | None) -> DedupeReport:
     before = _snapshot(connection)
     _number_unsettled(connection)
     _replace_likenesses(connection, _read_looks(connection), thresholds)
+    if look is not None:
+        _replace_crops(connection, look, thresholds)
     ids = sorted(before)
     for some in chunks(ids, _BATCH):
         decide(connection, some, thresholds)
@@ -158,12 +167,41 @@ def _replace_likenesses(connection: Connection, looks: Looks, thresholds: Thresh
         insert_new(connection, likenesses, rows, ["image_id", "other_id"])
 
 
+def _replace_crops(connection: Connection, look: SecondLook, thresholds: Thresholds) -> None:
+    """Write the crops among the pictures that were looked at; what the hashes of whole pictures tie is no crop."""
+    first = select(images.c.sha256, func.min(images.c.id)).where(images.c.compared.is_not(None), HAS_BYTES)
+    ids = {
+        sha256: number
+        for sha256, number in connection.execute(first.group_by(images.c.sha256))
+        if sha256 in look.checksums
+    }
+    tied = select(likenesses.c.image_id, likenesses.c.other_id).where(likenesses.c.kind != "weak")
+    known = {(a, b) for a, b in connection.execute(tied)}
+    looked = set(ids.values())
+    for a, b in connection.execute(select(crops.c.image_id, crops.c.other_id)).all():
+        if {a, b} <= looked:
+            connection.execute(delete(crops).where(crops.c.image_id == a, crops.c.other_id == b))
+    rows = [
+        {
+            "image_id": min(pair),
+            "other_id": max(pair),
+            "distance": one.distance,
+            "distance256": one.distance256,
+            "rule": thresholds.crop_rule,
+        }
+        for one in look.crops
+        if one.distance <= thresholds.crop and one.distance256 <= thresholds.crop256
+        if (pair := (ids[one.one], ids[one.two])) and (min(pair), max(pair)) not in known
+    ]
+    insert_new(connection, crops, rows, ["image_id", "other_id"])
+
+
 def _regroup(connection: Connection) -> None:
     """Make the groups that likenesses and products give, each under the oldest number that its pictures had."""
     wanted = select(images.c.id, images.c.group_id).where(images.c.compared.is_not(None))
     present: dict[int, int | None] = {row.id: row.group_id for row in connection.execute(wanted)}
     ties = select(likenesses.c.image_id, likenesses.c.other_id).where(likenesses.c.kind != "weak")
-    edges = [(a, b) for a, b in connection.execute(ties)]
+    edges = [(a, b) for a, b in connection.execute(ties.union_all(select(crops.c.image_id, crops.c.other_id)))]
     edges += _family_edges(connection, present.keys())
     together = components(edges)
     alone = present.keys() - {one for component in together for one in component}
@@ -218,7 +256,10 @@ def _report(connection: Connection, before: dict[int, Row[Any]], thresholds: Thr
             select(func.count()).select_from(images).where(images.c.compared.is_not(None))
         ).scalar_one(),
         statuses=dict(sorted(Counter(row.status for row in after.values()).items())),
-        likenesses={row[0]: row[1] for row in connection.execute(kinds.order_by(likenesses.c.kind))},
+        likenesses={
+            **{row[0]: row[1] for row in connection.execute(kinds.order_by(likenesses.c.kind))},
+            "crop": connection.execute(select(func.count()).select_from(crops)).scalar_one(),
+        },
         groups=len(sizes),
         shared_groups=sum(size > 1 for size in sizes.values()),
         changes=changes,
@@ -259,6 +300,9 @@ def _nearest(connection: Connection) -> dict[int, str]:
         how = "same bytes" if pair.exact else f"{pair.kind}, {pair.way}, {pair.distance}/{pair.distance256} bits"
         for number, other in ((pair.image_id, pair.other_id), (pair.other_id, pair.image_id)):
             words.setdefault(number, f"{how}, to {other}")
+    for pair in connection.execute(select(crops).order_by(crops.c.distance256, crops.c.image_id, crops.c.other_id)):
+        for number, other in ((pair.image_id, pair.other_id), (pair.other_id, pair.image_id)):
+            words.setdefault(number, f"a part in common, {pair.distance}/{pair.distance256} bits, with {other}")
     return words
 
 

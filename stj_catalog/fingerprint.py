@@ -208,9 +208,7 @@ def _orientation(picture: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def phashes(
-    grey: Image.Image, side: int, box: tuple[float, float, float, float] | None = None
-) -> tuple[str, str]:
+def phashes(grey: Image.Image, side: int, box: tuple[float, float, float, float] | None = None) -> tuple[str, str]:
     """The pHash of side×side bits, of a picture or a box of it, and of its mirror image.
 
     Mirroring negates the odd columns of a type II DCT, so one transform gives both.

@@ -22,6 +22,7 @@ from stj_catalog.schema import (
     PageState,
     Status,
     crawls,
+    crops,
     images,
     likenesses,
     now,
@@ -155,6 +156,7 @@ def _fetched_again(connection: Connection, old: Row[Any], row: dict[str, Any]) -
         values |= {"compared": None, "group_id": None}
         either = or_(likenesses.c.image_id == old.id, likenesses.c.other_id == old.id)
         connection.execute(delete(likenesses).where(either))
+        connection.execute(delete(crops).where(or_(crops.c.image_id == old.id, crops.c.other_id == old.id)))
     connection.execute(update(images).where(images.c.id == old.id).values(values))
 
 

@@ -34,11 +34,18 @@ class Thresholds:
     related: int = 10
     related256: int = 32
     weak256: int = 48
+    crop: int = 8
+    crop256: int = 16
 
     @property
     def rule(self) -> str:
         """The thresholds as each decision records them."""
         return f"duplicate {self.duplicate}/{self.duplicate256}, related {self.related}/{self.related256}"
+
+    @property
+    def crop_rule(self) -> str:
+        """How near the common parts of a crop and its picture are, as each such pair records it."""
+        return f"crop {self.crop}/{self.crop256}"
 
     @property
     def reach(self) -> int:

@@ -251,6 +251,18 @@ likenesses = Table(
     comment="Pairs of pictures that look alike; `weak` ones are for people to see and decide nothing.",
 )
 
+crops = Table(
+    "crops",
+    metadata,
+    Column("image_id", ForeignKey("images.id"), primary_key=True),
+    Column("other_id", ForeignKey("images.id"), primary_key=True, index=True),
+    Column("distance", Integer, nullable=False, comment="bits of pHash-64 between what both show"),
+    Column("distance256", Integer, nullable=False, comment="bits of pHash-256 between what both show"),
+    Column("rule", Text, nullable=False, comment="the distances that were allowed"),
+    CheckConstraint("image_id < other_id", name="ordered"),
+    comment="Pairs of which one shows a part of the other, found by `stj-dataset dedupe --crops`: relatives.",
+)
+
 reviews = Table(
     "reviews",
     metadata,

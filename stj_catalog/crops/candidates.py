@@ -56,4 +56,5 @@ def _words(descriptors: NDArray[np.uint8]) -> NDArray[np.int64]:
     sides = (descriptors.astype(np.float32) - middle) @ planes.astype(np.float32) > 0
     values = np.int64(1) << np.arange(_BITS, dtype=np.int64)
     spelt = sides.reshape(-1, _WORDS, _BITS) @ values
-    return (spelt + (np.arange(_WORDS, dtype=np.int64) << _BITS)).T
+    words: NDArray[np.int64] = (spelt + (np.arange(_WORDS, dtype=np.int64) << _BITS)).T
+    return words

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stj_catalog.errors import CatalogError
-from stj_catalog.fingerprint import open_picture, upright_grey
+from stj_catalog.fingerprint import open_picture, trimmed, upright_grey
 
 if TYPE_CHECKING:
     import cv2
@@ -59,13 +59,13 @@ def opencv() -> ModuleType:
 
 
 def small_grey(data: bytes) -> NDArray[np.uint8]:
-    """The upright picture in grey, its longer side at most 384 pixels, uint8[height, width].
+    """The upright picture in grey without uniform borders, its longer side at most 384 pixels, uint8[height, width].
 
     Raises:
         PictureError: the bytes are no whole picture.
     """
     with open_picture(data) as picture:
-        grey = upright_grey(picture)
+        grey = trimmed(upright_grey(picture))
     scale = SIDE / max(grey.size)
     if scale < 1:
         size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))

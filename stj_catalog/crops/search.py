@@ -48,7 +48,9 @@ class SecondLook:
     crops: Sequence[Crop]
 
 
-def look_again(catalog: Catalog, store: ImageStore, bars: Bars = lambda _what, _total: lambda _done: None) -> SecondLook:
+def look_again(
+    catalog: Catalog, store: ImageStore, bars: Bars = lambda _what, _total: lambda _done: None
+) -> SecondLook:
     """Find the keypoints of every picture whose bytes are here, and compare those that share many.
 
     Writes nothing; `stj_catalog.dedupe.dedupe` does. Takes about 40 KB of memory a picture.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from stj_catalog.errors import CatalogError, NewerSchemaError
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 def upgrade(engine: Engine, file: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stj_catalog.cli import JsonOption, emit_json, say
-from stj_dataset.cli.common import CatalogOption, ImagesOption, make_table, opened, show
+from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
 
 if TYPE_CHECKING:
     from stj_catalog.dedupe import DedupeReport
@@ -20,6 +20,12 @@ _SHOWN = 20
 def dedupe(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    crops: Annotated[
+        bool,
+        typer.Option(
+            "--crops", help="Look at every picture again, for those that show a part of another (needs stj[crops])."
+        ),
+    ] = False,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -33,6 +39,7 @@ def dedupe(
     """Find duplicates and groups in the whole catalogue, from the hashes, sightings and reviews alone.
 
     The authority on sameness: the result does not depend on the order in which pictures came, and a second run changes nothing.
+    Crops that were found once are kept until --crops looks again.
     """
     from stj_catalog.dedupe import by_group
     from stj_catalog.dedupe import dedupe as recompute
@@ -40,7 +47,13 @@ def dedupe(
     from stj_catalog.store import open_store
 
     with opened(catalog, images) as (found, config):
-        report, members = recompute(found, thresholds_of(config), dry_run=dry_run, members=sheet is not None)
+        look = None
+        if crops:
+            from stj_catalog.crops.search import look_again
+
+            with bars() as progress:
+                look = look_again(found, open_store(config.images), progress)
+        report, members = recompute(found, thresholds_of(config), look=look, dry_run=dry_run, members=sheet is not None)
         pages = []
         if sheet is not None:
             from stj_dataset.contact import write_sheet

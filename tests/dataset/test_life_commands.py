@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
+from collections import Counter
 
 import pytest
+from PIL import Image
 
 from stj_catalog.cli import outcome
 from stj_dataset.cli import app
@@ -111,3 +115,33 @@ def test_a_backup_is_named_on_stdout(folder, tmp_path, capsys):
     code, made = said(capsys, "backup")
     assert code == 0
     assert (tmp_path / made["backup"]).stat().st_size == made["bytes"]
+
+
+def test_crops_are_found_on_request_and_stay_in_one_split(tmp_path, capsys):
+    """A part of a picture is no leak into another split, once it is known."""
+    pytest.importorskip("cv2", reason="needs pip install 'stj[crops]'")
+    for label in range(3):
+        (tmp_path / f"many/{label}").mkdir(parents=True)
+        for seed in range(8):
+            (tmp_path / f"many/{label}/{seed}.jpg").write_bytes(jpeg(100 * label + seed, (300, 400)))
+        with Image.open(tmp_path / f"many/{label}/0.jpg") as whole:
+            whole.crop((45, 20, 270, 330)).save(tmp_path / f"many/{label}/part.jpg", quality=90)
+    said(capsys, "import", tmp_path / "many")
+    assert said(capsys, "dedupe")[1]["likenesses"]["crop"] == 0
+    code, report = said(capsys, "dedupe", "--crops")
+    assert (code, report["likenesses"]["crop"], report["shared_groups"]) == (0, 3, 3)
+    said(capsys, "export", tmp_path / "dataset", "--split", "0.3", "--test", "0.3")
+    sold = list(csv.DictReader((tmp_path / "dataset/manifest.csv").read_text(encoding="utf-8").splitlines()))
+    together = Counter(row["group"] for row in sold)
+    pairs = [group for group, number in together.items() if number == 2]
+    assert len(pairs) == 3
+    assert all(len({row["split"] for row in sold if row["group"] == group}) == 1 for group in pairs)
+
+
+def test_crops_need_opencv(folder, capsys, monkeypatch):
+    said(capsys, "import", folder)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    code, sentence = said(capsys, "dedupe", "--crops")
+    assert code == 1
+    assert sentence.startswith("Looking for crops needs OpenCV, and it cannot be imported (")
+    assert sentence.endswith("): pip install 'stj[crops]'.\n")
