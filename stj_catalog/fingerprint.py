@@ -28,7 +28,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
 _BORDER_LEVELS = 24
 _BORDERS = 3
 _BLOCK = 16
-_TRIM_SIDE = 128
 _TURNED = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
 
@@ -87,9 +86,8 @@ def fingerprint(data: bytes) -> Fingerprint:
         grey = upright_grey(picture)
     phash, phash_mirror = phashes(grey, 8)
     phash256, phash256_mirror = phashes(grey, 16)
-    smaller = _reduced(grey)
-    inside = trimmed(smaller)
-    bare = inside.size == smaller.size
+    inside = trimmed(grey)
+    bare = inside is grey
     return Fingerprint(
         sha256=hashlib.sha256(data).hexdigest(),
         format="JPEG" if name == "MPO" else name,
@@ -148,12 +146,6 @@ def upright_grey(picture: Image.Image) -> Image.Image:
         raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
 
 
-def _reduced(grey: Image.Image) -> Image.Image:
-    """The picture by a whole factor smaller, 128 pixels a side at least: borders are as plain there, and cost a quarter."""
-    factor = min(grey.size) // _TRIM_SIDE
-    return grey.reduce(factor) if factor > 1 else grey
-
-
 def trimmed(grey: Image.Image) -> Image.Image:
     """A grey picture without its uniform borders, one inside another too; as it is where hardly anything would stay."""
     levels = np.asarray(grey)
@@ -170,8 +162,9 @@ def trimmed(grey: Image.Image) -> Image.Image:
 
 def _inside(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """What one border of one grey level on each side leaves."""
-    top, bottom = _border(levels), _border(levels[::-1])
-    left, right = _border(levels.T), _border(levels.T[::-1])
+    sides = (_border(side) for side in (levels, levels[::-1], levels.T, levels.T[::-1]))
+    # Encoding and drafting mix a border's last line with what it frames.
+    top, bottom, left, right = (lines + 1 if lines else 0 for lines in sides)
     if top + bottom >= len(levels) or left + right >= levels.shape[1]:
         return levels
     return levels[top : len(levels) - bottom, left : levels.shape[1] - right]

@@ -137,8 +137,8 @@ def test_copies_are_found(name):
     for seed in range(8):
         original = draw(seed, (600, 800))
         one, copy = fingerprint(encode(original, quality=92)), fingerprint(TRANSFORMS[name](original))
-        kind, _ = likeness(one, copy)
-        found.append(kind in {"duplicate", "related"})
+        alike = likeness(one, copy)
+        found.append(alike is not None and alike[0] in {"duplicate", "related"})
     # A border next to an edge of its own colour takes some of the picture with it.
     assert sum(found) >= (6 if "border" in name else 8)
 
