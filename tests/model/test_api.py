@@ -16,6 +16,7 @@ from stj_model.config import TrainConfig
 from tests.model.conftest import make_dataset
 
 
+@pytest.mark.usefixtures("small")
 def test_a_notebook_from_a_dataset_to_an_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     from stj_model import evaluate, export, load, train
 
@@ -30,7 +31,7 @@ def test_a_notebook_from_a_dataset_to_an_export(tmp_path: Path, capsys: pytest.C
     assert answers[0].answer in {"saree", "trousers", "jeans", "unsure", "none"}
     assert answers[1].error == "Cannot read nowhere.jpg: No such file or directory."
     pixels = predictor.read(Path("dataset", first.file).read_bytes())
-    assert (pixels.shape, pixels.dtype) == ((224, 224, 3), np.uint8)
+    assert (pixels.shape, pixels.dtype) == ((64, 64, 3), np.uint8)
     chances, features = predictor.scores(pixels[None])
     assert chances.shape == (1, 3)
     assert features.shape[0] == 1

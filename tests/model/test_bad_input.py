@@ -32,6 +32,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
     return given
 
 
+@pytest.mark.usefixtures("small")
 def test_a_broken_picture_in_the_dataset_is_named(dataset: Path, tmp_path: Path, say: Say):
     picture = open_dataset(dataset).pictures[0].path
     picture.write_bytes(picture.read_bytes()[:200])
