@@ -48,10 +48,10 @@ def aside(target: Path) -> Iterator[Path]:
     Raises:
         DatasetError: it cannot be written, or the disk is full.
     """
-    folder = target.with_name(f".{target.name}.part-{os.getpid()}")
+    folder = beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
+        sweep(target)
         folder.mkdir()
         yield folder
     except OSError as error:
@@ -83,6 +83,20 @@ def swapped(folder: Path, target: Path) -> Iterator[None]:
     shutil.rmtree(before, ignore_errors=True)
 
 
+def beside(target: Path) -> Path:
+    """What this process calls a folder that shall become `target`."""
+    return target.with_name(f".{target.name}.part-{os.getpid()}")
+
+
+def sweep(target: Path) -> None:
+    """Remove what processes that died have left beside `target`."""
+    pattern = re.compile(re.escape(f".{target.name}.part-") + r"(\d+)")
+    for entry in target.parent.iterdir():
+        found = pattern.fullmatch(entry.name)
+        if found and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1]))):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
 def _ours(target: Path) -> bool:
     return target.is_dir() and (is_dataset(target) or not any(target.iterdir()))
 
@@ -99,12 +113,3 @@ def _restore(target: Path) -> None:
             shutil.rmtree(before, ignore_errors=True)
         else:
             before.rename(target)
-
-
-def _sweep(target: Path) -> None:
-    """Remove what exports that died have left."""
-    pattern = re.compile(re.escape(f".{target.name}.part-") + r"(\d+)")
-    for entry in target.parent.iterdir():
-        found = pattern.fullmatch(entry.name)
-        if found and (int(found[1]) == os.getpid() or not psutil.pid_exists(int(found[1]))):
-            shutil.rmtree(entry, ignore_errors=True)

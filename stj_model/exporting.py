@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stj_catalog.errors import ModelError, PictureError, UsageError
+from stj_dataset.aside import beside, sweep
 from stj_dataset.manifest import SPLITS
 from stj_model import standalone
 from stj_model.backend import KerasModel, hushed, keras
@@ -172,18 +172,22 @@ def _about(name: str, predictor: Predictor) -> dict[str, Any]:
 
 @contextmanager
 def _aside(target: Path, name: str) -> Iterator[Path]:
-    """A folder beside `target/name` that takes its place when all went well, and is gone when it did not, Ctrl-C included."""
+    """A folder beside `target/name` that takes its place when all went well, and is gone when it did not, Ctrl-C included.
+
+    What an export that was killed has left goes first.
+    """
     final, made = target / name, not target.exists()
     if final.exists() and not (final / ABOUT).is_file():
         raise ModelError(f"{final} is there and no export of ours: move it away, or name another folder with --to.")
+    aside = beside(final)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target))
+        sweep(final)
+        part = aside / name
+        part.mkdir(parents=True)
     except OSError as error:
         raise _unwritable(target, error) from error
     try:
-        part = aside / name
-        part.mkdir()
         yield part
         if final.exists():
             final.rename(aside / "older")

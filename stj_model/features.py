@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +34,8 @@ BATCH = 8
 
 No larger, so that a few new pictures are not padded to many; more at once are no cheaper by the picture.
 """
-SHARD_BYTES = 64 << 20
+SHARD_BYTES, SHARD_SECONDS = 64 << 20, 15.0
+"""A shard is written when it has so many bytes, or when so much time would be lost to a kill -9."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def compute_features(
     per_shard = max(1, SHARD_BYTES // (4 * int(np.prod(extractor.shape)) * BATCH))
     names: list[str] = []
     rows: list[Floats] = []
+    written = time.monotonic()
     try:
         seen = "" if extractor.view.is_plain else f", {extractor.view.name}"
         with talk.bar(f"Features of {len(wanted)} new pictures{seen}", len(wanted)) as advance:
@@ -145,9 +148,9 @@ def compute_features(
                 rows.append(run_padded(extractor.run, pixels, BATCH))
                 names.extend(picture.sha256 for picture in batch)
                 advance(len(batch))
-                if len(rows) >= per_shard:
+                if len(rows) >= per_shard or time.monotonic() - written >= SHARD_SECONDS:
                     store.add(names, np.concatenate(rows))
-                    names, rows = [], []
+                    names, rows, written = [], [], time.monotonic()
     except OSError as error:
         raise ModelError(
             f"Cannot write features to {store.folder} ({error.strerror}): set STJ_CACHE to a folder with room."

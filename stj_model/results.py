@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stj_catalog.errors import ModelError, PictureError
+from stj_dataset.aside import beside, sweep
 from stj_model.evaluation import Evaluation, Judged
 from stj_model.explain import grad_cam
 from stj_model.predict import Predictor
@@ -73,7 +73,7 @@ def write_heat(judged: Sequence[Judged], predictor: Predictor, folder: Path, tal
 def keep(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
     """Write an evaluation beside its run: `evaluations/<name>/` with predictions, figures, mistakes and a report.
 
-    It is made aside and renamed when it is whole; an older one of the same name makes way.
+    It is made aside and renamed when it is whole; an older one of the same name makes way, and so does what a killed one left.
 
     Returns:
         The folder.
@@ -84,9 +84,11 @@ def keep(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
     from stj_model.report import write_evaluation_report
 
     target = evaluation.run.folder / EVALUATIONS / evaluation.name
-    part = target.with_name(f".{target.name}-{os.getpid()}")
+    part = beside(target)
     try:
-        part.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target)
+        part.mkdir()
         write_judged(evaluation.judged, list(evaluation.predictor.labels), part)
         write_json(evaluation.document, part / METRICS)
         write_heat(evaluation.judged, evaluation.predictor, part, talk)

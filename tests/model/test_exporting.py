@@ -177,6 +177,20 @@ def test_ctrl_c_leaves_nothing_and_the_older_export_stays(
     assert (own_run.folder / "exports" / "onnx" / "model.onnx").read_bytes() == whole
 
 
+@pytest.mark.usefixtures("loaded")
+def test_what_a_killed_export_left_goes_with_the_next(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of the same format and of processes that are no more; the others may still be at it."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    dead, other, alive = (tmp_path / f".{name}" for name in (f"onnx.part-{gone.pid}", "litert.part-1", "onnx.part-1"))
+    for left in (dead, other, alive):
+        (left / "onnx").mkdir(parents=True)
+    writing(lambda network, path: (path.write_bytes(b"half"), pytest.fail("disturbed")), monkeypatch)
+    with pytest.raises(pytest.fail.Exception, match="disturbed"):
+        export_run(run, ["onnx"], to=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {other.name, alive.name}
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

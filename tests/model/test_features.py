@@ -69,6 +69,21 @@ def test_what_was_computed_before_an_interruption_is_kept(drawn: Path, extractor
     assert len(FeatureStore(tmp_path / "features" / extractor.key)) == module.BATCH
 
 
+def test_what_took_long_is_on_disk_before_the_next_batch(drawn: Path, extractor, tmp_path: Path, monkeypatch):
+    """Nothing that runs at the end is needed for it: kill -9 would leave it there."""
+    pictures, held = open_dataset(drawn).pictures, []
+
+    def watched(new, how, view):
+        for batch in read_batches(new, how, view):
+            held.append(len(FeatureStore(tmp_path / "features" / extractor.key)))
+            yield batch
+
+    monkeypatch.setattr(module, "read_batches", watched)
+    monkeypatch.setattr(module, "SHARD_SECONDS", 0.0)
+    compute_features(pictures, extractor, tmp_path)
+    assert held == list(range(0, len(pictures), module.BATCH))
+
+
 def test_half_a_shard_is_left_alone(tmp_path: Path):
     store = FeatureStore(tmp_path)
     store.add(["a", "b"], np.ones((2, 3), np.float32))
