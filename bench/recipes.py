@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from stj_dataset.manifest import read_labels, read_manifest, read_settings, write_json, write_labels, write_manifest
+from stj_model.scope import auroc
 
 NEW = 10
 EPOCHS, MEASURED = 25, 2
@@ -100,12 +101,6 @@ def notebook(dataset: Path, weights: str) -> None:
     print(json.dumps(spent))
 
 
-def auroc(inside: list[float], outside: list[float]) -> float:
-    """The chance that a picture of something else lies farther out than one of the three (Mann and Whitney 1947)."""
-    a, b = np.array(inside)[:, None], np.array(outside)[None, :]
-    return float((a < b).mean() + 0.5 * (a == b).mean())
-
-
 def line(name: str, part: dict[str, Any]) -> str:
     """A figure with its size and interval."""
     low, high = part["interval"]
@@ -129,7 +124,7 @@ def judge(run: str, given: argparse.Namespace, environment: dict[str, str]) -> N
         refused = sum(one["answer"] in ("none", "unsure") for one in answers[1])
         kept = [one for one in answers[0] if one["answer"] not in ("none", "unsure")]
         print(
-            f"  out of scope: AUROC {auroc(inside, outside):.3f} ({len(inside)} in, {len(outside)} out); refused or unsure "
+            f"  out of scope: AUROC {auroc(np.array(inside), np.array(outside)):.3f} ({len(inside)} in, {len(outside)} out); refused or unsure "
             f"{refused} of {len(outside)} others, {len(answers[0]) - len(kept)} of {len(answers[0])} garments",
             flush=True,
         )
