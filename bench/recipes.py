@@ -124,8 +124,8 @@ def judge(run: str, given: argparse.Namespace, environment: dict[str, str]) -> N
         refused = sum(one["answer"] in ("none", "unsure") for one in answers[1])
         kept = [one for one in answers[0] if one["answer"] not in ("none", "unsure")]
         print(
-            f"  out of scope: AUROC {auroc(np.array(inside), np.array(outside)):.3f} ({len(inside)} in, {len(outside)} out); refused or unsure "
-            f"{refused} of {len(outside)} others, {len(answers[0]) - len(kept)} of {len(answers[0])} garments",
+            f"  out of scope: AUROC {auroc(np.array(inside), np.array(outside)):.3f} ({len(inside)} in, {len(outside)} out); "
+            f"refused or unsure {refused} of {len(outside)} others, {len(answers[0]) - len(kept)} of {len(answers[0])} garments",
             flush=True,
         )
 
