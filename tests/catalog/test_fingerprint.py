@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
 from stj_catalog.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
-from stj_catalog.fingerprint import Fingerprint, fingerprint, open_picture, upright_grey
+from stj_catalog.fingerprint import Fingerprint, fingerprint, open_picture, phashes, upright_grey
 from tests.catalog.pictures import draw, encode, jpeg
 
 ORIENTATION = 0x0112
@@ -79,6 +79,25 @@ def test_hashes_equal_imagehash_bit_for_bit(data):
     # A mirrored resize rounds some grey levels otherwise: coefficients at the very median may change sides.
     for side, word in ((8, made.phash_mirror), (16, made.phash256_mirror)):
         assert imagehash.hex_to_hash(word) - imagehash.phash(mirror, side) <= side // 4
+
+
+@given(
+    st.lists(st.sampled_from([0, 128, 255]), min_size=16, max_size=16),
+    st.sampled_from(["as it is", "mirrored", "upside down", "both", "blank"]),
+    st.sampled_from([32, 64, 96, 300]),
+)
+def test_symmetric_and_blank_pictures_hash_as_imagehash_does(levels, symmetry, side):
+    """Half of their frequencies are zero but for rounding, which decides the bits."""
+    tile = np.array(levels, np.uint8).reshape(4, 4)
+    if symmetry in ("mirrored", "both"):
+        tile = np.hstack([tile, tile[:, ::-1]])
+    if symmetry in ("upside down", "both"):
+        tile = np.vstack([tile, tile[::-1]])
+    if symmetry == "blank":
+        tile[:] = tile[0, 0]
+    grey = Image.fromarray(tile).resize((side, side), Image.Resampling.NEAREST)
+    for bits in (8, 16):
+        assert phashes(grey, bits)[0] == str(imagehash.phash(grey, bits))
 
 
 def test_checksum_and_size_are_those_of_the_bytes(data):
