@@ -38,7 +38,14 @@ def open_store(root: str) -> ImageStore:
 
 
 class ImageStore:
-    """What every store can do; paths are relative to its root, with `/`."""
+    """What every store can do; paths are relative to its root, with `/`.
+
+    Attributes:
+        writers: how many pictures at one time are worth taking in. One thread keeps up with any polite crawl and does not
+            fight the event loop for the interpreter, which costs a twentieth; a store that is waited for takes more.
+    """
+
+    writers = 1
 
     def put(self, sha256: str, extension: str, data: bytes) -> str:
         """Store a picture's bytes and return its path; storing it again changes nothing."""
@@ -152,6 +159,8 @@ def _open_new(path: Path) -> BinaryIO:
 
 class RemoteStore(ImageStore):
     """A store behind an fsspec URL."""
+
+    writers = 4
 
     def __init__(self, root: str) -> None:
         """Open the store; needs the URL's driver (`pip install stj[s3]` for s3://)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import cast
 
 from scrapy import Request
@@ -29,7 +30,6 @@ from stj_spiders.refusals import RobotsRefusedError, StoppingError
 from stj_spiders.spiders.amazon import READ, CategorySpider, body_text
 
 _TURNED_AWAY = (429, 503)
-_THREADS = 2
 
 
 class PicturesPipeline:
@@ -38,7 +38,6 @@ class PicturesPipeline:
     def __init__(self, crawler: Crawler) -> None:
         """Stand ready for one crawl."""
         self.crawler = crawler
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="pictures")
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> PicturesPipeline:
@@ -50,9 +49,14 @@ class PicturesPipeline:
         """The spider whose pages come by."""
         return cast("CategorySpider", self.crawler.spider)
 
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.spider.desk.store.writers, thread_name_prefix="pictures")
+
     def close_spider(self) -> None:
-        """Give the threads back."""
-        self._threads.shutdown()
+        """Give the threads back, if a picture ever came."""
+        if "_threads" in vars(self):
+            self._threads.shutdown()
 
     async def process_item(self, item: PageItem) -> PageItem:
         """Fetch what is unknown on the page; a page that cannot be completed is dropped, to be read again later."""
