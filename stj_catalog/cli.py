@@ -20,6 +20,7 @@ from stj_catalog.errors import StjError
 
 BUG, INTERRUPTED = 3, 130
 LOG_NAME = "stj-error.log"
+GOES_ON = "Interrupted: the same command goes on from here."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -65,7 +66,7 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         say(f"This is a bug in STJ ({type(error).__name__}: {error}); please report it with {write_log(error)}.")
         return BUG
     if code == INTERRUPTED:
-        say("Interrupted: the same command goes on from here.")
+        say(GOES_ON)
     return code
 
 

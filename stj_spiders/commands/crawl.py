@@ -7,7 +7,7 @@ import argparse
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
-from stj_catalog.cli import say
+from stj_catalog.cli import GOES_ON, INTERRUPTED, say
 from stj_catalog.errors import StjError
 from stj_spiders.running import dry_run, finish, watch_quietly
 from stj_spiders.spiders.amazon import CategorySpider
@@ -45,3 +45,5 @@ class Command(CrawlCommand):
         self.crawler_process.crawl(crawler, **opts.spargs)
         self.crawler_process.start()
         self.exitcode = finish([crawler], self.settings)
+        if self.exitcode == INTERRUPTED:
+            say(GOES_ON)

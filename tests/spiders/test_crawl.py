@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from demo.behaviour import Behaviour, Block, Robots
 from demo.products import Case
 from demo.shop import PracticeShop
+from stj_spiders.extensions.progress import fitting
 from tests.spiders.conftest import Folder, pages_asked, pictures_asked, wait_for
 
 OpenShop = Callable[..., PracticeShop]
@@ -277,6 +280,33 @@ def test_a_terminal_shows_a_live_line(folder: Folder, open_shop: OpenShop) -> No
     assert [line.split()[0] for line in ended.out.splitlines()][:10] == [
         "spider", "crawl", "state", "pages", "cards", "new", "kept", "duplicate", "quarantined", "rejected",
     ]  # fmt: skip
+
+
+def test_a_narrow_terminal_gets_the_most_telling_columns() -> None:
+    """Eighty hold all of it, forty what was kept, the time left and the pages."""
+    widths = [15, 5, 5, 7, 10, 8, 6, 10]
+    assert fitting(widths, 80) == list(range(8))
+    assert fitting(widths, 40) == [0, 1, 3, 7]
+    assert fitting(widths, 24) == [0, 3]
+    assert fitting(widths, 5) == [0]
+
+
+@pytest.mark.parametrize("hurry", [False, True])
+def test_ctrl_c_leaves_the_terminal_as_it_was_and_says_so_once(
+    folder: Folder, open_shop: OpenShop, hurry: bool
+) -> None:
+    """However often it is pressed: no live line is left, the cursor is back, and the sentence stands alone."""
+    shop = open_shop(per_class=60, behaviour=Behaviour(picture_delay_s=0.5))
+    running = folder.start("stj_spiders", "-a", f"origin={shop.origin}", terminal=True)
+    wait_for(lambda: b"time left" in b"".join(running.shown) and len(pictures_asked(shop)) >= 4)
+    if hurry:
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    ended = running.interrupt()
+    assert ended.code == 130
+    assert ended.err.count("Interrupted") == 1
+    assert ended.err.endswith("Interrupted: the same command goes on from here.\n")
+    assert ended.err.rfind("\x1b[?25h") > max(ended.err.rfind("\x1b[?25l"), ended.err.rfind("time left"))
 
 
 def test_images_that_cannot_be_written_end_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
