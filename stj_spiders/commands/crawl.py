@@ -8,13 +8,23 @@ from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
 from stj_catalog.cli import GOES_ON, INTERRUPTED, say
-from stj_catalog.errors import StjError
+from stj_catalog.errors import StjError, UsageError
+from stj_spiders.config import check_log_level
 from stj_spiders.running import dry_run, finish, watch_quietly
 from stj_spiders.spiders.amazon import CategorySpider
 
 
 class Command(CrawlCommand):
     """Crawl one category."""
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Read the options; Scrapy opens the log with them before anything of ours is asked."""
+        super().process_options(args, opts)
+        assert self.settings is not None
+        try:
+            check_log_level(self.settings)
+        except UsageError as error:
+            raise ScrapyUsageError(str(error), print_help=False) from error
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Run the spider and set the exit code: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""

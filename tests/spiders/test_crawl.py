@@ -354,6 +354,10 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
         2,
         "There is no spider 'amazon_hats': there are amazon_category, amazon_jeans, amazon_sarees, amazon_trousers.",
     )
+    for command in (("scrapy", "crawl", "amazon_sarees"), ("stj_spiders",)):
+        loud = folder.start(*command, "-L", "LOUD").end()
+        assert (loud.code, "Traceback" in loud.err) == (2, False)
+        assert loud.sentence.endswith("LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'LOUD'.")
     broken = folder.crawl("amazon_sarees", shop, STJ_LABELS="nowhere.toml")
     assert broken.code == 2
     assert broken.sentence.startswith("Cannot read the labels file nowhere.toml")
