@@ -215,7 +215,8 @@ class CategorySpider(scrapy.Spider):
             return
         self._answered(response)
         if self._needs_browser(response, listing.verdict, text):
-            self.logger.info("listing page %d is made by a script: looking again with a browser", page.number)
+            why = "is to be rendered" if self.settings_read.render == "always" else "is made by a script"
+            self.logger.info("listing page %d %s: looking again with a browser", page.number, why)
             yield self._request(page).replace(meta={RENDER: True})
             return
         cards = listing_sightings(listing.cards, self.arguments.category, self.config.origin)
