@@ -39,6 +39,13 @@ def watch_quietly(settings: BaseSettings, *, asked: bool) -> None:
             handler.setLevel(logging.WARNING)
 
 
+def tell(sentence: str, settings: BaseSettings) -> None:
+    """Say how it ended, in the log file too where there is one: who started it over HTTP sees nothing else."""
+    say(sentence)
+    if settings.get("LOG_FILE"):
+        logging.getLogger(__package__).error(sentence)
+
+
 def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
     """Print the summary and how it ended; returns the exit code, the worst of all, and leaves Ctrl-C to be told with it."""
     Progress.take_down()
@@ -50,13 +57,13 @@ def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
         _print_summary(summaries)
     sys.stdout.flush()
     if len(spiders) < len(crawlers):
-        say("A crawl could not start: the log above says why.")
+        tell("A crawl could not start: the log above says why.", settings)
         return 1
     # After a second Ctrl-C nobody had the time to say how it ended.
     outcomes: list[Outcome] = [spider.outcome or STOPPED for spider in spiders]
     told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
     for sentence in dict.fromkeys(told):
-        say(sentence)
+        tell(sentence, settings)
     return max(outcome.exit_code for outcome in outcomes)
 
 

@@ -7,10 +7,10 @@ import argparse
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
-from stj_catalog.cli import GOES_ON, INTERRUPTED, say
+from stj_catalog.cli import GOES_ON, INTERRUPTED
 from stj_catalog.errors import StjError, UsageError
 from stj_spiders.config import check_log_level
-from stj_spiders.running import dry_run, finish, watch_quietly
+from stj_spiders.running import dry_run, finish, tell, watch_quietly
 from stj_spiders.spiders.amazon import CategorySpider
 
 
@@ -34,7 +34,7 @@ class Command(CrawlCommand):
         assert self.settings is not None
         loader = self.crawler_process.spider_loader
         if args[0] not in loader.list():
-            say(f"There is no spider {args[0]!r}: there are {', '.join(sorted(loader.list()))}.")
+            tell(f"There is no spider {args[0]!r}: there are {', '.join(sorted(loader.list()))}.", self.settings)
             self.exitcode = 2
             return
         spider_class = loader.load(args[0])
@@ -47,7 +47,7 @@ class Command(CrawlCommand):
                 return
             spider_class.check(opts.spargs, self.settings)
         except StjError as error:
-            say(str(error))
+            tell(str(error), self.settings)
             self.exitcode = error.exit_code
             return
         watch_quietly(self.crawler_process.settings, asked=bool(opts.loglevel or opts.logfile))
@@ -56,4 +56,4 @@ class Command(CrawlCommand):
         self.crawler_process.start()
         self.exitcode = finish([crawler], self.settings)
         if self.exitcode == INTERRUPTED:
-            say(GOES_ON)
+            tell(GOES_ON, self.settings)
