@@ -44,7 +44,10 @@ def verify(
         for one in problems:
             emit(f"{one.kind}: {one.path}: {one.detail}")
         what = f"The dataset {dataset}" if dataset else "The catalogue and its image store"
-        say(f"{what}: {len(problems)} problems." if problems else f"{what}: everything is as it should be.")
+        found = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        if not repair:
+            found += "; export it again" if dataset else "; stj-dataset verify --repair puts right what can be"
+        say(f"{what}: {found}." if problems else f"{what}: everything is as it should be.")
     if problems:
         raise typer.Exit(1)
 
