@@ -85,6 +85,11 @@ def emit_json(document: Any) -> None:  # noqa: ANN401 - any JSON value
     emit(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def on_terminal() -> bool:
     """Whether a person watches stderr: progress bars appear only then."""
     return sys.stderr.isatty()

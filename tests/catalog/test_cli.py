@@ -70,6 +70,10 @@ def test_a_folder_that_cannot_be_written_does_not_swallow_the_log(monkeypatch: p
     assert cli.write_log(ValueError("x")) == tmp_path / "elsewhere" / cli.LOG_NAME
 
 
+def test_one_is_counted_as_one():
+    assert [cli.counted(number, "picture") for number in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
+
+
 def test_ctrl_c_is_130_and_says_how_to_go_on(app, capsys: pytest.CaptureFixture[str]):
     assert cli.outcome(app, ["interrupted"]) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
