@@ -86,6 +86,13 @@ def test_predict_takes_files_folders_and_stdin(
     assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
 
 
+def test_predict_fails_only_if_no_picture_can_be_read(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    file = str(open_dataset(drawn).pictures[0].path)
+    assert outcome(app, ["predict", str(run.folder), "nowhere.jpg", file]) == 0
+    assert outcome(app, ["predict", str(run.folder), "nowhere.jpg"]) == 1
+    assert "Cannot read nowhere.jpg" in capsys.readouterr().out
+
+
 def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
     assert outcome(app, ["predict", str(drawn / "test" / "1"), "--runs", str(run.folder.parent), "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
