@@ -141,6 +141,20 @@ def test_what_goes_wrong_is_one_sentence(
     assert {path.name for path in tmp_path.iterdir()} == {"empty"}
 
 
+@pytest.mark.parametrize(("columns", "weights"), [(80, False), (180, True)])
+def test_a_run_can_be_copied_from_any_terminal(
+    own_run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, weights: bool
+):
+    """Its name stays in one piece; where its weights are from needs a wider terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name = own_run.folder.rename(own_run.folder.with_name("20261125-184313-default"))
+    assert outcome(app, ["runs", "--runs", str(name.parent)]) == 0
+    out = capsys.readouterr().out
+    assert name.name in out
+    assert ("Weights" in out) == weights
+
+
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
     assert outcome(app, ["train", "--epochs", "many"]) == 2
     assert capsys.readouterr().out == ""
