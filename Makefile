@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 IMAGES ?=
 WEIGHTS ?=
 ELSEWHERE ?=
+PORT ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint format docs bench serve serve-crawls clean
@@ -15,8 +16,8 @@ help:  ## list these doors
 
 setup: $(VENV)/.dev  ## everything for working on STJ, in .venv
 
-demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train, report (IMAGES=folder WEIGHTS=file)
-	$(BIN)/python -m demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE))
+demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train, report (IMAGES=folder WEIGHTS=file PORT=number)
+	$(BIN)/python -m demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE)) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.browser lint  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -q

@@ -16,13 +16,13 @@ from demo.behaviour import Behaviour, Block, Robots
 from demo.shop import PracticeShop
 from stj_catalog.errors import StjError
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 @app.command()
 def shop(
     *,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
     images: Annotated[
         Path | None, typer.Option(help="Folder of 0_…/ 1_…/ 2_…/ to sell; without one the shop draws.")
     ] = None,
@@ -37,7 +37,9 @@ def shop(
     planting: Annotated[bool, typer.Option(help="Plant cases that a crawl has to notice.")] = True,
     list_planted: Annotated[bool, typer.Option(help="Print what is planted as JSON, and end.")] = False,
     robots: Annotated[Robots, typer.Option(help="What /robots.txt answers.")] = Robots.ALLOW,
-    robots_file: Annotated[Path | None, typer.Option(help="Rules to serve instead.")] = None,
+    robots_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Rules to serve instead.")
+    ] = None,
     crawl_delay: Annotated[float | None, typer.Option(help="Seconds of Crawl-delay in robots.txt.")] = None,
     block: Annotated[Block, typer.Option(help="What listing pages turn into.")] = Block.NONE,
     block_from_page: Annotated[int, typer.Option(min=1, help="The first listing page that is blocked.")] = 1,

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from stj_catalog.errors import StjError
+
 HTML = "text/html; charset=utf-8"
 
 
@@ -62,7 +64,10 @@ class Log:
     def __init__(self, path: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._asked: list[Asked] = []
-        self._file = path.open("a", encoding="utf-8", buffering=1) if path else None
+        try:
+            self._file = path.open("a", encoding="utf-8", buffering=1) if path else None
+        except OSError as error:
+            raise StjError(f"Cannot write the log {path}: {error.strerror}. Name another file.") from error
 
     def add(self, asked: Asked) -> None:
         """Remember one request."""
@@ -95,10 +100,18 @@ class Server:
         respond: makes the answer to a method and a path.
         log: where requests are remembered.
         port: 0 takes any free one.
+
+    Raises:
+        StjError: the port is taken.
     """
 
     def __init__(self, respond: Respond, log: Log, port: int = 0) -> None:
-        self._listener = _Listener(("127.0.0.1", port), _Handler)
+        try:
+            self._listener = _Listener(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise StjError(
+                f"The shop cannot have port {port} of 127.0.0.1 ({error.strerror}): end what is there, or give another --port."
+            ) from error
         self._listener.respond, self._listener.log = respond, log
         self._thread = threading.Thread(
             target=self._listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True

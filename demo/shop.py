@@ -57,6 +57,7 @@ class PracticeShop:
 
     Raises:
         UsageError: `images` or `labels` cannot be used.
+        StjError: `port` is taken, or `log` cannot be written.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ def walk(
     ] = None,
     elsewhere: Annotated[Path | None, typer.Option(help="Folder of pictures from other shops, to judge by.")] = None,
     out: Annotated[Path, typer.Option(help="Where everything lands.")] = Path("demo-out"),
-    port: Annotated[int, typer.Option(help="Port of the shop on 127.0.0.1.")] = PORT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the shop on 127.0.0.1.")] = PORT,
     per_class: Annotated[
         int | None, typer.Option(min=8, help="Products per category; all of the folder's, or 260 drawings.")
     ] = None,

@@ -35,7 +35,9 @@ def make_backup(catalog: Catalog, folder: Path = BACKUPS) -> Path:
         _check(aside)
         aside.replace(target)
     except (OSError, sqlite3.Error) as error:
-        raise CatalogError(f"Cannot write the backup {target}: {error}. Name another folder.") from error
+        raise CatalogError(
+            f"Cannot write the backup {target}: {getattr(error, 'strerror', None) or error}. Name another folder."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink()

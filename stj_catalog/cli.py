@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -20,6 +21,9 @@ from stj_catalog.errors import StjError
 
 BUG, INTERRUPTED = 3, 130
 LOG_NAME = "stj-error.log"
+# What is wrong with a place, and with nothing of ours: full, read-only, or somebody else's.
+_PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+GOES_ON = "Interrupted: the same command goes on from here."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -62,10 +66,13 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         _close_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug, and gets a log
+        if isinstance(error, OSError) and error.errno in _PLACE:
+            say(f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place.")
+            return 1
         say(f"This is a bug in STJ ({type(error).__name__}: {error}); please report it with {write_log(error)}.")
         return BUG
     if code == INTERRUPTED:
-        say("Interrupted: the same command goes on from here.")
+        say(GOES_ON)
     return code
 
 
@@ -82,6 +89,11 @@ def emit(text: str) -> None:
 def emit_json(document: Any) -> None:  # noqa: ANN401 - any JSON value
     """Give the result as one JSON document on stdout."""
     emit(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def on_terminal() -> bool:

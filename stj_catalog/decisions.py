@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,14 @@ class Decided:
     status: str
     label: int | None
     reason: str | None
+
+
+def user_name() -> str:
+    """Who is logged in on this machine; a service has no $USER, and its account has a name all the same. Empty if none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def newest_decisions(catalog: Catalog, ids: Sequence[int]) -> dict[int, dict[str, Any]]:

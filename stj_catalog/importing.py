@@ -112,7 +112,7 @@ def read_origins(file: Path) -> dict[str, Origin]:
                 if row["file"]
             }
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"Cannot read {file}: {error}.") from error
+        raise UsageError(f"Cannot read {file}: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def import_folder(

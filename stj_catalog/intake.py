@@ -166,7 +166,7 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
     Every card's picture must have a row already. Writing a page again replaces what it wrote before.
 
     Returns:
-        how many cards ended in each status (`no_image` for a card without a picture).
+        how many cards ended in each status (its reason for a card without a picture).
     """
     with catalog.write(exclusive=True) as connection:
         product_ids = _record_products(connection, page.cards)

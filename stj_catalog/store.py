@@ -12,7 +12,7 @@ import re
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -166,6 +166,7 @@ class RemoteStore(ImageStore):
         """Open the store; needs the URL's driver (`pip install stj[s3]` for s3://)."""
         import fsspec
 
+        self._address = root
         try:
             self._files: Any
             self._files, self._root = fsspec.core.url_to_fs(root)
@@ -175,20 +176,37 @@ class RemoteStore(ImageStore):
     def put(self, sha256: str, extension: str, data: bytes) -> str:
         """Store a picture's bytes and return its path."""
         path = store_path(sha256, extension)
-        if not self._files.exists(f"{self._root}/{path}"):
-            self._files.pipe_file(f"{self._root}/{path}", data)
+        with self._reached():
+            if not self._files.exists(f"{self._root}/{path}"):
+                self._files.pipe_file(f"{self._root}/{path}", data)
         return path
 
     def read(self, path: str) -> bytes:
         """The bytes at `path`."""
-        return bytes(self._files.cat_file(f"{self._root}/{path}"))
+        with self._reached():
+            return bytes(self._files.cat_file(f"{self._root}/{path}"))
 
     def delete(self, path: str) -> None:
         """Remove the file at `path`, if it is there."""
-        if self._files.exists(f"{self._root}/{path}"):
-            self._files.rm_file(f"{self._root}/{path}")
+        with self._reached():
+            if self._files.exists(f"{self._root}/{path}"):
+                self._files.rm_file(f"{self._root}/{path}")
 
     def paths(self) -> Iterator[str]:
         """Every file of the store, sorted."""
-        if self._files.exists(self._root):
-            yield from sorted(path.removeprefix(f"{self._root}/") for path in self._files.find(self._root))
+        with self._reached():
+            found = self._files.find(self._root) if self._files.exists(self._root) else []
+        yield from sorted(path.removeprefix(f"{self._root}/") for path in found)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say in our words that the store cannot be used: keys that are missing, a line that is down."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise CatalogError(
+                f"Cannot use the image store {self._address}: {str(error).rstrip('.') or type(error).__name__}. "
+                "See to its keys and the line to it, or set STJ_IMAGES to another folder."
+            ) from error

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stj_dataset.select import Plan
-from stj_dataset.split import SPLITS, Shares
+from stj_dataset.settings import ExportSettings, Unit
+from stj_dataset.split import SPLITS
 
 Ints = NDArray[np.int64]
 
@@ -43,6 +44,7 @@ class Balance:
     largest_group: int
     withheld: Mapping[str, int]
     wanted: Mapping[str, float]
+    unit: Unit = "group"
 
     @property
     def splits(self) -> dict[str, dict[str, int]]:
@@ -65,9 +67,16 @@ class Balance:
         for cell in self.cells:
             name = f"{cell.split}, class {cell.label} ({self.classes[cell.label]})"
             if not cell.pictures:
-                yield f"{name} is empty: no group was left for it; crawl more, or ask for a larger share."
+                yield f"{name} is empty: no {self.unit} was left for it; crawl more, or ask for a larger share."
             elif abs(cell.excess) >= 1:
-                yield f"{name} has {cell.pictures} pictures where {cell.wanted:.1f} were asked for: {_why(cell)}."
+                yield f"{name} has {cell.pictures} where {cell.wanted:.1f} pictures were asked for: {self._why(cell)}."
+
+    def _why(self, cell: Cell) -> str:
+        if self.unit == "source":
+            return "whole sources stay together, and never change the split they were given before"
+        if cell.excess > 0 and cell.largest_group > 1:
+            return f"groups stay whole, and its largest has {cell.largest_group} pictures"
+        return "groups stay whole, and pictures never change the split they were given before"
 
 
 @dataclass
@@ -90,9 +99,9 @@ class Families:
         return np.concatenate(self.places), np.concatenate(self.names)
 
 
-def measure(plan: Plan, families: tuple[Ints, Ints], shares: Shares) -> Balance:
+def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -> Balance:
     """Count the plan."""
-    pictures = plan.pictures
+    pictures, shares = plan.pictures, settings.shares
     _, groups, sizes = np.unique(pictures.groups, return_inverse=True, return_counts=True)
     places, names = families
     cells = []
@@ -122,10 +131,5 @@ def measure(plan: Plan, families: tuple[Ints, Ints], shares: Shares) -> Balance:
         largest_group=int(sizes.max(initial=0)),
         withheld=plan.withheld.counts(),
         wanted=shares.of_all,
+        unit=settings.by,
     )
-
-
-def _why(cell: Cell) -> str:
-    if cell.excess > 0 and cell.largest_group > 1:
-        return f"groups stay whole, and its largest has {cell.largest_group} pictures"
-    return "groups stay whole, and pictures never change the split they were given before"

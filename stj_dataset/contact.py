@@ -9,7 +9,7 @@ from pathlib import Path
 from stj_catalog.catalog import chunks
 from stj_catalog.dedupe import DedupeReport, GroupMember
 from stj_catalog.store import ImageStore
-from stj_dataset.page import Thumbnail, render, thumbnail
+from stj_dataset.page import Thumbnail, render, thumbnail, write
 
 _PER_PAGE = 100
 
@@ -26,7 +26,6 @@ def write_sheet(
     """Write the sheet, a hundred groups a page: FILE, FILE-2, …; returns the pages."""
     parts = list(chunks(sorted(groups.items()), _PER_PAGE)) or [[]]
     pages = [file if number == 1 else file.with_stem(f"{file.stem}-{number}") for number in range(1, len(parts) + 1)]
-    file.parent.mkdir(parents=True, exist_ok=True)
     for number, (page, part) in enumerate(zip(pages, parts, strict=True)):
         shown = [_Group(group, [_picture(one, store) for one in members]) for group, members in part]
         text = render(
@@ -37,9 +36,7 @@ def write_sheet(
             page=number + 1,
             pages=[one.name for one in pages],
         )
-        aside = page.with_suffix(".part")
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(page)
+        write(page, text)
     return pages
 
 

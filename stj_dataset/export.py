@@ -193,7 +193,7 @@ class _Job:
         with self.clock.stage("check"):
             families = self._families()
             proof = self._check(families)
-        balance = measure(self.plan, families, self.settings.shares)
+        balance = measure(self.plan, families, self.settings)
         versions = {"hash_recipe": HASH_RECIPE, "thresholds": asdict(self.thresholds)}
         write_json(document(self.settings, balance, digest, versions), self.root / SETTINGS)
         text = card(self.settings, balance, origins, proof.sentence, digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, ImageOps
 
-from stj_catalog.errors import PictureError
+from stj_catalog.errors import DatasetError, PictureError
 from stj_catalog.fingerprint import on_white, open_picture
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -43,6 +44,25 @@ class Thumbnail:
 def render(template: str, **words: object) -> str:
     """A page from one of the templates; everything in `words` is escaped."""
     return _environment().get_template(template).render(**words)
+
+
+def write(file: Path, page: str) -> None:
+    """Write a page aside, then put it in its place.
+
+    Raises:
+        DatasetError: it cannot be written there.
+    """
+    aside = file.with_name(f".{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(page, encoding="utf-8", newline="\n")
+        aside.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        raise DatasetError(
+            f"Cannot write the page {file}: {error.strerror or error}. Free some space, or name another file."
+        ) from error
 
 
 def thumbnail(data: bytes, side: int = THUMBNAIL_PIXELS) -> str:

@@ -15,7 +15,7 @@ from stj_catalog.store import ImageStore
 from stj_dataset.audit import Suspect
 from stj_dataset.odd_list import WORDS
 from stj_dataset.oddities import Oddity, find_oddities
-from stj_dataset.page import Thumbnail, render, safe_link, thumbnail
+from stj_dataset.page import Thumbnail, render, safe_link, thumbnail, write
 from stj_dataset.write import WORKERS
 
 _TASK = 32
@@ -90,8 +90,7 @@ def write_page(
         odd_total=len(findings.odd),
         odd=[_odd(one, store, classes) for one in odd],
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8", newline="\n")
+    write(path, page)
     return len(doubted)
 
 

@@ -16,6 +16,7 @@ from stj_catalog import cli
 from stj_catalog.config import read_config
 from stj_catalog.errors import UsageError
 from stj_catalog.labels import find_category, load_labels
+from stj_spiders.config import check_log_level
 from stj_spiders.running import dry_run, finish, watch_quietly
 from stj_spiders.spiders.amazon import CategorySpider
 
@@ -40,6 +41,7 @@ def crawl(
     settings.setdict(_pairs("-s", setting), priority="cmdline")
     if loglevel:
         settings.set("LOG_LEVEL", loglevel, priority="cmdline")
+    check_log_level(settings)
     known, loader = load_labels(read_config().labels), get_spider_loader(settings)
     spiders = [
         (cast("type[CategorySpider]", loader.load(find_category(slug, known).spider)), {**given, "category": slug})

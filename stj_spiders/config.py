@@ -10,6 +10,7 @@ from scrapy.settings import BaseSettings
 from stj_catalog.errors import UsageError
 from stj_catalog.urls import sized_image_url
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Render = Literal["never", "auto", "always"]
 
 
@@ -66,8 +67,9 @@ class CrawlConfig:
         """Read the settings.
 
         Raises:
-            UsageError: a value cannot be right.
+            UsageError: a value cannot be right, or a name is none of ours.
         """
+        _known_names(settings)
         pace = Pace(
             page_seconds=_number(settings, "STJ_PAGE_SECONDS", least=0),
             picture_seconds=_number(settings, "STJ_PICTURE_SECONDS", least=0),
@@ -103,6 +105,28 @@ class CrawlConfig:
 
 
 _PROJECT = 20  # Scrapy's priority of a project's own settings: above it somebody said so
+
+
+def check_log_level(settings: BaseSettings) -> None:
+    """See that the log can be opened, which Scrapy does before it knows any spider.
+
+    Raises:
+        UsageError: there is no such level.
+    """
+    _word(settings, "LOG_LEVEL", LOG_LEVELS)
+
+
+def _known_names(settings: BaseSettings) -> None:
+    """A mistyped setting would be passed over in silence, and the shop asked faster than was meant."""
+    from stj_spiders import settings as ours
+
+    known = [name for name in dir(ours) if name.startswith("STJ_")]
+    unknown = sorted(name for name in settings if name.startswith("STJ_") and name not in known)
+    if unknown:
+        raise UsageError(
+            f"There is no setting {', '.join(unknown)}: a crawl takes {', '.join(known)}; "
+            "where things go is said in the environment."
+        )
 
 
 def _number(settings: BaseSettings, name: str, *, least: float, most: float = float("inf")) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stj_catalog.cli import BUG, INTERRUPTED, write_log
+from stj_catalog.cli import BUG, GOES_ON, INTERRUPTED, write_log
 from stj_catalog.errors import StjError
 from stj_catalog.schema import CrawlState
 
@@ -25,7 +25,7 @@ class Outcome:
 
 
 FINISHED = Outcome(CrawlState.FINISHED, 0)
-STOPPED = Outcome(CrawlState.INTERRUPTED, INTERRUPTED, "Interrupted: the same command goes on from here.")
+STOPPED = Outcome(CrawlState.INTERRUPTED, INTERRUPTED, GOES_ON)
 
 
 def blocked(sentence: str) -> Outcome:

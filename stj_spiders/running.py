@@ -13,11 +13,12 @@ from scrapy.settings import BaseSettings
 
 from stj_catalog import crawls
 from stj_catalog.catalog import open_catalog
-from stj_catalog.cli import emit, emit_json, say
+from stj_catalog.cli import INTERRUPTED, emit, emit_json, say
 from stj_catalog.config import Config
 from stj_catalog.errors import CatalogError
 from stj_catalog.urls import is_loopback
 from stj_spiders.config import CrawlConfig
+from stj_spiders.extensions.progress import Progress
 from stj_spiders.outcome import STOPPED, Outcome
 from stj_spiders.spiders.amazon import CONDITIONS, CategorySpider
 
@@ -38,8 +39,16 @@ def watch_quietly(settings: BaseSettings, *, asked: bool) -> None:
             handler.setLevel(logging.WARNING)
 
 
+def tell(sentence: str, settings: BaseSettings) -> None:
+    """Say how it ended, in the log file too where there is one: who started it over HTTP sees nothing else."""
+    say(sentence)
+    if settings.get("LOG_FILE"):
+        logging.getLogger(__package__).error(sentence)
+
+
 def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
-    """Print the summary and how it ended; returns the exit code, the worst of all."""
+    """Print the summary and how it ended; returns the exit code, the worst of all, and leaves Ctrl-C to be told with it."""
+    Progress.take_down()
     spiders = [crawler.spider for crawler in crawlers if isinstance(crawler.spider, CategorySpider)]
     summaries = [spider.summary for spider in spiders if spider.summary is not None]
     if str(settings.get("STJ_SUMMARY")) == "json":
@@ -48,12 +57,13 @@ def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
         _print_summary(summaries)
     sys.stdout.flush()
     if len(spiders) < len(crawlers):
-        say("A crawl could not start: the log above says why.")
+        tell("A crawl could not start: the log above says why.", settings)
         return 1
     # After a second Ctrl-C nobody had the time to say how it ended.
     outcomes: list[Outcome] = [spider.outcome or STOPPED for spider in spiders]
-    for sentence in dict.fromkeys(outcome.sentence for outcome in outcomes if outcome.sentence):
-        say(sentence)
+    told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
+    for sentence in dict.fromkeys(told):
+        tell(sentence, settings)
     return max(outcome.exit_code for outcome in outcomes)
 
 

@@ -36,14 +36,19 @@ def listing_sightings(cards: Sequence[Card], category: Category, origin: str) ->
 
 
 def gallery_sightings(product: Product, category: Category, origin: str) -> list[CardSighting]:
-    """The pictures of a product's page; its title and its department may contradict the category."""
+    """The pictures of a product's page; its title and its department may contradict the category.
+
+    A page without a picture has one row all the same: what it says counts for the pictures by which listings show it.
+    """
+    if product.title is None:
+        return []
     department = product.breadcrumb[-1] if product.breadcrumb else ""
-    said = f"{product.title or ''} {department}"
+    contradicted = category.contradiction(f"{product.title} {department}") is not None
     return [
         CardSighting(
             position=position,
-            image_key=picture.image_key,
-            image_url=picture.image_url,
+            image_key=picture.image_key if picture else None,
+            image_url=picture.image_url if picture else None,
             asin=product.asin,
             parent_asin=product.parent_asin,
             title=product.title,
@@ -52,9 +57,9 @@ def gallery_sightings(product: Product, category: Category, origin: str) -> list
             product_url=product_url(origin, product.asin) if product.asin else None,
             price=product.price,
             currency=product.currency,
-            reason=doubt(category, said, picture.image_key, sponsored=False),
+            reason="title_mismatch" if contradicted else None if picture else "no_image",
         )
-        for position, picture in enumerate(product.pictures, 1)
+        for position, picture in enumerate(product.pictures or (None,), 1)
     ]
 
 

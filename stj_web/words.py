@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import Flask, request, session, url_for
 from markupsafe import Markup
 
-from stj_catalog.decisions import said
+from stj_catalog.decisions import said, user_name
 from stj_web import security
 from stj_web.charts import bar, confusion, curves, stacked
 from stj_web.studio import studio
@@ -124,7 +123,7 @@ def outside(address: str | None, text: str | None = None) -> Markup:
 
 def reviewer() -> str:
     """Whose name decisions carry."""
-    return str(session.get("reviewer") or studio().web.reviewer or os.environ.get("USER") or "somebody")
+    return str(session.get("reviewer") or studio().web.reviewer or user_name() or "somebody")
 
 
 def _every_page() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit_json, say
+from stj_catalog.cli import JsonOption, counted, emit_json, say
 from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, show
 
 
@@ -65,4 +65,4 @@ def import_(
     names = {one.label: one.name for one in labels}
     words = sorted({word for tally in report.labels.values() for word in tally})
     rows = [(f"{label} {names[label]}", *(tally[word] for word in words)) for label, tally in report.labels.items()]
-    show(make_table(f"Imported {total} files, {report.known} known before", ("class", *words), rows))
+    show(make_table(f"Imported {counted(total, 'file')}, {report.known:,} known before", ("class", *words), rows))

@@ -67,7 +67,7 @@ def make_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]
     """A table for people; all columns but the first `words` hold numbers."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, header_style="bold")
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place < words else "right")
     for row in rows:
@@ -76,9 +76,12 @@ def make_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]
 
 
 def show(*things: Table | str) -> None:
-    """Give the result on stdout: tables for people, and lines that no terminal's width breaks."""
+    """Give the result on stdout: tables for people, and lines that no width breaks, a table's title among them."""
     from rich.console import Console
 
     console = Console(highlight=False)
     for one in things:
+        if not isinstance(one, str) and one.title:
+            console.print(one.title, markup=False, soft_wrap=True)
+            one.title = None
         console.print(one, markup=False, soft_wrap=isinstance(one, str))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit_json, say
+from stj_catalog.cli import JsonOption, counted, emit_json, say
 from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def dedupe(
         return
     _show(report, dry_run=dry_run)
     if pages:
-        say(f"Contact sheet: {pages[0]} ({len(pages)} pages).")
+        say(f"Contact sheet: {pages[0]} ({counted(len(pages), 'page')}).")
 
 
 def _show(report: DedupeReport, *, dry_run: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit_json, say
+from stj_catalog.cli import JsonOption, counted, emit_json, say
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened, show
 
 
@@ -58,7 +58,12 @@ def forget(
     if as_json:
         emit_json({**asdict(gone), "dry_run": dry_run})
         return
-    show(f"{len(gone.ids)} pictures {'would be' if dry_run else 'are'} forgotten; {len(gone.files)} files are gone.")
+    pictures = counted(len(gone.ids), "picture")
+    show(
+        f"{pictures} would be forgotten."
+        if dry_run
+        else f"Forgot {pictures}, deleted {counted(len(gone.files), 'file')}."
+    )
     for what, places in (("export", gone.exports), ("run", gone.runs), ("backup", gone.backups)):
         show(*(f"still in the {what} {place}" for place in places))
     if gone.exports or gone.runs or gone.backups:

@@ -39,6 +39,7 @@ def label(
 
     Who decided, when and why is kept for good; every later export follows it. The newest decision counts.
     """
+    from stj_catalog.decisions import user_name
     from stj_catalog.errors import UsageError
     from stj_catalog.reviews import find_picture, record_review, undo_review
     from stj_catalog.settle import thresholds_of
@@ -61,7 +62,7 @@ def label(
                 action,
                 label=as_label,
                 reason=reject or reason or None,
-                reviewer=reviewer or _me(),
+                reviewer=reviewer or user_name() or "unknown",
                 thresholds=thresholds,
             )
     document = {"sha256": now.sha256, "status": now.status, "label": now.label, "reason": now.reason}
@@ -87,15 +88,6 @@ def _word(image: str) -> str:
     if "://" in image:
         return image
     return image.rsplit("/", 1)[-1].split(".", 1)[0].lower()
-
-
-def _me() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _words(state: Mapping[str, object]) -> str:

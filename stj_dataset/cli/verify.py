@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json, say
+from stj_catalog.cli import JsonOption, counted, emit, emit_json, say
 from stj_catalog.errors import UsageError
 from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, opened
 
@@ -44,7 +44,10 @@ def verify(
         for one in problems:
             emit(f"{one.kind}: {one.path}: {one.detail}")
         what = f"The dataset {dataset}" if dataset else "The catalogue and its image store"
-        say(f"{what}: {len(problems)} problems." if problems else f"{what}: everything is as it should be.")
+        found = counted(len(problems), "problem")
+        if not repair:
+            found += "; export it again" if dataset else "; stj-dataset verify --repair puts right what can be"
+        say(f"{what}: {found}." if problems else f"{what}: everything is as it should be.")
     if problems:
         raise typer.Exit(1)
 

@@ -57,6 +57,9 @@ def predict(
     else:
         for answer in answers:
             emit(_line(answer))
+    # One broken picture among others is an answer like theirs.
+    if all(answer.error for answer in answers):
+        raise typer.Exit(1)
 
 
 def _files(given: Sequence[str]) -> Iterator[Path]:

@@ -19,6 +19,8 @@ SOURCE = 40
 """Letters of where the weights are from: --json has all of them."""
 WIDE = 200
 """Columns for a file or a pipe, where no terminal's width decides."""
+ROOM = 140
+"""Columns from which a terminal has room for where the weights and the pictures are from."""
 
 
 def runs(
@@ -48,14 +50,18 @@ def _print(lines: Sequence[RunLine]) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
     table = Table(header_style="bold")
-    for place, name in enumerate(HEAD):
-        table.add_column(name, justify="left" if place < 4 else "right", overflow="fold")
+    shown = [name for name in HEAD if console.width >= ROOM or name not in {"Weights", "Dataset"}]
+    for name in shown:
+        left = HEAD.index(name) < 4
+        # A name is there to be copied: it stays in one piece.
+        table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=name == "Run")
     for line in lines:
         if line.status == "finished":
             seconds = "" if line.seconds is None else f"{line.seconds:,.0f}"
             figures = map(_figure, (line.test, line.leave_sources_out, line.out_of_fold))
             weights = shorten(line.weights, SOURCE, placeholder=" …")
-            table.add_row(line.name, line.recipe, weights, line.dataset[:12], *figures, seconds)
+            cells = (line.name, line.recipe, weights, line.dataset[:12], *figures, seconds)
+            table.add_row(*(cell for name, cell in zip(HEAD, cells, strict=True) if name in shown))
         else:
             table.add_row(line.name, line.status)
     console.print(table, markup=False)

@@ -7,14 +7,24 @@ import argparse
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
-from stj_catalog.cli import say
-from stj_catalog.errors import StjError
-from stj_spiders.running import dry_run, finish, watch_quietly
+from stj_catalog.cli import GOES_ON, INTERRUPTED
+from stj_catalog.errors import StjError, UsageError
+from stj_spiders.config import check_log_level
+from stj_spiders.running import dry_run, finish, tell, watch_quietly
 from stj_spiders.spiders.amazon import CategorySpider
 
 
 class Command(CrawlCommand):
     """Crawl one category."""
+
+    def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
+        """Read the options; Scrapy opens the log with them before anything of ours is asked."""
+        super().process_options(args, opts)
+        assert self.settings is not None
+        try:
+            check_log_level(self.settings)
+        except UsageError as error:
+            raise ScrapyUsageError(str(error), print_help=False) from error
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Run the spider and set the exit code: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""
@@ -24,7 +34,7 @@ class Command(CrawlCommand):
         assert self.settings is not None
         loader = self.crawler_process.spider_loader
         if args[0] not in loader.list():
-            say(f"There is no spider {args[0]!r}: there are {', '.join(sorted(loader.list()))}.")
+            tell(f"There is no spider {args[0]!r}: there are {', '.join(sorted(loader.list()))}.", self.settings)
             self.exitcode = 2
             return
         spider_class = loader.load(args[0])
@@ -37,7 +47,7 @@ class Command(CrawlCommand):
                 return
             spider_class.check(opts.spargs, self.settings)
         except StjError as error:
-            say(str(error))
+            tell(str(error), self.settings)
             self.exitcode = error.exit_code
             return
         watch_quietly(self.crawler_process.settings, asked=bool(opts.loglevel or opts.logfile))
@@ -45,3 +55,5 @@ class Command(CrawlCommand):
         self.crawler_process.crawl(crawler, **opts.spargs)
         self.crawler_process.start()
         self.exitcode = finish([crawler], self.settings)
+        if self.exitcode == INTERRUPTED:
+            tell(GOES_ON, self.settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from scrapy import Spider, signals
@@ -16,6 +17,11 @@ from stj_spiders.spiders.amazon import CategorySpider
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
+
+
+HEADS = ("", "pages", "cards", "kept", "duplicates", "rejected", "pace", "time left")
+# The columns but the name, in the order in which a narrow terminal gets them.
+_TELLING = (3, 7, 1, 6, 5, 2, 4)
 
 
 class Progress:
@@ -48,30 +54,51 @@ class Progress:
             from rich.console import Console
             from rich.live import Live
 
+            console = Console(stderr=True)
             Progress.live = Live(
-                get_renderable=rows, console=Console(stderr=True), refresh_per_second=4, transient=True
+                get_renderable=lambda: rows(console.width), console=console, refresh_per_second=4, transient=True
             )
             Progress.live.start()
 
     def closed(self, spider: Spider) -> None:
         """Take the display down with the last spider."""
         Progress.watched[:] = [pair for pair in Progress.watched if pair[0] is not spider]
-        if not Progress.watched and Progress.live is not None:
-            Progress.live.stop()
-            Progress.live = None
+        if not Progress.watched:
+            Progress.take_down()
+
+    @classmethod
+    def take_down(cls) -> None:
+        """Clear the display and give the cursor back; after a second Ctrl-C no spider says that it is closed."""
+        if cls.live is not None:
+            cls.live.stop()
+            cls.live = None
 
 
-def rows() -> Table:
-    """The display as it is now; it fits a terminal of 80 columns."""
+def rows(width: int) -> Table:
+    """The display as it is now: every column on a terminal of 80, the most telling ones on a narrower."""
     from rich.table import Table
 
+    now = time.monotonic()
+    lines = [HEADS, *((spider.name, *describe(spider, now - began)) for spider, began in Progress.watched)]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
-    table.add_column()
-    for head in ("pages", "cards", "kept", "duplicates", "rejected", "pace", "time left"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for spider, began in Progress.watched:
-        table.add_row(spider.name, *describe(spider, time.monotonic() - began))
+    # The terminal writes ^C behind the last row; a line more, and the display could not be cleared.
+    chosen = fitting([max(map(len, column)) for column in zip(*lines, strict=True)], width - len("^C"))
+    for place in chosen:
+        table.add_column(HEADS[place], justify="right" if place else "left", no_wrap=True)
+    for cells in lines[1:]:
+        table.add_row(*(cells[place] for place in chosen))
     return table
+
+
+def fitting(widths: Sequence[int], width: int) -> list[int]:
+    """The columns that a terminal has room for, in their order; the name always has a place."""
+    room, chosen = width - widths[0], [0]
+    for place in _TELLING:
+        room -= 1 + widths[place]
+        if room < 0:
+            break
+        chosen.append(place)
+    return sorted(chosen)
 
 
 def describe(spider: CategorySpider, seconds: float) -> tuple[str, ...]:

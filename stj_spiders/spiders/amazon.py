@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from stj_catalog import crawls
 from stj_catalog.catalog import open_catalog
+from stj_catalog.cli import counted
 from stj_catalog.config import Config
 from stj_catalog.crawls import LeasedPage
 from stj_catalog.errors import StjError, UsageError
@@ -215,7 +216,8 @@ class CategorySpider(scrapy.Spider):
             return
         self._answered(response)
         if self._needs_browser(response, listing.verdict, text):
-            self.logger.info("listing page %d is made by a script: looking again with a browser", page.number)
+            why = "is to be rendered" if self.settings_read.render == "always" else "is made by a script"
+            self.logger.info("listing page %d %s: looking again with a browser", page.number, why)
             yield self._request(page).replace(meta={RENDER: True})
             return
         cards = listing_sightings(listing.cards, self.arguments.category, self.config.origin)
@@ -300,7 +302,7 @@ class CategorySpider(scrapy.Spider):
         if item.page.kind == "listing":
             self.unseen = self._unseen(item)
         words = ", ".join(f"{n} {word}" for word, n in sorted(tally.items())) or "nothing"
-        self.logger.info("%s: %d cards: %s", _name(item.page), len(item.cards), words)
+        self.logger.info("%s: %s: %s", _name(item.page), counted(len(item.cards), "card"), words)
         self._give_back()
 
     def _unseen(self, item: PageItem) -> int | None:

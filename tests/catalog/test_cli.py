@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -29,6 +30,10 @@ def app() -> typer.Typer:
     @made.command()
     def crash() -> None:
         raise ZeroDivisionError("nobody thought of it")
+
+    @made.command()
+    def full(place: str = "") -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", place or None)
 
     @made.command()
     def interrupted() -> None:
@@ -68,6 +73,18 @@ def test_a_folder_that_cannot_be_written_does_not_swallow_the_log(monkeypatch: p
     (tmp_path / cli.LOG_NAME).mkdir()  # nothing can be written there
     monkeypatch.setattr(cli.tempfile, "gettempdir", lambda: str(tmp_path / "elsewhere"))
     assert cli.write_log(ValueError("x")) == tmp_path / "elsewhere" / cli.LOG_NAME
+
+
+@pytest.mark.parametrize(("place", "named"), [((), "the disk"), (("--place", "cache/x"), "cache/x")])
+def test_a_full_disk_is_no_bug(app, place, named, tmp_path, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, ["full", *place]) == 1
+    said = f"Cannot use {named}: No space left on device. Free some space, or name another place.\n"
+    assert capsys.readouterr() == ("", said)
+    assert not (tmp_path / cli.LOG_NAME).exists()
+
+
+def test_one_is_counted_as_one():
+    assert [cli.counted(number, "picture") for number in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
 
 
 def test_ctrl_c_is_130_and_says_how_to_go_on(app, capsys: pytest.CaptureFixture[str]):

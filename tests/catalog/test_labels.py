@@ -33,11 +33,20 @@ def test_the_three_classes_of_the_contract():
         ("jeans", "Denim Shirt for Men", "shirt"),
         ("jeans", "Shirtless model in jeans", None),
         ("jeans", "Stretch T-Shirt", "t-shirt"),
+        ("jeans", "Festive wear › Sarees", "sarees"),
         ("saree", "", None),
     ],
 )
 def test_a_title_that_belongs_elsewhere_is_found(slug, title, word):
     assert KNOWN[slug].contradiction(title) == word
+
+
+def test_departments_speak_in_the_plural():
+    """Sarees, Kurtas, Shirts: what contradicts alone contradicts in numbers."""
+    garments = ("saree", "sari", "kurta", "kurti", "shirt", "belt", "jacket", "gown", "lehenga")
+    for category in KNOWN.values():
+        plurals = [f"{word}s" for word in category.contradicts if word.endswith(garments)]
+        assert [category.contradiction(word) for word in plurals] == plurals
 
 
 @given(st.sampled_from(sorted(KNOWN)), st.text(max_size=60))

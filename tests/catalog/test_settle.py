@@ -189,6 +189,23 @@ def test_a_products_own_page_reaches_pictures_that_only_listings_show(catalog):
     assert statuses(catalog)["front"] == ("quarantined", "label_conflict"), "a page that is another product's now"
 
 
+def test_a_products_own_page_without_a_picture_has_its_say_too(catalog):
+    walk = Walk(catalog)
+    walk.page([Card("front", print_of(1), asin="B0A"), Card("other", print_of(2), asin="B0B")])
+    bare = Card(None, None, asin="B0A", reason="title_mismatch")
+    own, tally = walk.page([bare], kind="product")
+    denied = {"front": ("quarantined", "title_mismatch"), "other": ("kept", None)}
+    assert statuses(catalog) == denied
+    assert tally == {"title_mismatch": 1}
+    walk.page([bare], again=own, kind="product")
+    report, _ = dedupe(catalog, Thresholds())
+    assert statuses(catalog) == denied
+    assert not report.changes
+    walk.page([Card(None, None, asin="B0A", reason="no_image")], kind="product")
+    assert statuses(catalog)["front"] == ("kept", None), "the newest page counts, and fits"
+    assert_lawful(catalog)
+
+
 def test_a_tally_counts_every_card_by_its_one_word(catalog):
     _, tally = Walk(catalog).page(
         [

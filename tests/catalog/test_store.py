@@ -105,6 +105,20 @@ def test_an_unknown_kind_of_store_is_said():
         open_store("nowhere://x")
 
 
+def test_a_store_elsewhere_that_cannot_be_used_is_said(monkeypatch):
+    def locked(*_):
+        raise RuntimeError("Unable to locate credentials")
+
+    store = open_store(f"memory://{uuid.uuid4().hex}")
+    monkeypatch.setattr(type(store._files), "exists", locked)
+    monkeypatch.setattr(type(store._files), "cat_file", locked)
+    for use in (lambda: store.put(SHA, "jpg", DATA), lambda: store.read(PATH), lambda: list(store.paths())):
+        with pytest.raises(
+            CatalogError, match=r"^Cannot use the image store memory://.*: Unable to locate credentials\. "
+        ):
+            use()
+
+
 def test_addresses_choose_the_store(tmp_path):
     assert isinstance(open_store(f"file://{tmp_path}"), FolderStore)
     assert isinstance(open_store("memory://x"), RemoteStore)

@@ -213,6 +213,8 @@ def test_whole_shops_stay_together(empty_shelf: Shelf, export: Export) -> None:
     assert all(len(found) == 1 for found in home.values())
     assert {"train", "val", "test"} == set.union(*home.values())
     assert result.balance.pictures == 144
+    remarks = " ".join(result.balance.remarks())
+    assert "groups" not in remarks, "it is no group that stays whole here"
 
 
 def test_limits_withhold_with_their_reason(shelf: Shelf, export: Export) -> None:

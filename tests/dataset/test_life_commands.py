@@ -42,7 +42,9 @@ def test_a_folder_is_imported_twice_and_known_the_second_time(folder, capsys):
 def test_unknown_sources_are_counted(folder, tmp_path, capsys):
     (tmp_path / "sources.csv").write_text("file,source\n1/3.jpg,shop.test\n")
     assert outcome(app, ["import", str(folder), "--sources", str(tmp_path / "sources.csv")]) == 0
-    assert "3 of 4 files are not in" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "3 of 4 files are not in" in err
+    assert out.startswith("Imported 4 files, 0 known before\n"), "in one line, however narrow the table is"
 
 
 def test_a_folder_without_classes_is_wrong_usage(tmp_path, capsys):
@@ -104,6 +106,18 @@ def test_a_lost_file_is_found_and_repaired(folder, tmp_path, capsys):
     assert (code, [one["kind"] for one in found["problems"]]) == (1, ["missing"])
     assert said(capsys, "verify", "--repair") == (0, {"ok": True, "problems": []})
     assert said(capsys, "stats")[1]["images"]["rejected"] == 1
+
+
+@pytest.mark.parametrize("words", [("dedupe", "--sheet"), ("audit", "--pictures-only", "--page")])
+def test_a_page_that_cannot_be_written_is_said_and_leaves_nothing(folder, tmp_path, capsys, words):
+    said(capsys, "import", folder)
+    (tmp_path / "page.html").mkdir()
+    code, words = said(capsys, *words, tmp_path / "page.html")
+    assert (code, words) == (
+        1,
+        f"Cannot write the page {tmp_path / 'page.html'}: Is a directory. Free some space, or name another file.\n",
+    )
+    assert not list(tmp_path.glob(".*part"))
 
 
 def test_a_dataset_is_not_repaired(tmp_path, capsys):

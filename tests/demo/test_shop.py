@@ -18,6 +18,7 @@ from parsel import Selector
 from demo.behaviour import Behaviour, Block, Robots, robots_rules
 from demo.shop import PracticeShop
 from stj_catalog.labels import load_labels
+from tests.conftest import ROOT
 from tests.demo.conftest import fetch
 
 LISTING = load_labels()[0].listing_path
@@ -249,6 +250,24 @@ def test_the_command_prints_its_origin_serves_and_ends_politely():
 def test_the_command_lists_what_is_planted():
     answer = subprocess.run(_command("--list-planted"), capture_output=True, text=True, check=True, timeout=60)
     assert {one["case"] for one in json.loads(answer.stdout)} >= {"sponsored", "no_picture", "truncated", "html"}
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence(shop, tmp_path):
+    port = shop.origin.rsplit(":", 1)[1]
+    for command in (_command("--port", port), [sys.executable, "-m", "demo.walk", "--port", port, "--per-class", "8"]):
+        answer = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert answer.returncode == 1
+        assert answer.stderr.splitlines()[-1] == (
+            f"The shop cannot have port {port} of 127.0.0.1 (Address already in use): end what is there, or give another --port."
+        )
 
 
 def test_the_command_refuses_a_missing_folder_in_a_sentence():

@@ -86,6 +86,13 @@ def test_predict_takes_files_folders_and_stdin(
     assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
 
 
+def test_predict_fails_only_if_no_picture_can_be_read(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+    file = str(open_dataset(drawn).pictures[0].path)
+    assert outcome(app, ["predict", str(run.folder), "nowhere.jpg", file]) == 0
+    assert outcome(app, ["predict", str(run.folder), "nowhere.jpg"]) == 1
+    assert "Cannot read nowhere.jpg" in capsys.readouterr().out
+
+
 def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
     assert outcome(app, ["predict", str(drawn / "test" / "1"), "--runs", str(run.folder.parent), "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
@@ -132,6 +139,20 @@ def test_what_goes_wrong_is_one_sentence(
     out, err = capsys.readouterr()
     assert (out, err) == ("", sentence + "\n")
     assert {path.name for path in tmp_path.iterdir()} == {"empty"}
+
+
+@pytest.mark.parametrize(("columns", "weights"), [(80, False), (180, True)])
+def test_a_run_can_be_copied_from_any_terminal(
+    own_run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int, weights: bool
+):
+    """Its name stays in one piece; where its weights are from needs a wider terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    name = own_run.folder.rename(own_run.folder.with_name("20261125-184313-default"))
+    assert outcome(app, ["runs", "--runs", str(name.parent)]) == 0
+    out = capsys.readouterr().out
+    assert name.name in out
+    assert ("Weights" in out) == weights
 
 
 def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from demo.behaviour import Behaviour, Block, Robots
 from demo.products import Case
 from demo.shop import PracticeShop
+from stj_spiders.extensions.progress import fitting
 from tests.spiders.conftest import Folder, pages_asked, pictures_asked, wait_for
 
 OpenShop = Callable[..., PracticeShop]
@@ -279,6 +282,33 @@ def test_a_terminal_shows_a_live_line(folder: Folder, open_shop: OpenShop) -> No
     ]  # fmt: skip
 
 
+def test_a_narrow_terminal_gets_the_most_telling_columns() -> None:
+    """Eighty hold all of it, forty what was kept, the time left and the pages."""
+    widths = [15, 5, 5, 7, 10, 8, 6, 10]
+    assert fitting(widths, 80) == list(range(8))
+    assert fitting(widths, 40) == [0, 1, 3, 7]
+    assert fitting(widths, 24) == [0, 3]
+    assert fitting(widths, 5) == [0]
+
+
+@pytest.mark.parametrize("hurry", [False, True])
+def test_ctrl_c_leaves_the_terminal_as_it_was_and_says_so_once(
+    folder: Folder, open_shop: OpenShop, hurry: bool
+) -> None:
+    """However often it is pressed: no live line is left, the cursor is back, and the sentence stands alone."""
+    shop = open_shop(per_class=60, behaviour=Behaviour(picture_delay_s=0.5))
+    running = folder.start("stj_spiders", "-a", f"origin={shop.origin}", terminal=True)
+    wait_for(lambda: b"time left" in b"".join(running.shown) and len(pictures_asked(shop)) >= 4)
+    if hurry:
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    ended = running.interrupt()
+    assert ended.code == 130
+    assert ended.err.count("Interrupted") == 1
+    assert ended.err.endswith("Interrupted: the same command goes on from here.\n")
+    assert ended.err.rfind("\x1b[?25h") > max(ended.err.rfind("\x1b[?25l"), ended.err.rfind("time left"))
+
+
 def test_images_that_cannot_be_written_end_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
     """Exit 1, one sentence, no row for a picture that is not there."""
     (folder.path / "images").write_text("a file where the folder should be")
@@ -324,6 +354,10 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
         2,
         "There is no spider 'amazon_hats': there are amazon_category, amazon_jeans, amazon_sarees, amazon_trousers.",
     )
+    for command in (("scrapy", "crawl", "amazon_sarees"), ("stj_spiders",)):
+        loud = folder.start(*command, "-L", "LOUD").end()
+        assert (loud.code, "Traceback" in loud.err) == (2, False)
+        assert loud.sentence.endswith("LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, got 'LOUD'.")
     broken = folder.crawl("amazon_sarees", shop, STJ_LABELS="nowhere.toml")
     assert broken.code == 2
     assert broken.sentence.startswith("Cannot read the labels file nowhere.toml")

@@ -100,14 +100,25 @@ def test_a_crawl_is_scheduled_watched_cancelled_and_goes_on(
     wait_for(lambda: service.state(job) == "finished")
     assert folder.rows("SELECT state FROM crawls")[0]["state"] == "interrupted"
     assert len(pictures_asked(shop)) < 40
+    logs = folder.path / "scrapyd" / "logs" / "stj"
+    assert (
+        (logs / "amazon_sarees" / f"{job}.log")
+        .read_text()
+        .endswith("Interrupted: the same command goes on from here.\n")
+    )
 
     shop.behave(picture_delay_s=0.0)
     job = service.ask("schedule.json", **order, setting="STJ_SUMMARY=json")["jobid"]
     wait_for(lambda: service.state(job) == "finished")
     assert [row["state"] for row in folder.rows("SELECT state FROM crawls")] == ["finished"]
     assert {1} == set(pictures_asked(shop).values())
-    log = folder.path / "scrapyd" / "logs" / "stj" / "amazon_sarees" / f"{job}.log"
-    assert "listing page 1: 40 cards: " in log.read_text()
+    assert "listing page 1: 40 cards: " in (logs / "amazon_sarees" / f"{job}.log").read_text()
+
+    job = service.ask("schedule.json", project="stj", spider="amazon_jeans", limit="many")["jobid"]
+    wait_for(lambda: service.state(job) == "finished")
+    assert (
+        "-a limit= takes a whole number of 1 or more, got 'many'." in (logs / "amazon_jeans" / f"{job}.log").read_text()
+    )
 
 
 def test_strangers_stay_outside(service: Service) -> None:

@@ -57,6 +57,15 @@ def test_the_pace_by_default(settings: Settings) -> None:
         ("STJ_PICTURE_SECONDS", "nan", "STJ_PICTURE_SECONDS must be a number, 0 or more, got 'nan'."),
         ("STJ_BLOCKS", "0", "STJ_BLOCKS must be a number, 1 or more, got '0'."),
         ("STJ_RENDER", "maybe", "STJ_RENDER must be one of never, auto, always, got 'maybe'."),
+        (
+            "STJ_PAGE_SECOND",
+            "9",
+            (
+                "There is no setting STJ_PAGE_SECOND: a crawl takes STJ_BLOCKS, STJ_COOL_MOST_SECONDS, STJ_COOL_SECONDS, "
+                "STJ_IMAGE_SIZE, STJ_JITTER, STJ_LEASE_SECONDS, STJ_PAGE_SECONDS, STJ_PICTURES_AT_ONCE, "
+                "STJ_PICTURE_SECONDS, STJ_RENDER, STJ_RENDER_HOSTS, STJ_SUMMARY; where things go is said in the environment."
+            ),
+        ),
         ("STJ_SUMMARY", "xml", "STJ_SUMMARY must be one of table, json, got 'xml'."),
         (
             "STJ_IMAGE_SIZE",

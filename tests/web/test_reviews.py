@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import threading
 from pathlib import Path
@@ -26,6 +28,16 @@ from .conftest import MakeApp, form_token
 
 def decide(client: FlaskClient, **body: Any) -> Any:
     return client.post("/api/v1/reviews", json={"image_id": 1, "seen": 0, **body})
+
+
+def test_a_service_decides_in_its_accounts_name(
+    make_app: MakeApp, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service has no $USER."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    client = make_app(reviewer="").test_client()
+    assert decide(client, action="keep").json["review"]["reviewer"] == pwd.getpwuid(os.getuid()).pw_name
 
 
 def status(client: FlaskClient, image_id: int = 1) -> tuple[str, int | None]:
