@@ -40,10 +40,9 @@ def gallery_sightings(product: Product, category: Category, origin: str) -> list
 
     A page without a picture has one row all the same: what it says counts for the pictures by which listings show it.
     """
-    if product.title is None:
-        return []
     department = product.breadcrumb[-1] if product.breadcrumb else ""
-    contradicted = category.contradiction(f"{product.title} {department}") is not None
+    said = f"{product.title or ''} {department}".strip()
+    contradicted = category.contradiction(said) is not None
     return [
         CardSighting(
             position=position,
@@ -59,7 +58,7 @@ def gallery_sightings(product: Product, category: Category, origin: str) -> list
             currency=product.currency,
             reason="title_mismatch" if contradicted else None if picture else "no_image",
         )
-        for position, picture in enumerate(product.pictures or (None,), 1)
+        for position, picture in enumerate(product.pictures or ((None,) if said else ()), 1)
     ]
 
 

@@ -41,3 +41,9 @@ def test_a_page_without_a_picture_has_its_say(
 
 def test_a_page_that_is_gone_says_nothing(jeans: Category) -> None:
     assert not gallery_sightings(Product(Verdict.UNAVAILABLE), jeans, ORIGIN)
+
+
+def test_a_gallery_without_a_title_is_a_gallery(jeans: Category) -> None:
+    page = Product(Verdict.OK, "B000000001", pictures=(Picture(KEY, KEY),))
+    (shown,) = gallery_sightings(page, jeans, ORIGIN)
+    assert (shown.image_key, shown.title, shown.reason) == (KEY, None, None)
