@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from stj_model.backend import KerasModel, Tensor
 from stj_model.config import Pooling
+from stj_model.coordinates import Coordinates, worth_turning
 from stj_model.data import Picture
 from stj_model.features import Extractor, Floats, compute_features
 from stj_model.folds import grouped_folds
@@ -53,10 +54,14 @@ class Table:
 class Seen:
     """The dataset's table, and the frozen network that it comes from.
 
-    `tensor` is the network's raw feature of a batch, pictures first, mirror images behind them; `record` is what decides it.
+    `raw` holds the features as the network gives them; `table` the same in fewer numbers where that pays, and `widen` brings
+    a kernel (r, k) fitted there back to the width of the network. `tensor` is the network's raw feature of a batch, pictures
+    first, mirror images behind them; `record` is what decides it.
     """
 
+    raw: Table
     table: Table
+    widen: Callable[[Doubles], Doubles]
     backbone: KerasModel
     tensor: Tensor
     weights: Weights
@@ -88,9 +93,19 @@ def see(job: Job) -> Seen:
         view: compute_features(pictures, replace(extractor, view=View(view)), job.cache, job.talk).rows(names)
         for view in dict.fromkeys((PLAIN, MIRROR, *job.config.views))
     }
-    views = np.stack([seen[view] for view in job.config.views])
-    asked: Floats = 0.5 * (seen[PLAIN] + seen[MIRROR])
-    return Seen(Table(pictures, job.classes(pictures), views, asked), backbone, tensor, weights, record)
+
+    def table_of(rows: Mapping[str, Floats]) -> Table:
+        views = np.stack([rows[view] for view in job.config.views])
+        return Table(pictures, job.classes(pictures), views, 0.5 * (rows[PLAIN] + rows[MIRROR]))
+
+    raw = table_of(seen)
+    together = np.concatenate(list(seen.values()))
+    # What is standardised cannot be turned: each of its columns has a scale of its own.
+    if weights.is_random or not worth_turning(together):
+        return Seen(raw, raw, lambda kernel: kernel, backbone, tensor, weights, record)
+    turned = Coordinates.of(together)
+    parts = dict(zip(seen, np.split(turned.rows, len(seen)), strict=True))
+    return Seen(raw, table_of(parts), turned.widen, backbone, tensor, weights, record)
 
 
 def _features(backbone: KerasModel, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
