@@ -54,4 +54,4 @@ class Coordinates:
 
 def worth_turning(features: Floats) -> bool:
     """Whether (n, d) features are so few that their own basis saves more than it costs."""
-    return len(features) < WORTH * features.shape[1]
+    return len(features) < WORTH * int(features.shape[1])

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from stj_catalog.errors import DatasetError
 from stj_model.data import Picture, list_pictures, open_dataset, open_labelled_folder, trained_on
+from stj_model.features import compute_features
 from stj_model.head import Doubles, Ints, softmax
 from stj_model.predict import Answer, Predictor, slug
+from stj_model.preprocess import read_pixels
 from stj_model.progress import SILENT, Talk
 from stj_model.run_dir import Run
 from stj_model.scope import scope_figures
@@ -22,6 +24,8 @@ from stj_model.scope import scope_figures
 Z95 = 1.959963984540054
 """The standard normal's 97.5 % quantile."""
 ECE_BINS = 10
+TOLERANCE = 1e-3
+"""How far two ways through the same network may differ in a probability."""
 UNKNOWN = "unknown"
 """The source, page or day of a picture of which it is not known, beside others of which it is."""
 
@@ -174,6 +178,31 @@ def judge_pictures(
         Judged(picture, answer) for picture, answer in zip(pictures, answers, strict=True) if answer.error is None
     ]
     return judged, [answer for answer in answers if answer.error is not None]
+
+
+def judge_with_kept(
+    predictor: Predictor, pictures: Sequence[Picture], frozen: dict[str, Any], cache: Path, talk: Talk = SILENT
+) -> list[Judged]:
+    """The same prediction pass where nothing before the network's raw feature was trained.
+
+    What an earlier training's network said of a picture up to there, this one would say again: it is kept, and only what comes
+    behind it is asked anew. That the file as a whole says the same is tried on one picture.
+
+    Args:
+        predictor: the finished run's.
+        pictures: one or more; each can be read.
+        frozen: all that decides the raw feature.
+        cache: STJ_CACHE.
+        talk: where progress is told.
+    """
+    names = [picture.sha256 for picture in pictures]
+    features = compute_features(pictures, predictor.extractor(frozen), cache, talk).rows(names)
+    chances = predictor.chances(features)
+    whole = predictor.chances_once(read_pixels(pictures[0].path, predictor.preprocessing)[None])
+    if np.abs(whole - chances[:1]).max() > TOLERANCE:
+        return judge_pictures(predictor, pictures, talk)[0]
+    answers = predictor.judge(chances, features, [picture.name for picture in pictures])
+    return [Judged(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
 
 
 def figures_of(judged: Sequence[Judged], labels: Sequence[int], temperature: float = 1.0) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def _fit(job: Job, seen: Seen) -> Fitted:
         if holdable(table.classes, table.sources())
         else None,
         about={"features": seen.record, "epochs_run": len(history), "best_epoch": len(history)},
+        frozen={**seen.record, "cut": FEATURES},
     )
 
 

@@ -12,7 +12,7 @@ from stj_model.backend import KerasModel, Tensor
 from stj_model.config import Pooling
 from stj_model.coordinates import Coordinates, worth_turning
 from stj_model.data import Picture
-from stj_model.features import Extractor, Floats, compute_features
+from stj_model.features import Extractor, Floats, compute_views
 from stj_model.folds import grouped_folds
 from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
 from stj_model.network import CROPPED, centred_features, one_way, pooled_features, textures
@@ -89,10 +89,9 @@ def see(job: Job) -> Seen:
     extractor = Extractor(one_way(backbone, tensor), job.config.preprocessing, record)
     pictures = list(job.dataset.pictures)
     names = [picture.sha256 for picture in pictures]
-    seen = {
-        view: compute_features(pictures, replace(extractor, view=View(view)), job.cache, job.talk).rows(names)
-        for view in dict.fromkeys((PLAIN, MIRROR, *job.config.views))
-    }
+    views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
+    stores = compute_views(pictures, [replace(extractor, view=View(view)) for view in views], job.cache, job.talk)
+    seen = {view: store.rows(names) for view, store in zip(views, stores, strict=True)}
 
     def table_of(rows: Mapping[str, Floats]) -> Table:
         views = np.stack([rows[view] for view in job.config.views])
