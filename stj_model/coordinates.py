@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 WORTH = 0.5
 """Turning pays where the pictures' views are fewer than this share of the features' width."""
@@ -22,12 +23,13 @@ WORTH = 0.5
 class Coordinates:
     """Features (n, d) in a basis of r ≤ n dimensions: `rows` is (n, r).
 
-    The basis is never written out: it is `lower`⁻¹ @ `chosen`, a triangle (r, r) and r of the features themselves, (r, d).
+    The basis is never written out: it is `lower`⁻¹ @ `features[chosen]`, a triangle (r, r) and r of the features themselves.
     """
 
     rows: Floats
     lower: Doubles
-    chosen: Floats
+    chosen: Ints
+    features: Doubles
 
     @classmethod
     def of(cls, features: Floats) -> Coordinates:
@@ -42,13 +44,15 @@ class Coordinates:
         lower = np.tril(factor)[:, :rank]
         rows = np.empty(lower.shape, dtype=np.float32)
         rows[order] = lower
-        return cls(rows, lower[:rank], features[order[:rank]])
+        return cls(rows, lower[:rank], order[:rank], wide)
 
     def widen(self, vectors: Doubles) -> Doubles:
         """Vectors (r, k) in this basis, back among the features: (d, k)."""
         from scipy.linalg import solve_triangular
 
-        result: Doubles = self.chosen.T @ solve_triangular(self.lower, vectors, trans="T", lower=True)
+        shares = np.zeros((len(self.features), vectors.shape[1]))
+        shares[self.chosen] = solve_triangular(self.lower, vectors, trans="T", lower=True)
+        result: Doubles = self.features.T @ shares
         return result
 
 

@@ -56,7 +56,7 @@ def _fit(job: Job, seen: Seen) -> Fitted:
     features = keras().layers.Identity(name=FEATURES)(mean_of_mirrored(seen.tensor))
     folds, seed = job.config.folds, job.config.seed
     raw = seen.raw.part([split == "train" for split in splits])
-    normaliser = Normaliser.fit(np.concatenate(raw.views), standardise=seen.weights.is_random)
+    normaliser = Normaliser.fit(raw.flat(), standardise=seen.weights.is_random)
     whole = Head(normaliser, seen.widen(head.kernel), head.bias)
     return Fitted(
         model=attach(seen.backbone, features, whole, temperature),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -44,6 +44,10 @@ class Table:
         mask = np.asarray(chosen, dtype=bool)
         kept = [picture for picture, keep in zip(self.pictures, mask, strict=True) if keep]
         return Table(kept, self.classes[mask], self.views[:, mask], self.asked[mask])
+
+    def flat(self) -> Floats:
+        """Every view as a row of its own, (v·n, d), the views one after the other."""
+        return self.views.reshape(-1, self.views.shape[-1])
 
     def sources(self) -> list[str]:
         """The shop of each picture."""
@@ -91,20 +95,22 @@ def see(job: Job) -> Seen:
     names = [picture.sha256 for picture in pictures]
     views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
     stores = compute_views(pictures, [replace(extractor, view=View(view)) for view in views], job.cache, job.talk)
-    seen = {view: store.rows(names) for view, store in zip(views, stores, strict=True)}
+    together = np.stack([store.rows(names) for store in stores])
 
-    def table_of(rows: Mapping[str, Floats]) -> Table:
-        views = np.stack([rows[view] for view in job.config.views])
-        return Table(pictures, job.classes(pictures), views, 0.5 * (rows[PLAIN] + rows[MIRROR]))
+    def table_of(seen: Floats) -> Table:
+        asked = 0.5 * (seen[views.index(PLAIN)] + seen[views.index(MIRROR)])
+        shown = [views.index(view) for view in job.config.views]
+        # Nothing is copied where every view is shown, in order: these are the largest arrays of all.
+        return Table(pictures, job.classes(pictures), seen if shown == [*range(len(seen))] else seen[shown], asked)
 
-    raw = table_of(seen)
-    together = np.concatenate(list(seen.values()))
+    raw = table_of(together)
+    rows = together.reshape(-1, together.shape[-1])
     # What is standardised cannot be turned: each of its columns has a scale of its own.
-    if weights.is_random or not worth_turning(together):
+    if weights.is_random or not worth_turning(rows):
         return Seen(raw, raw, lambda kernel: kernel, backbone, tensor, weights, record)
-    turned = Coordinates.of(together)
-    parts = dict(zip(seen, np.split(turned.rows, len(seen)), strict=True))
-    return Seen(raw, table_of(parts), turned.widen, backbone, tensor, weights, record)
+    turned = Coordinates.of(rows)
+    table = table_of(turned.rows.reshape(*together.shape[:2], -1))
+    return Seen(raw, table, turned.widen, backbone, tensor, weights, record)
 
 
 def _features(backbone: KerasModel, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
@@ -123,7 +129,7 @@ def fitter(job: Job, *, standardise: bool) -> FitOne:
     def fit_one(table: Table, *, watch: Callable[[int, Head], None] | None = None) -> Head:
         times = len(table.views)
         return fit_head(
-            np.concatenate(table.views),
+            table.flat(),
             np.tile(table.classes, times),
             len(job.dataset.labels),
             weight=np.tile(balance_weights(table.classes, table.sources(), job.config.balance), times),
