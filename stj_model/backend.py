@@ -21,7 +21,10 @@ Tensor: TypeAlias = Any
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 JUST_IN_CASE = ("cv2", "matplotlib", "pandas", "sklearn")
-"""What Keras imports where it finds it, in case it is handed a table of theirs or asked for a plot: it does without."""
+"""What Keras imports where it finds it, in case it is handed a table of theirs or asked for a plot.
+
+Neither Keras nor TensorFlow requires one of them: they are brought by other packages, and a machine may well be without.
+"""
 
 _spared: list[str] = []
 
