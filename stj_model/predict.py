@@ -196,4 +196,5 @@ def pooled(model: KerasModel, layer: str) -> Any:  # noqa: ANN401 - a Keras tens
         raise ModelError(
             f"The network has no layer {layer!r}, which its neighbours were taken from: train again."
         ) from error
-    return keras().layers.GlobalAveragePooling2D()(output) if len(output.shape) == 4 else output
+    # A name of its own: one that Keras counts up may be in the file already.
+    return keras().layers.GlobalAveragePooling2D(name="raw_feature")(output) if len(output.shape) == 4 else output
