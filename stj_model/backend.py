@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 KerasModel: TypeAlias = Any
 KerasLayer: TypeAlias = Any
@@ -18,6 +20,21 @@ Tensor: TypeAlias = Any
 """Keras and TensorFlow ship without types: these names say at least what is meant."""
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+JUST_IN_CASE = ("cv2", "matplotlib", "pandas", "sklearn")
+"""What Keras imports where it finds it, in case it is handed a table of theirs or asked for a plot.
+
+Neither Keras nor TensorFlow requires one of them: they are brought by other packages, and a machine may well be without.
+"""
+
+_spared: list[str] = []
+
+
+def spare_keras() -> None:
+    """Let Keras be imported without the large libraries that no command of ours hands it anything of.
+
+    For a process of our own only: a notebook's Keras may be given a DataFrame later on.
+    """
+    _spared[:] = JUST_IN_CASE
 
 
 @cache
@@ -25,7 +42,7 @@ def keras() -> Any:  # noqa: ANN401 - a module without types
     """Import Keras on TensorFlow without its start-up chatter."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    with hushed():
+    with hushed(), hidden(_spared), uncollected():
         import keras
         import tensorflow as tf  # noqa: F401 - loaded here, so that its first words are hushed too
 
@@ -51,6 +68,36 @@ def make_deterministic(seed: int) -> None:
     """Seed Python, numpy and TensorFlow and ask for repeatable kernels: the same seed gives the same bits."""
     keras().utils.set_random_seed(seed)
     tensorflow().config.experimental.enable_op_determinism()
+
+
+@contextmanager
+def hidden(names: Sequence[str]) -> Iterator[None]:
+    """Make modules that are not imported yet look as if they were not installed."""
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None is the import system's word for it
+    try:
+        yield
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import without looking for garbage, and never look for it again among what was imported.
+
+    A million objects that stay for good would be gone through a dozen times: a quarter of the import, and as much once more
+    when the process ends.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from stj_model.predict import Predictor
 
 Heat = npt.NDArray[np.float64]
-_Look = Callable[[Any, Any], tuple[Any, Any]]
+Maps = npt.NDArray[np.float32]
+
+
+class _Look(NamedTuple):
+    """The compiled ways from pixels (1, h, w, 3) to the last maps, and from these and a class's place to the logit's gradient."""
+
+    see: Callable[[Any], Any]
+    ask: Callable[[Any, Any], Any]
+
 
 _COMPILED: weakref.WeakKeyDictionary[Predictor, _Look] = weakref.WeakKeyDictionary()
 """The compiled network of each predictor that was asked: tracing one costs seconds, asking it again a tenth of one."""
@@ -42,18 +50,34 @@ def grad_cam(predictor: Predictor, pixels: Pixels, label: int) -> Heat:
     Raises:
         ModelError: the run does not know the label, or its network has no map or no softmax.
     """
+    return warmth(predictor, last_maps(predictor, pixels), label)
+
+
+def last_maps(predictor: Predictor, pixels: Pixels) -> Maps:
+    """The network's last convolutional map of a picture, (1, h', w', d); (2, …) where it sees the mirror image too.
+
+    Raises:
+        ModelError: the network has no map or no softmax.
+    """
+    tf = tensorflow()
+    result: Maps = _look(predictor).see(tf.constant(pixels[None].astype(np.float32))).numpy()
+    return result
+
+
+def warmth(predictor: Predictor, maps: Maps, label: int) -> Heat:
+    """Grad-CAM of `last_maps`, as `grad_cam` gives it: nothing before the maps has a part in it, so that they can be kept.
+
+    Raises:
+        ModelError: as in `grad_cam`.
+    """
     labels = list(predictor.labels)
     if label not in labels:
         raise ModelError(f"The run {predictor.run.name} does not know the label {label}: it knows {labels}.")
-    look = _COMPILED.get(predictor)
-    if look is None:
-        look = _COMPILED[predictor] = _compile(predictor.model)
     tf = tensorflow()
-    found = look(tf.constant(pixels[None].astype(np.float32)), tf.constant(labels.index(label)))
-    maps, slopes = (np.asarray(part, dtype=np.float64)[0] for part in found)
+    slopes = _look(predictor).ask(tf.constant(maps), tf.constant(labels.index(label))).numpy()[0].astype(np.float64)
     gradients = np.nan_to_num(slopes, nan=0, posinf=0, neginf=0)  # a root has no slope at 0, where nothing was seen
-    warmth: Heat = np.maximum((maps * gradients.mean(axis=(0, 1))).sum(axis=2), 0)
-    return warmth / warmth.max() if warmth.max() > 0 else warmth
+    warm: Heat = np.maximum((maps[0].astype(np.float64) * gradients.mean(axis=(0, 1))).sum(axis=2), 0)
+    return warm / warm.max() if warm.max() > 0 else warm
 
 
 def tint(heat: Heat, size: tuple[int, int]) -> Image.Image:
@@ -68,20 +92,29 @@ def tint(heat: Heat, size: tuple[int, int]) -> Image.Image:
     return Image.merge("RGBA", (red, levels.point(lambda level: 220 - int(0.75 * level)), blue, levels))
 
 
+def _look(predictor: Predictor) -> _Look:
+    look = _COMPILED.get(predictor)
+    if look is None:
+        look = _COMPILED[predictor] = _compile(predictor.model)
+    return look
+
+
 def _compile(model: KerasModel) -> _Look:
-    """The compiled way from pixels (1, h, w, 3) and a class's place to the last map and the gradient of the logit on it."""
     tf = tensorflow()
     before, linear = _logits(model)
-    network = keras().Model(model.inputs[0], [_last_map(before, model), before])
+    last = _last_map(before, model)
+    front, back = keras().Model(model.inputs[0], last), keras().Model(last, before)
 
-    def look(pixels: Any, place: Any) -> tuple[Any, Any]:  # noqa: ANN401 - tensors
+    def see(pixels: Any) -> Any:  # noqa: ANN401 - tensors
+        return front(pixels, training=False)
+
+    def ask(maps: Any, place: Any) -> Any:  # noqa: ANN401 - tensors
         with tf.GradientTape() as tape:
-            tape.watch(pixels)  # a frozen network records nothing of its own accord
-            maps, last = network(pixels, training=False)
-            logit = linear(last)[0, place]
-        return maps, tape.gradient(logit, maps)
+            tape.watch(maps)
+            logit = linear(back(maps, training=False))[0, place]
+        return tape.gradient(logit, maps)
 
-    return tf.function(look)  # type: ignore[no-any-return]
+    return _Look(tf.function(see, autograph=False), tf.function(ask, autograph=False))
 
 
 def _logits(model: KerasModel) -> tuple[Tensor, Callable[[Any], Any]]:

@@ -12,7 +12,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from stj_model.backend import KerasModel, tensorflow
 from stj_model.data import Picture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
 from stj_model.progress import SILENT, Talk
-from stj_model.views import VERSION, View
+from stj_model.views import PLAIN, VERSION, View
 
 Floats = npt.NDArray[np.float32]
 
@@ -122,48 +122,80 @@ class FeatureStore:
 def compute_features(
     pictures: Sequence[Picture], extractor: Extractor, cache: Path, talk: Talk = SILENT
 ) -> FeatureStore:
-    """Make sure that every picture's feature is in the store; only what is new is computed.
+    """Make sure that every picture's feature is in the store, as `compute_views` does for several views."""
+    return compute_views(pictures, [extractor], cache, talk)[0]
+
+
+def compute_views(
+    pictures: Sequence[Picture], extractors: Sequence[Extractor], cache: Path, talk: Talk = SILENT
+) -> list[FeatureStore]:
+    """Make sure that every picture's feature is in every store; only what is new is computed.
+
+    Views go through the network one after the other, and share the batch in which one ends: ten new pictures from two views
+    are three batches, not four.
 
     Args:
         pictures: which; rows are named by the picture's sha256.
-        extractor: the frozen network.
-        cache: STJ_CACHE; the store lies in `features/<key>` below it.
+        extractors: the frozen network, once for each view; they differ in nothing else.
+        cache: STJ_CACHE; each store lies in `features/<key>` below it.
         talk: where progress is told.
 
     Raises:
         DatasetError: a picture cannot be read, or is not the one that its manifest names.
     """
-    store = FeatureStore(cache / "features" / extractor.key)
-    wanted = {picture.sha256: picture for picture in pictures if picture.sha256 not in store}
-    if not wanted:
-        return store
-    per_shard = max(1, SHARD_BYTES // (4 * int(np.prod(extractor.shape)) * BATCH))
-    names: list[str] = []
-    rows: list[Floats] = []
+    stores = [FeatureStore(cache / "features" / extractor.key) for extractor in extractors]
+    wanted = [
+        (picture, place)
+        for place, store in enumerate(stores)
+        for picture in {one.sha256: one for one in pictures if one.sha256 not in store}.values()
+    ]
+    if wanted:
+        _compute(wanted, extractors, stores, talk)
+    return stores
+
+
+def _compute(
+    wanted: Sequence[tuple[Picture, int]], extractors: Sequence[Extractor], stores: Sequence[FeatureStore], talk: Talk
+) -> None:
+    """Ask the network about pictures, each as the extractor of that place sees it, and add what it says to the stores."""
+    first = extractors[0]
+    per_shard = max(BATCH, SHARD_BYTES // (4 * int(np.prod(first.shape))))
+    waiting: list[tuple[int, str, Floats]] = []
     written = time.monotonic()
+
+    def keep() -> None:
+        for place, store in enumerate(stores):
+            rows = {name: row for at, name, row in waiting if at == place}
+            if rows:
+                store.add(list(rows), np.stack(list(rows.values())))
+        waiting.clear()
+
+    asked = [(picture, extractors[place].view) for picture, place in wanted]
+    number = len({picture.sha256 for picture, _ in wanted})
+    seen = list(dict.fromkeys(extractors[place].view.name for _, place in wanted))
+    how = "" if seen == [PLAIN] else f", {', '.join(seen)}"
     try:
-        seen = "" if extractor.view.is_plain else f", {extractor.view.name}"
-        with talk.bar(f"Features of {len(wanted)} new pictures{seen}", len(wanted)) as advance:
-            for batch, pixels in read_batches(list(wanted.values()), extractor.preprocessing, extractor.view):
-                rows.append(run_padded(extractor.run, pixels, BATCH))
-                names.extend(picture.sha256 for picture in batch)
+        with talk.bar(f"Features of {number} new pictures{how}", len(wanted)) as advance:
+            places = iter(place for _, place in wanted)
+            for batch, pixels in read_batches(asked, first.preprocessing):
+                rows = run_padded(first.run, pixels, BATCH)
+                for picture, row in zip(batch, rows, strict=True):
+                    waiting.append((next(places), picture.sha256, row))
                 advance(len(batch))
-                if len(rows) >= per_shard or time.monotonic() - written >= SHARD_SECONDS:
-                    store.add(names, np.concatenate(rows))
-                    names, rows, written = [], [], time.monotonic()
+                if len(waiting) >= per_shard or time.monotonic() - written >= SHARD_SECONDS:
+                    keep()
+                    written = time.monotonic()
     except OSError as error:
         raise ModelError(
-            f"Cannot write features to {store.folder} ({error.strerror}): set STJ_CACHE to a folder with room."
+            f"Cannot write features to {stores[0].folder} ({error.strerror}): set STJ_CACHE to a folder with room."
         ) from error
     finally:
-        if rows and len(names) == sum(map(len, rows)):  # Ctrl-C included: what is computed is kept
-            store.add(names, np.concatenate(rows))
-    return store
+        keep()  # Ctrl-C included: what is computed is kept
 
 
 def compiled(model: KerasModel) -> Any:  # noqa: ANN401 - a tf.function
     """The model's inference as one compiled graph: three times cheaper per call than the eager model."""
-    return tensorflow().function(lambda pixels: model(pixels, training=False))
+    return tensorflow().function(lambda pixels: model(pixels, training=False), autograph=False)
 
 
 def run_padded(run: Any, pixels: npt.NDArray[Any], size: int) -> Floats:  # noqa: ANN401 - a tf.function of one output
@@ -175,20 +207,36 @@ def run_padded(run: Any, pixels: npt.NDArray[Any], size: int) -> Floats:  # noqa
 
 
 def read_batches(
-    pictures: Sequence[Picture], how: Preprocessing, view: View | None = None, together: int = BATCH
+    asked: Sequence[tuple[Picture, View]], how: Preprocessing, together: int = BATCH
 ) -> Iterator[tuple[list[Picture], Pixels]]:
-    """Decode pictures in threads, a batch ahead of whoever consumes them: uint8 of shape (≤ together, size, size, 3)."""
-    batches = [list(pictures[start : start + together]) for start in range(0, len(pictures), together)]
+    """Decode pictures in threads, a batch ahead of whoever consumes them.
+
+    Args:
+        asked: each picture, and how it is seen.
+        how: the network's size and filter.
+        together: the size of a batch.
+
+    Yields:
+        Some pictures, and uint8 of shape (≤ together, size, size, 3).
+    """
+    batches = [list(asked[start : start + together]) for start in range(0, len(asked), together)]
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
-        pending = [threads.submit(_read_checked, picture, how, view) for picture in (batches[0] if batches else [])]
+
+        def begin(number: int) -> list[Future[Pixels]]:
+            return [
+                threads.submit(_read_checked, picture, how, view)
+                for batch in batches[number : number + 1]
+                for picture, view in batch
+            ]
+
+        pending = begin(0)
         for number, batch in enumerate(batches):
-            following = batches[number + 1] if number + 1 < len(batches) else []
-            ahead = [threads.submit(_read_checked, picture, how, view) for picture in following]
-            yield batch, np.stack([future.result() for future in pending])
+            ahead = begin(number + 1)
+            yield [picture for picture, _ in batch], np.stack([future.result() for future in pending])
             pending = ahead
 
 
-def _read_checked(picture: Picture, how: Preprocessing, view: View | None) -> Pixels:
+def _read_checked(picture: Picture, how: Preprocessing, view: View) -> Pixels:
     try:
         data = picture.path.read_bytes()
     except OSError as error:
@@ -198,4 +246,4 @@ def _read_checked(picture: Picture, how: Preprocessing, view: View | None) -> Pi
     if sha256_of(data) != picture.sha256:
         raise DatasetError(f"{picture.path} is not the picture that the manifest names: export the dataset again.")
     opened = open_picture(data, 2 * how.size)
-    return fit(opened if view is None else view(opened, picture.sha256), how)
+    return fit(view(opened, picture.sha256), how)

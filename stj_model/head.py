@@ -38,9 +38,12 @@ class Normaliser:
 
     def __call__(self, features: npt.NDArray[np.floating]) -> Doubles:
         """Normalise (n, d) features: float64 of the same shape, each row of length 1."""
-        centred = (features.astype(np.float64) - self.mean) / self.scale
-        length = np.linalg.norm(centred, axis=1, keepdims=True)
-        result: Doubles = centred / np.maximum(length, EPSILON)
+        result: Doubles = features.astype(
+            np.float64
+        )  # a copy, and changed in place: more of them cost more than the sums
+        result -= self.mean
+        result /= self.scale
+        result /= np.maximum(np.linalg.norm(result, axis=1, keepdims=True), EPSILON)
         return result
 
 
@@ -54,7 +57,11 @@ class Head:
 
     def logits(self, features: npt.NDArray[np.floating]) -> Doubles:
         """Scores before the softmax, (n, k), of raw features (n, d)."""
-        result: Doubles = self.normaliser(features) @ self.kernel + self.bias
+        return self.logits_at(self.normaliser(features))
+
+    def logits_at(self, points: Doubles) -> Doubles:
+        """The same of features (n, d) that are normalised already."""
+        result: Doubles = points @ self.kernel + self.bias
         return result
 
 

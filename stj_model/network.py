@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,19 +26,22 @@ STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 """Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
 
 
-def build_backbone(architecture: Architecture, scaling: str, size: int, *, mirrored: bool = False) -> KerasModel:
+def build_backbone(
+    architecture: Architecture, scaling: str, size: int, *, mirrored: bool = False, drawn: bool = True
+) -> KerasModel:
     """ResNet50 without its top, from pixels: (n, size, size, 3) RGB 0 to 255 → (n, size/32, size/32, 2048).
 
     One flat graph with Keras' layer names. `resnet50` is Keras' own; `resnet50_v1_5` has the same layers and weights, but
     the stride of conv3, conv4 and conv5 is in the 3×3 convolution, padded by one pixel on each side, as the wider world
     trains it. Where `mirrored`, every picture is followed through the network by its mirror image: n pictures give 2n
-    maps, all pictures first, then all mirror images; `each` is the layer after which they are one batch.
+    maps, all pictures first, then all mirror images; `each` is the layer after which they are one batch. Filters that are
+    not `drawn` wait for weights that are loaded: 25 million random numbers need not be drawn for that.
     """
     pixels, scaled = scaled_input(size, scaling, mirrored=mirrored)
     if architecture == "resnet50":
         features = keras().applications.ResNet50(include_top=False, weights=None, input_tensor=scaled).output
     else:
-        features = _v1_5(scaled)
+        features = _v1_5(scaled, "glorot_uniform" if drawn else "zeros")
     return keras().Model(pixels, features, name=architecture)
 
 
@@ -53,7 +57,9 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mi
     Raises:
         WeightsError: the file is of another network.
     """
-    backbone = build_backbone(weights.architecture, scaling or weights.preprocessing, size, mirrored=mirrored)
+    backbone = build_backbone(
+        weights.architecture, scaling or weights.preprocessing, size, mirrored=mirrored, drawn=weights.is_random
+    )
     if weights.path is not None:
         try:
             # Keras only warns where it leaves a layer as it was: here that is a failure.
@@ -67,10 +73,11 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mi
     return backbone
 
 
-def _v1_5(scaled: Tensor) -> Tensor:
+def _v1_5(scaled: Tensor, initial: str) -> Tensor:
     layers = keras().layers
+    conv = partial(layers.Conv2D, kernel_initializer=initial)
     x = layers.ZeroPadding2D(3, name="conv1_pad")(scaled)
-    x = layers.Conv2D(64, 7, strides=2, name="conv1_conv")(x)
+    x = conv(64, 7, strides=2, name="conv1_conv")(x)
     x = _norm("conv1")(x)
     x = layers.Activation("relu", name="conv1_relu")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
@@ -78,26 +85,28 @@ def _v1_5(scaled: Tensor) -> Tensor:
     for stage, (filters, blocks, stride) in enumerate(STAGES, start=2):
         for block in range(1, blocks + 1):
             first = block == 1
-            x = _bottleneck(x, filters, stride if first else 1, f"conv{stage}_block{block}", projected=first)
+            x = _bottleneck(x, conv, filters, stride if first else 1, f"conv{stage}_block{block}", projected=first)
     return x
 
 
-def _bottleneck(x: Tensor, filters: int, stride: int, name: str, *, projected: bool) -> Tensor:
+def _bottleneck(
+    x: Tensor, conv: Callable[..., KerasLayer], filters: int, stride: int, name: str, *, projected: bool
+) -> Tensor:
     """1×1, 3×3 (which strides), 1×1, beside a shortcut; created in Keras' order, which its weight files follow."""
     layers = keras().layers
     shortcut = x
     if projected:
-        shortcut = layers.Conv2D(4 * filters, 1, strides=stride, name=f"{name}_0_conv")(x)
+        shortcut = conv(4 * filters, 1, strides=stride, name=f"{name}_0_conv")(x)
         shortcut = _norm(f"{name}_0")(shortcut)
-    x = layers.Conv2D(filters, 1, name=f"{name}_1_conv")(x)
+    x = conv(filters, 1, name=f"{name}_1_conv")(x)
     x = _norm(f"{name}_1")(x)
     x = layers.Activation("relu", name=f"{name}_1_relu")(x)
     if stride > 1:
         x = layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
-    x = layers.Conv2D(filters, 3, strides=stride, padding="valid" if stride > 1 else "same", name=f"{name}_2_conv")(x)
+    x = conv(filters, 3, strides=stride, padding="valid" if stride > 1 else "same", name=f"{name}_2_conv")(x)
     x = _norm(f"{name}_2")(x)
     x = layers.Activation("relu", name=f"{name}_2_relu")(x)
-    x = layers.Conv2D(4 * filters, 1, name=f"{name}_3_conv")(x)
+    x = conv(4 * filters, 1, name=f"{name}_3_conv")(x)
     x = _norm(f"{name}_3")(x)
     x = layers.Add(name=f"{name}_add")([shortcut, x])
     return layers.Activation("relu", name=f"{name}_out")(x)

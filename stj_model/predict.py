@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from stj_catalog.errors import ModelError, PictureError
 from stj_model.backend import KerasModel, keras, tensorflow
-from stj_model.features import BATCH, compiled
+from stj_model.features import BATCH, Extractor, compiled, run_padded
 from stj_model.head import Doubles
 from stj_model.preprocess import Pixels, read_pixels
 from stj_model.run_dir import MODEL, Run
@@ -68,9 +68,8 @@ class Predictor:
                 f"The network of {run.folder} has {self.model.output_shape[-1]} classes, "
                 f"its labels.json {len(self.labels)}: train again."
             )
-        self._call = compiled(
-            keras().Model(self.model.inputs[0], [self.model.output, pooled(self.model, self.neighbours.layer)])
-        )
+        self._raw = pooled(self.model, self.neighbours.layer)
+        self._call = compiled(keras().Model(self.model.inputs[0], [self.model.output, self._raw]))
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
         """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
@@ -92,6 +91,21 @@ class Predictor:
         size = 1 if len(pixels) == 1 else BATCH
         parts = [self._batch(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def extractor(self, frozen: dict[str, Any]) -> Extractor:
+        """What gives the raw feature of a picture, to be kept under all that decides it."""
+        return Extractor(keras().Model(self.model.inputs[0], self._raw), self.preprocessing, frozen)
+
+    def chances(self, features: npt.NDArray[np.float32]) -> Doubles:
+        """Probabilities (n, k) of raw features (n, d), by what the network does with them."""
+        rest = compiled(keras().Model(self._raw, self.model.output))
+        parts = [run_padded(rest, features[start : start + BATCH], BATCH) for start in range(0, len(features), BATCH)]
+        return np.concatenate(parts).astype(np.float64)
+
+    def chances_once(self, pixels: Pixels) -> Doubles:
+        """Probabilities (n, k) of pixels, layer by layer: dear for many pictures, cheap for one, as nothing is compiled."""
+        result: Doubles = self.model(pixels.astype(np.float32), training=False).numpy().astype(np.float64)
+        return result
 
     def read(self, data: bytes, formats: Sequence[str] | None = None) -> Pixels:
         """Bytes as this network's pixels: uint8 of shape (size, size, 3).
@@ -182,4 +196,5 @@ def pooled(model: KerasModel, layer: str) -> Any:  # noqa: ANN401 - a Keras tens
         raise ModelError(
             f"The network has no layer {layer!r}, which its neighbours were taken from: train again."
         ) from error
-    return keras().layers.GlobalAveragePooling2D()(output) if len(output.shape) == 4 else output
+    # A name of its own: one that Keras counts up may be in the file already.
+    return keras().layers.GlobalAveragePooling2D(name="raw_feature")(output) if len(output.shape) == 4 else output

@@ -13,7 +13,8 @@ from PIL import Image
 from stj_catalog.errors import ModelError, PictureError
 from stj_dataset.aside import beside, sweep
 from stj_model.evaluation import Evaluation, Judged
-from stj_model.explain import grad_cam
+from stj_model.explain import Maps, last_maps, warmth
+from stj_model.features import FeatureStore
 from stj_model.predict import Predictor
 from stj_model.progress import SILENT, Talk
 from stj_model.run_dir import EVALUATIONS, HEAT, METRICS, MISTAKES, PREDICTIONS, write_csv, write_json
@@ -49,7 +50,13 @@ def write_judged(judged: Sequence[Judged], labels: Sequence[int], folder: Path) 
     (folder / MISTAKES).write_text(json.dumps(lines, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_heat(judged: Sequence[Judged], predictor: Predictor, folder: Path, talk: Talk = SILENT) -> None:
+def write_heat(
+    judged: Sequence[Judged],
+    predictor: Predictor,
+    folder: Path,
+    talk: Talk = SILENT,
+    kept: FeatureStore | None = None,
+) -> None:
     """Write where the network looked for what it said, for the worst mistakes: grey `plots/heat/<sha256>.png`.
 
     Args:
@@ -57,17 +64,30 @@ def write_heat(judged: Sequence[Judged], predictor: Predictor, folder: Path, tal
         predictor: what it was made with.
         folder: where to.
         talk: is told where that cannot be said.
+        kept: the last maps of pictures, where nothing that leads to them was trained: what an earlier training's network saw
+            in its mistakes is not computed again, and what this one sees in new ones is added.
     """
     place = folder / HEAT
     for one in worst_first(judged)[:LOOKED_AT]:
         assert one.answer.label is not None
         try:
-            heat = grad_cam(predictor, predictor.read(one.picture.path.read_bytes()), one.answer.label)
+            heat = warmth(predictor, _maps(one, predictor, kept), one.answer.label)
         except (ModelError, PictureError, OSError) as error:
             talk.say(f"Not looked into {one.picture.name}: {error}")
             continue
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray((heat * 255).round().astype(np.uint8)).save(place / f"{one.picture.sha256}.png")
+
+
+def _maps(one: Judged, predictor: Predictor, kept: FeatureStore | None) -> Maps:
+    name = one.picture.sha256
+    if kept is not None and name in kept:
+        found: Maps = kept.rows([name])[0]
+        return found
+    maps = last_maps(predictor, predictor.read(one.picture.path.read_bytes()))
+    if kept is not None:
+        kept.add([name], maps[None])
+    return maps
 
 
 def keep(evaluation: Evaluation, talk: Talk = SILENT) -> Path:

@@ -17,7 +17,8 @@ from stj_dataset.manifest import LABELS, MANIFEST
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.config import TrainConfig
 from stj_model.data import check_trainable, open_dataset
-from stj_model.evaluation import Judged, figures_of, figures_on, judge_pictures
+from stj_model.evaluation import Judged, figures_of, figures_on, judge_pictures, judge_with_kept
+from stj_model.features import FeatureStore
 from stj_model.predict import Predictor
 from stj_model.progress import SILENT, Talk
 from stj_model.recipes import Fitted, Job, OutOfFold
@@ -40,6 +41,7 @@ from stj_model.run_dir import (
 from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights
 
+MAPS = "last map"
 LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "scikit-learn", "pillow")
 
 
@@ -129,8 +131,13 @@ def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> No
     judged: list[Judged] = []
     if test:
         predictor = Predictor(Run(job.folder))
-        judged, _ = judge_pictures(predictor, test, job.talk)
-        write_heat(judged, predictor, job.folder, job.talk)
+        kept = None
+        if fitted.frozen is None:
+            judged, _ = judge_pictures(predictor, test, job.talk)
+        else:
+            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk)
+            kept = FeatureStore(job.cache / "features" / predictor.extractor({**fitted.frozen, "cut": MAPS}).key)
+        write_heat(judged, predictor, job.folder, job.talk, kept)
         found["test"] = {"split": "test", **figures_of(judged, labels, temperature)}
     else:
         job.talk.say("The dataset has no test split: export with --test above 0 for an honest figure.")

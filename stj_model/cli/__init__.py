@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from stj_catalog.cli import make_app, run
+from stj_model.backend import spare_keras
 from stj_model.cli.compare import compare
 from stj_model.cli.evaluate import evaluate
 from stj_model.cli.export import export
@@ -25,4 +26,5 @@ app.command()(export)
 
 def main() -> NoReturn:
     """Run `stj-model`."""
+    spare_keras()
     run(app)

@@ -17,6 +17,7 @@ from stj_model.features import read_batches
 from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
 from stj_model.progress import Talk
+from stj_model.views import View
 from stj_model.weights import Weights
 
 NORM_BATCH = 32
@@ -56,7 +57,8 @@ class Fitted:
 
     `model` goes from pixels to calibrated probabilities; `probabilities` holds those of each training and validation
     picture, by sha256, shape (k,); `out_of_fold` holds groups out, `leave_sources_out` whole shops, where each class has
-    two; `about` is what the run's config keeps of the fit.
+    two; `about` is what the run's config keeps of the fit; `frozen` is what decides the raw feature that the neighbours are
+    known by, where nothing that leads to it was trained: such features are kept for the next training.
     """
 
     model: KerasModel
@@ -67,6 +69,7 @@ class Fitted:
     out_of_fold: OutOfFold | None
     about: dict[str, Any]
     leave_sources_out: OutOfFold | None = None
+    frozen: dict[str, Any] | None = None
 
 
 def prepare_backbone(
@@ -93,16 +96,17 @@ def prepare_backbone(
         "NO PRETRAINED WEIGHTS: the backbone is random and has never seen a picture. Textures in its early stages are all that "
         "is learned from; expect far less than with ImageNet weights (--weights FILE or imagenet)."
     )
-    train = sorted(job.dataset.split("train"), key=lambda picture: picture.sha256)[:NORM_PICTURES]
+    ordered = sorted(job.dataset.split("train"), key=lambda picture: picture.sha256)
+    train = [(picture, View()) for picture in ordered[:NORM_PICTURES]]
     with job.talk.bar("BatchNorm statistics of the training pictures", len(train)) as advance:
 
         def batches() -> Any:  # noqa: ANN401 - a generator of uint8 batches
-            for batch, pixels in read_batches(train, job.config.preprocessing, together=NORM_BATCH):
+            for batch, pixels in read_batches(train, job.config.preprocessing, NORM_BATCH):
                 yield pixels
                 advance(len(batch))
 
         if used_if_random:
-            few = read_batches(train[:WHITEN_PICTURES], job.config.preprocessing, together=NORM_BATCH)
+            few = read_batches(train[:WHITEN_PICTURES], job.config.preprocessing, NORM_BATCH)
             whiten_first(backbone, (pixels for _, pixels in few), job.config.seed)
         wanted = [backbone.get_layer(name).output for name in used_if_random] or backbone.output
         estimate_norms(keras().Model(backbone.inputs[0], wanted), batches())

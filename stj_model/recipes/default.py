@@ -14,10 +14,10 @@ from stj_model.calibration import (
     threshold_for,
 )
 from stj_model.folds import holdable
-from stj_model.head import Epoch, Head, Ints, Normaliser, attach, judge, row, softmax
+from stj_model.head import Doubles, Epoch, Head, Ints, Normaliser, attach, judge, row, softmax
 from stj_model.network import mean_of_mirrored
 from stj_model.recipes import Fitted, Job, OutOfFold
-from stj_model.recipes.table import FitOne, Table, fitter, group_folds, held_out_logits, see, source_folds
+from stj_model.recipes.table import FitOne, Seen, Table, fitter, group_folds, held_out_logits, see, source_folds
 from stj_model.run_dir import HISTORY, write_history
 
 FEATURES = "features"
@@ -25,52 +25,84 @@ FEATURES = "features"
 
 def fit(job: Job) -> Fitted:
     """Fit the head on the training split; validation calibrates nothing and chooses nothing, it is only shown."""
-    seen = see(job)
-    table = seen.table
-    fit_one = fitter(job, standardise=seen.weights.is_random)
+    from threadpoolctl import threadpool_limits
 
+    seen = see(job)
+    with threadpool_limits(1):  # many small products: a second thread spins between them for longer than it helps
+        return _fit(job, seen)
+
+
+def _fit(job: Job, seen: Seen) -> Fitted:
+    table = seen.table
+    held_out = _HeldOut(fitter(job, standardise=seen.weights.is_random), len(job.dataset.labels))
     splits = [picture.split for picture in table.pictures]
     train = table.part([split == "train" for split in splits])
     val = table.part([split == "val" for split in splits])
     history: list[Epoch] = []
+    points: list[Doubles] = []
 
     def watch(epoch: int, head: Head) -> None:
-        history.append(dict(row(epoch, _judge(head, train), _judge(head, val))))
+        if not points:  # the normaliser is the same in every epoch
+            points.extend(head.normaliser(part.asked) for part in (train, val))
+        judged = [judge(head.logits_at(at), part.classes) for at, part in zip(points, (train, val), strict=True)]
+        history.append(dict(row(epoch, *judged)))
 
-    head = fit_one(train, watch=watch)
+    head = held_out.fit_one(train, watch=watch)
     write_history(history, job.folder / HISTORY)
     learned = table.part([split != "test" for split in splits])
-    calibration = _calibrate(learned, train, head.normaliser, job, fit_one)
+    calibration = _calibrate(learned, train, head.normaliser, job, held_out)
     temperature = calibration.temperature
     known = softmax(head.logits(learned.asked), temperature)
     features = keras().layers.Identity(name=FEATURES)(mean_of_mirrored(seen.tensor))
     folds, seed = job.config.folds, job.config.seed
+    raw = seen.raw.part([split == "train" for split in splits])
+    normaliser = Normaliser.fit(raw.flat(), standardise=seen.weights.is_random)
+    whole = Head(normaliser, seen.widen(head.kernel), head.bias)
     return Fitted(
-        model=attach(seen.backbone, features, head, temperature),
+        model=attach(seen.backbone, features, whole, temperature),
         weights=seen.weights,
         calibration=calibration,
-        neighbours=_neighbours(train, head.normaliser),
+        neighbours=_neighbours(raw, normaliser),
         probabilities={picture.sha256: chances for picture, chances in zip(learned.pictures, known, strict=True)},
-        out_of_fold=_held_out(table, group_folds(table, folds, seed), fit_one, temperature),
-        leave_sources_out=_held_out(table, source_folds(table, folds, seed), fit_one, temperature)
+        out_of_fold=held_out.judged(table, group_folds(table, folds, seed), temperature),
+        leave_sources_out=held_out.judged(table, source_folds(table, folds, seed), temperature)
         if holdable(table.classes, table.sources())
         else None,
         about={"features": seen.record, "epochs_run": len(history), "best_epoch": len(history)},
+        frozen={**seen.record, "cut": FEATURES},
     )
 
 
-def _judge(head: Head, table: Table) -> tuple[float, float]:
-    return judge(head.logits(table.asked), table.classes)
+class _HeldOut:
+    """Heads that saw nothing of what they judge, fitted once for the same pictures and folds.
+
+    Without a test split the temperature and `leave_sources_out` are asked of the very same heads.
+    """
+
+    def __init__(self, fit_one: FitOne, count: int) -> None:
+        self.fit_one, self.count = fit_one, count
+        self._known: dict[tuple[object, ...], Doubles] = {}
+
+    def logits(self, table: Table, folds: Ints) -> Doubles:
+        """Logits (n, k) of a table's pictures, each by a head fitted on the other folds."""
+        key = (*(picture.sha256 for picture in table.pictures), folds.tobytes())
+        if key not in self._known:
+            self._known[key] = held_out_logits(table, folds, self.fit_one, self.count)
+        return self._known[key]
+
+    def judged(self, table: Table, folds: Ints, temperature: float) -> OutOfFold:
+        """Probabilities from these logits."""
+        return OutOfFold(tuple(table.pictures), folds, softmax(self.logits(table, folds), temperature))
 
 
-def _calibrate(learned: Table, train: Table, normaliser: Normaliser, job: Job, fit_one: FitOne) -> Calibration:
+def _calibrate(learned: Table, train: Table, normaliser: Normaliser, job: Job, held_out: _HeldOut) -> Calibration:
     """Temperature and scope from pictures of shops that were held out; of groups, where a class has one shop only.
 
     The test split has no part in it.
     """
     by_source = holdable(learned.classes, learned.sources())
     folds = (source_folds if by_source else group_folds)(learned, job.config.folds, job.config.seed)
-    logits = held_out_logits(learned, folds, fit_one, len(job.dataset.labels))
+    logits = held_out.logits(learned, folds)
     at_train = folds[[picture.split == "train" for picture in learned.pictures]]
     distances = held_out_distances(normaliser(train.asked), at_train)
     temperature = fit_temperature(logits, learned.classes)
@@ -80,11 +112,6 @@ def _calibrate(learned: Table, train: Table, normaliser: Normaliser, job: Job, f
         out_of_scope_above=float(np.quantile(distances, SCOPE_QUANTILE)),
         fitted_on=f"{len(learned.pictures)} training and validation pictures, held out by {'shop' if by_source else 'group'}",
     )
-
-
-def _held_out(table: Table, folds: Ints, fit_one: FitOne, temperature: float) -> OutOfFold:
-    logits = held_out_logits(table, folds, fit_one, int(table.classes.max()) + 1)
-    return OutOfFold(tuple(table.pictures), folds, softmax(logits, temperature))
 
 
 def _neighbours(train: Table, normaliser: Normaliser) -> Neighbours:

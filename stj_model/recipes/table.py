@@ -10,8 +10,9 @@ import numpy as np
 
 from stj_model.backend import KerasModel, Tensor
 from stj_model.config import Pooling
+from stj_model.coordinates import Coordinates, worth_turning
 from stj_model.data import Picture
-from stj_model.features import Extractor, Floats, compute_features
+from stj_model.features import Extractor, Floats, compute_views
 from stj_model.folds import grouped_folds
 from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
 from stj_model.network import CROPPED, centred_features, one_way, pooled_features, textures
@@ -44,6 +45,10 @@ class Table:
         kept = [picture for picture, keep in zip(self.pictures, mask, strict=True) if keep]
         return Table(kept, self.classes[mask], self.views[:, mask], self.asked[mask])
 
+    def flat(self) -> Floats:
+        """Every view as a row of its own, (v·n, d), the views one after the other."""
+        return self.views.reshape(-1, self.views.shape[-1])
+
     def sources(self) -> list[str]:
         """The shop of each picture."""
         return [picture.source for picture in self.pictures]
@@ -53,10 +58,14 @@ class Table:
 class Seen:
     """The dataset's table, and the frozen network that it comes from.
 
-    `tensor` is the network's raw feature of a batch, pictures first, mirror images behind them; `record` is what decides it.
+    `raw` holds the features as the network gives them; `table` the same in fewer numbers where that pays, and `widen` brings
+    a kernel (r, k) fitted there back to the width of the network. `tensor` is the network's raw feature of a batch, pictures
+    first, mirror images behind them; `record` is what decides it.
     """
 
+    raw: Table
     table: Table
+    widen: Callable[[Doubles], Doubles]
     backbone: KerasModel
     tensor: Tensor
     weights: Weights
@@ -84,13 +93,24 @@ def see(job: Job) -> Seen:
     extractor = Extractor(one_way(backbone, tensor), job.config.preprocessing, record)
     pictures = list(job.dataset.pictures)
     names = [picture.sha256 for picture in pictures]
-    seen = {
-        view: compute_features(pictures, replace(extractor, view=View(view)), job.cache, job.talk).rows(names)
-        for view in dict.fromkeys((PLAIN, MIRROR, *job.config.views))
-    }
-    views = np.stack([seen[view] for view in job.config.views])
-    asked: Floats = 0.5 * (seen[PLAIN] + seen[MIRROR])
-    return Seen(Table(pictures, job.classes(pictures), views, asked), backbone, tensor, weights, record)
+    views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
+    stores = compute_views(pictures, [replace(extractor, view=View(view)) for view in views], job.cache, job.talk)
+    together = np.stack([store.rows(names) for store in stores])
+
+    def table_of(seen: Floats) -> Table:
+        asked = 0.5 * (seen[views.index(PLAIN)] + seen[views.index(MIRROR)])
+        shown = [views.index(view) for view in job.config.views]
+        # Nothing is copied where every view is shown, in order: these are the largest arrays of all.
+        return Table(pictures, job.classes(pictures), seen if shown == [*range(len(seen))] else seen[shown], asked)
+
+    raw = table_of(together)
+    rows = together.reshape(-1, together.shape[-1])
+    # What is standardised cannot be turned: each of its columns has a scale of its own.
+    if weights.is_random or not worth_turning(rows):
+        return Seen(raw, raw, lambda kernel: kernel, backbone, tensor, weights, record)
+    turned = Coordinates.of(rows)
+    table = table_of(turned.rows.reshape(*together.shape[:2], -1))
+    return Seen(raw, table, turned.widen, backbone, tensor, weights, record)
 
 
 def _features(backbone: KerasModel, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
@@ -109,7 +129,7 @@ def fitter(job: Job, *, standardise: bool) -> FitOne:
     def fit_one(table: Table, *, watch: Callable[[int, Head], None] | None = None) -> Head:
         times = len(table.views)
         return fit_head(
-            np.concatenate(table.views),
+            table.flat(),
             np.tile(table.classes, times),
             len(job.dataset.labels),
             weight=np.tile(balance_weights(table.classes, table.sources(), job.config.balance), times),

@@ -45,6 +45,20 @@ def test_calibration_error_is_the_gap_between_sure_and_right():
     assert calibration_error(np.array([]), np.array([], dtype=bool)) == 0.0
 
 
+@given(st.lists(st.tuples(st.sampled_from([3, 5, 9]), st.sampled_from([3, 5, 9])), min_size=1, max_size=40))
+def test_what_is_counted_is_what_scikit_learn_counts(pairs):
+    """Classes that are never there or never said included."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    labels = [3, 5, 9]
+    truth, guess = map(np.array, zip(*pairs, strict=True))
+    found = figures(truth, np.eye(3)[[labels.index(one) for one in guess]], labels, [""] * len(pairs))
+    assert found["confusion"] == confusion_matrix(truth, guess, labels=labels).tolist()
+    expected = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0)
+    for name, column in zip(("precision", "recall", "f1", "n"), expected, strict=True):
+        assert [line[name] for line in found["per_class"].values()] == pytest.approx(column, abs=5.1e-5)
+
+
 def test_all_figures_come_from_the_same_predictions():
     truth = np.array([3, 3, 5, 5, 5])
     chances = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from stj_catalog.errors import DatasetError
 from stj_model import features as module
 from stj_model.backend import keras
 from stj_model.data import open_dataset
-from stj_model.features import Extractor, FeatureStore, compute_features, read_batches
+from stj_model.features import Extractor, FeatureStore, compute_features, compute_views, read_batches
 from stj_model.preprocess import Preprocessing
 from stj_model.views import View
 
@@ -39,13 +40,32 @@ def test_only_new_pictures_are_computed(drawn: Path, extractor, tmp_path: Path, 
     compute_features(pictures[:-5], extractor, tmp_path)
     asked: list[int] = []
 
-    def watched(new, how, view):
+    def watched(new, how):
         asked.append(len(new))
-        yield from read_batches(new, how, view)
+        yield from read_batches(new, how)
 
     monkeypatch.setattr(module, "read_batches", watched)
     assert len(compute_features(pictures, extractor, tmp_path)) == len(pictures)
     assert asked == [5]
+
+
+def test_views_share_the_batch_in_which_one_ends(drawn: Path, extractor, tmp_path: Path):
+    pictures, asked = open_dataset(drawn).pictures[: module.BATCH + 2], []
+
+    def counted(pixels):
+        asked.append(len(pixels))
+        return extractor.run(pixels)
+
+    both = [
+        Extractor(extractor.model, Preprocessing(64), {"a": 1}, View(view), counted) for view in ("plain", "mirror")
+    ]
+    stores = compute_views(pictures, both, tmp_path)
+    assert asked == [module.BATCH] * 3
+    names = [picture.sha256 for picture in pictures]
+    for store, view in zip(stores, both, strict=True):
+        alone = compute_features(pictures, replace(view, run=extractor.run), tmp_path / view.view.name)
+        assert np.array_equal(alone.rows(names), store.rows(names))
+    assert not np.array_equal(stores[0].rows(names), stores[1].rows(names))
 
 
 def test_a_feature_does_not_depend_on_its_company(drawn: Path, extractor, tmp_path: Path):
@@ -59,8 +79,8 @@ def test_a_feature_does_not_depend_on_its_company(drawn: Path, extractor, tmp_pa
 def test_what_was_computed_before_an_interruption_is_kept(drawn: Path, extractor, tmp_path: Path, monkeypatch):
     pictures = open_dataset(drawn).pictures
 
-    def interrupted(new, how, view):
-        yield next(iter(read_batches(new, how, view)))
+    def interrupted(new, how):
+        yield next(iter(read_batches(new, how)))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "read_batches", interrupted)
@@ -73,8 +93,8 @@ def test_what_took_long_is_on_disk_before_the_next_batch(drawn: Path, extractor,
     """Nothing that runs at the end is needed for it: kill -9 would leave it there."""
     pictures, held = open_dataset(drawn).pictures, []
 
-    def watched(new, how, view):
-        for batch in read_batches(new, how, view):
+    def watched(new, how):
+        for batch in read_batches(new, how):
             held.append(len(FeatureStore(tmp_path / "features" / extractor.key)))
             yield batch
 

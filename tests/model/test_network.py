@@ -10,6 +10,7 @@ import pytest
 from stj_catalog.errors import WeightsError
 from stj_model.backend import keras, make_deterministic
 from stj_model.network import build_backbone, centred_features, estimate_norms, load_backbone, weights_digest
+from stj_model.predict import pooled
 from stj_model.weights import find_weights
 
 SIZE = 64
@@ -108,3 +109,13 @@ def test_the_shared_weights_compute_sensible_features(shared: Path):
     kernel = backbone.get_layer("conv5_block3_3_conv").get_weights()[0]
     assert np.isfinite(kernel).all()
     assert kernel.std() > 0
+
+
+def test_a_map_is_pooled_whatever_the_names_in_the_file_are():
+    """Keras counts names up by process: a file may hold the very one that is next."""
+    k = keras()
+    k.backend.clear_session()
+    door = k.Input((SIZE, SIZE, 3))
+    maps = k.layers.Conv2D(2, 3, name="maps")(door)
+    network = k.Model(door, k.layers.GlobalAveragePooling2D(name="global_average_pooling2d")(maps))
+    assert k.Model(door, [network.output, pooled(network, "maps")]).output_shape == [(None, 2), (None, 2)]

@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,14 @@ from stj_catalog.errors import DatasetError, ModelError, WeightsError
 from stj_dataset.manifest import read_manifest, write_json, write_manifest
 from stj_model import training
 from stj_model.backend import keras
-from stj_model.data import open_dataset
-from stj_model.evaluation import evaluate
+from stj_model.data import Picture, open_dataset
+from stj_model.evaluation import evaluate, judge_pictures, judge_with_kept
+from stj_model.features import FeatureStore
+from stj_model.head import Head, Normaliser
 from stj_model.predict import Predictor, load_model, slug
 from stj_model.preprocess import read_pixels
+from stj_model.recipes.default import _HeldOut
+from stj_model.recipes.table import Table
 from stj_model.run_dir import Run, open_run
 from stj_model.training import summary, train
 from tests.model.conftest import LABELS, make_dataset, tiny
@@ -123,6 +128,71 @@ def test_the_same_seed_gives_the_same_bits(run: Run, drawn: Path, tmp_path: Path
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
     ours, theirs = (keras().models.load_model(one.folder / "model.keras").get_weights() for one in (run, again))
     assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
+
+
+def test_a_second_training_asks_the_network_nothing_again(
+    run: Run, drawn: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for place in ("stj_model.features.run_padded", "stj_model.results.last_maps"):
+        monkeypatch.setattr(place, lambda *_: pytest.fail("computed again"))
+    again = train(drawn, tiny(), runs=tmp_path / "runs", cache=shared_cache)
+    heat = [path.name for path in (run.folder / "plots" / "heat").iterdir()]
+    assert heat
+    for name in ("predictions.csv", "mistakes.json", *(f"plots/heat/{name}" for name in heat)):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+
+
+def test_what_is_kept_says_what_the_whole_network_says(run: Run, drawn: Path, tmp_path: Path):
+    test, predictor = open_dataset(drawn).split("test"), Predictor(run)
+    whole, _ = judge_pictures(predictor, test)
+    kept = judge_with_kept(predictor, test, {"weights": "any"}, tmp_path)
+    assert [one.picture for one in whole] == [one.picture for one in kept]
+    for one, other in zip(whole, kept, strict=True):
+        assert one.answer.answer == other.answer.answer
+        assert one.answer.probabilities == pytest.approx(other.answer.probabilities, abs=1e-5)
+        assert one.answer.out_of_scope == pytest.approx(other.answer.out_of_scope, abs=1e-5)
+
+
+def test_a_file_that_says_something_else_than_what_was_kept_is_believed(run: Run, drawn: Path, tmp_path: Path):
+    test, predictor = open_dataset(drawn).split("test"), Predictor(run)
+    whole, _ = judge_pictures(predictor, test)
+    store = FeatureStore(tmp_path / "features" / predictor.extractor({"weights": "any"}).key)
+    store.add([picture.sha256 for picture in test], np.zeros((len(test), predictor.neighbours.points.shape[1])))
+    assert judge_with_kept(predictor, test, {"weights": "any"}, tmp_path) == whole
+
+
+def test_the_same_pictures_and_folds_are_fitted_once():
+    def fit_one(table: Table, *, watch: Any = None) -> Head:
+        fitted.append(len(table.pictures))
+        return Head(Normaliser(np.zeros(2), np.ones(2)), np.eye(2), np.zeros(2))
+
+    fitted: list[int] = []
+    pictures = [Picture(Path(name), name, name, 0) for name in "abcd"]
+    rows = np.ones((4, 2), np.float32)
+    table, folds = Table(pictures, np.array([0, 1, 0, 1]), rows[None], rows), np.array([0, 0, 1, 1])
+    held_out = _HeldOut(fit_one, 2)
+    first = held_out.logits(table, folds)
+    assert held_out.logits(table.part([True] * 4), folds) is first
+    assert fitted == [2, 2]
+    held_out.logits(table, folds[::-1])
+    held_out.logits(table.part([True, True, True, False]), folds[:3])
+    assert fitted == [2, 2, 2, 2, 1, 2]
+
+
+def test_heads_fitted_in_fewer_numbers_are_the_same_heads(
+    shared: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With weights that have learned something, whose features are far wider than a small dataset is long."""
+    config = replace(tiny(), weights=str(shared / "weights" / "resnet50_v1_5_imagenet_pqf.weights.h5"))
+    turned = train(drawn, config, runs=tmp_path / "turned", cache=tmp_path / "cache")
+    monkeypatch.setattr("stj_model.coordinates.WORTH", 0.0)
+    plain = train(drawn, config, runs=tmp_path / "plain", cache=tmp_path / "cache")
+    ours, theirs = (np.load(one.folder / "neighbours.npz") for one in (turned, plain))
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    for name in ("out_of_fold.csv", "predictions.csv"):
+        for one, other in zip(lines(turned.folder / name), lines(plain.folder / name), strict=True):
+            for column in ("p0", "p1", "p2"):
+                assert float(one[column]) == pytest.approx(float(other[column]), abs=5e-3)
 
 
 def test_the_report_needs_nothing_from_elsewhere(run: Run):
