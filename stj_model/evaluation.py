@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_catalog.cli import counted
 from stj_catalog.errors import DatasetError
 from stj_model.data import Picture, list_pictures, open_dataset, open_labelled_folder, trained_on
 from stj_model.features import compute_features
@@ -168,7 +169,7 @@ def judge_pictures(
     predictor: Predictor, pictures: Sequence[Picture], talk: Talk = SILENT
 ) -> tuple[list[Judged], list[Answer]]:
     """The one prediction pass: every picture with its answer, and the answers of those that cannot be read."""
-    with talk.bar(f"Predicting {len(pictures)} pictures", len(pictures)) as advance:
+    with talk.bar(f"Predicting {counted(len(pictures), 'picture')}", len(pictures)) as advance:
         answers = list(
             predictor.answer_files(
                 [picture.path for picture in pictures], [picture.name for picture in pictures], advance
@@ -301,7 +302,7 @@ def _answers_to(predictor: Predictor, folder: Path, talk: Talk) -> list[Answer]:
         DatasetError: not one of them can be read.
     """
     files = list_pictures(folder)
-    with talk.bar(f"Predicting {len(files)} others", len(files)) as advance:
+    with talk.bar(f"Predicting {counted(len(files), 'other')}", len(files)) as advance:
         answers = list(predictor.answer_files(files, advance=advance))
     if all(answer.error is not None for answer in answers):
         raise DatasetError(f"There is no picture in {folder}: --none takes a folder of pictures of something else.")

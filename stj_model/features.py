@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_catalog.cli import counted
 from stj_catalog.errors import DatasetError, ModelError
 from stj_model.backend import KerasModel, tensorflow
 from stj_model.data import Picture
@@ -175,7 +176,7 @@ def _compute(
     seen = list(dict.fromkeys(extractors[place].view.name for _, place in wanted))
     how = "" if seen == [PLAIN] else f", {', '.join(seen)}"
     try:
-        with talk.bar(f"Features of {number} new pictures{how}", len(wanted)) as advance:
+        with talk.bar(f"Features of {counted(number, 'new picture')}{how}", len(wanted)) as advance:
             places = iter(place for _, place in wanted)
             for batch, pixels in read_batches(asked, first.preprocessing):
                 rows = run_padded(first.run, pixels, BATCH)

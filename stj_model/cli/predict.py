@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_catalog.cli import JsonOption, counted, emit, emit_json
 from stj_catalog.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def predict(
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
     predictor = Predictor(open_run(named, folder))
-    with Talk().bar(f"Predicting {len(files)} pictures", len(files)) as advance:
+    with Talk().bar(f"Predicting {counted(len(files), 'picture')}", len(files)) as advance:
         answers = list(predictor.answer_files(files, advance=advance))
     if json_:
         emit_json([answer.as_json() for answer in answers])
