@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -203,3 +204,17 @@ def test_only_an_sqlite_file_has_a_place():
 
 def test_chunks_hold_everything_once():
     assert [list(one) for one in chunks(range(5), 2)] == [[0, 1], [2, 3], [4]]
+
+
+def test_many_may_make_a_catalogue_at_once(tmp_path):
+    """SQLite does not wait by itself where several switch a new file to the write-ahead log."""
+    for turn in range(5):
+        place, start = tmp_path / f"{turn}.sqlite", threading.Barrier(4)
+
+        def make(place=place, start=start):
+            start.wait()
+            open_catalog(str(place), create=True).close()
+
+        with ThreadPoolExecutor(4) as pool:
+            for made in [pool.submit(make) for _ in range(4)]:
+                made.result()
