@@ -42,7 +42,7 @@ class ImageStore:
 
     Attributes:
         writers: how many pictures at one time are worth taking in. One thread keeps up with any polite crawl and does not
-            fight the event loop for the interpreter, which costs a twentieth; a store that is waited for takes more.
+            fight the event loop for the interpreter; a store that is waited for takes more.
     """
 
     writers = 1
@@ -205,7 +205,7 @@ class RemoteStore(ImageStore):
             yield
         except FileNotFoundError:
             raise
-        except Exception as error:
+        except Exception as error:  # each driver has errors of its own, and they share no other ancestor
             raise CatalogError(
                 f"Cannot use the image store {self._address}: {str(error).rstrip('.') or type(error).__name__}. "
                 "See to its keys and the line to it, or set STJ_IMAGES to another folder."
