@@ -17,7 +17,7 @@ help:  ## list these doors
 setup: $(VENV)/.dev  ## everything for working on STJ, in .venv
 
 demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train, report (IMAGES=folder WEIGHTS=file PORT=number)
-	$(BIN)/python -m demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE)) $(if $(PORT),--port $(PORT))
+	$(BIN)/python -m stj_demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE)) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.browser lint  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -q

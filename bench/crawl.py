@@ -76,7 +76,7 @@ def run(folder: Path, names: list[str], pictures: int, rounds: int, size: str) -
 def open_shop(folder: Path) -> tuple[subprocess.Popen[str], str]:
     """A shop in a process of its own, and where it is."""
     code = (
-        "import sys, threading\nfrom pathlib import Path\nfrom demo.shop import PracticeShop\n"
+        "import sys, threading\nfrom pathlib import Path\nfrom stj_demo.shop import PracticeShop\n"
         "with PracticeShop(Path(sys.argv[1]), planting=False) as shop:\n"
         "    print(shop.origin, flush=True)\n    threading.Event().wait()\n"
     )

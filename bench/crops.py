@@ -17,11 +17,11 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from stj_catalog.crops.search import Crop, search
-from stj_catalog.fingerprint import on_white
-from stj_catalog.likeness import Thresholds
+from stj_core.intervals import wilson
+from stj_images.crops.search import Crop, search
+from stj_images.decode import on_white
+from stj_images.likeness import Thresholds
 from stj_model.data import list_pictures
-from stj_model.evaluation import wilson
 
 Change = Callable[[Image.Image], Image.Image]
 RULE = Thresholds()

@@ -26,10 +26,11 @@ import numpy as np
 from PIL import Image
 
 from stj_catalog.catalog import Catalog, open_catalog
-from stj_catalog.fingerprint import Fingerprint, fingerprint
-from stj_catalog.labels import load_labels
-from stj_catalog.schema import categories, crawls, groups, images, now, pages, products, sightings
-from stj_catalog.store import FolderStore, store_path
+from stj_catalog.schema import categories, crawls, groups, images, pages, products, sightings
+from stj_core.clock import now
+from stj_core.labels import load_labels
+from stj_images.fingerprint import Fingerprint, fingerprint
+from stj_images.store import FolderStore, store_path
 
 SIZE = (390, 520)
 APART = ("check", "preview")
@@ -129,10 +130,10 @@ def insert_one(connection: object, at: int, one: Fingerprint, moment: str) -> No
 def export_once(folder: Path, out: Path, *, link: bool, unchecked: bool) -> None:
     """Export in this process and print what it took, as JSON."""
     import stj_dataset.export
-    from stj_catalog.likeness import Thresholds
     from stj_dataset.export import export_dataset
     from stj_dataset.leaks import LeakReport
     from stj_dataset.settings import ExportSettings
+    from stj_images.likeness import Thresholds
 
     if unchecked:
         stj_dataset.export.check_leaks = lambda _root, written, *_, **__: LeakReport(

@@ -24,8 +24,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.noise import make_pictures
-from demo.behaviour import Behaviour
-from demo.shop import PracticeShop
+from stj_demo.behaviour import Behaviour
+from stj_demo.shop import PracticeShop
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from stj_catalog.neighbours import NeighbourIndex
+from stj_images.neighbours import NeighbourIndex
 
 QUERIES = 200
 ENOUGH_SECONDS = 8.0
@@ -215,8 +215,8 @@ def in_a_process(what: str, flag: str, file: Path) -> dict[str, object]:
 def measure_opening(file: Path) -> dict[str, object]:
     """What opening a catalogue for a crawl takes, with the most memory."""
     from stj_catalog.catalog import open_catalog
-    from stj_catalog.likeness import Thresholds
-    from stj_catalog.settle import Settler
+    from stj_catalog.incremental import Settler
+    from stj_images.likeness import Thresholds
 
     made: list[Settler] = []
     spent = timed(lambda: made.append(Settler.for_catalog(open_catalog(str(file)), Thresholds())))
@@ -226,8 +226,8 @@ def measure_opening(file: Path) -> dict[str, object]:
 def measure_settling(file: Path) -> dict[str, object]:
     """What it takes to look 100 newcomers up among all pictures."""
     from stj_catalog.catalog import open_catalog
-    from stj_catalog.likeness import Looks, Thresholds
-    from stj_catalog.settle import Settler
+    from stj_catalog.incremental import Settler
+    from stj_images.likeness import Looks, Thresholds
 
     settler = Settler.for_catalog(open_catalog(str(file)), Thresholds())
     rng = np.random.default_rng(3)

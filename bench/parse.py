@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stj_spiders.pages.listing import parse_listing
-from stj_spiders.pages.product import parse_product
-from stj_spiders.pages.verdict import judge, promises_script
+from stj_spiders.shops.amazon.listing import parse_listing
+from stj_spiders.shops.amazon.product import parse_product
+from stj_spiders.shops.amazon.verdict import judge, promises_script
 
 URL = "https://www.amazon.in/s?rh=n%3A1968256031"
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "amazon_pages"

@@ -8,7 +8,7 @@ from typing import Any
 import scrapy
 from scrapy.pipelines.images import ImagesPipeline
 
-from stj_catalog.urls import fold_image_url
+from stj_core.shops.amazon import fold_image_url
 
 SETTINGS: dict[str, Any] = {
     "ROBOTSTXT_OBEY": True,

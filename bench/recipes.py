@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from stj_dataset.manifest import read_labels, read_manifest, read_settings, write_json, write_labels, write_manifest
-from stj_model.scope import auroc
+from stj_model.out_of_scope import auroc
 
 NEW = 10
 EPOCHS, MEASURED = 25, 2

@@ -84,7 +84,7 @@ def classify(
     clients: int = 8,
 ) -> None:
     """Classify for several visitors at once, beside the bare model."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
     from stj_model.predict import Predictor
     from stj_model.run_dir import open_run
     from stj_web.serve import make_server
@@ -157,7 +157,7 @@ def ask(address: str, data: bytes, run: str) -> int:
 
 def studio(place: Path) -> Flask:
     """A studio over a folder."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
     from stj_web import create_app
     from stj_web.settings import WebConfig
 

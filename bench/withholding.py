@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from stj_catalog.selection import KeptPictures
-from stj_dataset.groups import units_by_group
-from stj_dataset.select import choose
+from stj_dataset.plan import choose
 from stj_dataset.settings import ExportSettings
-from stj_dataset.split import UNDECIDED, winners
+from stj_dataset.split import UNDECIDED, units_by_group, winners
 
 CLASSES = {0: "Saree", 1: "Trousers", 2: "Jeans"}
 Edges = Sequence[tuple[int, int]]

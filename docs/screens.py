@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from PIL import Image
 
-from demo.shop import PracticeShop
-from stj_catalog import cli
-from stj_catalog.config import read_config
-from stj_catalog.errors import UsageError
+from stj_core import cli
+from stj_core.config import read_config
+from stj_core.errors import UsageError
+from stj_demo.shop import PracticeShop
 from stj_spiders.rendering.browser import launch_options
 
 if TYPE_CHECKING:

@@ -1,3 +1,1 @@
-"""What was seen, whence, when and why: the catalogue and its image store."""
-
-__version__ = "0.1.0"
+"""The catalogue: SQL only. Schema, migrations, frontier, intake, status, groups, provenance and reviews."""

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stj_catalog.catalog import Catalog, sqlite_file
-from stj_catalog.errors import CatalogError
 from stj_catalog.migrations import backup as copy_file
+from stj_core.errors import CatalogError
 
 BACKUPS = Path("backups")
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
-from stj_catalog.errors import CatalogError
 from stj_catalog.migrations import upgrade
+from stj_core.errors import CatalogError
 
 T = TypeVar("T")
 

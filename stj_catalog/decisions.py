@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from stj_catalog.catalog import Catalog, chunks
-from stj_catalog.errors import CatalogError, UsageError
-from stj_catalog.likeness import Thresholds
-from stj_catalog.schema import Status, images, now, reviews
-from stj_catalog.settle import decide
+from stj_catalog.decide import decide
+from stj_catalog.schema import images, reviews
+from stj_core.clock import now
+from stj_core.errors import CatalogError, UsageError
+from stj_core.vocabulary import Status
+from stj_images.likeness import Thresholds
 
 ACTIONS = ("label", "keep", "reject")
 LONGEST = 200

@@ -7,17 +7,22 @@ follows changed thresholds, pictures that were lost, and products that were regr
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new
-from stj_catalog.crops.search import SecondLook
-from stj_catalog.likeness import Looks, Thresholds, likenesses_among
-from stj_catalog.schema import Status, crops, groups, images, likenesses, now, products, sightings
-from stj_catalog.settle import HAS_BYTES, LOOKS, components, decide, number_newcomers
+from stj_catalog.decide import HAS_BYTES, decide
+from stj_catalog.grouping import _regroup
+from stj_catalog.incremental import LOOKS, number_newcomers
+from stj_catalog.schema import crops, images, likenesses, sightings
+from stj_core.vocabulary import Status
+from stj_images.crops.keypoints import opencv
+from stj_images.crops.search import Bars, SecondLook, search
+from stj_images.likeness import Looks, Thresholds, likenesses_among
+from stj_images.store import ImageStore
 
 _BATCH = 5_000
 
@@ -196,51 +201,6 @@ def _replace_crops(connection: Connection, look: SecondLook, thresholds: Thresho
     insert_new(connection, crops, rows, ["image_id", "other_id"])
 
 
-def _regroup(connection: Connection) -> None:
-    """Make the groups that likenesses and products give, each under the oldest number that its pictures had."""
-    wanted = select(images.c.id, images.c.group_id).where(images.c.compared.is_not(None))
-    present: dict[int, int | None] = {row.id: row.group_id for row in connection.execute(wanted)}
-    ties = select(likenesses.c.image_id, likenesses.c.other_id).where(likenesses.c.kind != "weak")
-    edges = [(a, b) for a, b in connection.execute(ties.union_all(select(crops.c.image_id, crops.c.other_id)))]
-    edges += _family_edges(connection, present.keys())
-    together = components(edges)
-    alone = present.keys() - {one for component in together for one in component}
-    taken: set[int] = set()
-    moved: list[tuple[int, list[int]]] = []
-    homeless: list[list[int]] = []
-    for component in sorted([*map(sorted, together), *([one] for one in alone)]):
-        free = {number for one in component if (number := present[one]) is not None} - taken
-        if free:
-            taken.add(min(free))
-            moved.append((min(free), component))
-        else:
-            homeless.append(component)
-    moved += [(_new_group(connection), component) for component in homeless]
-    for number, component in moved:
-        for some in chunks([one for one in component if present[one] != number]):
-            connection.execute(update(images).where(images.c.id.in_(some)).values(group_id=number))
-    used = select(images.c.group_id).where(images.c.group_id == groups.c.id).exists()
-    connection.execute(delete(groups).where(~used))
-
-
-def _new_group(connection: Connection) -> int:
-    made: int = connection.execute(insert(groups).values(made_at=now()).returning(groups.c.id)).scalar_one()
-    return made
-
-
-def _family_edges(connection: Connection, known: Iterable[int]) -> list[tuple[int, int]]:
-    """Pairs of pictures of one product or product family, enough of them to tie each family together."""
-    family = func.coalesce(products.c.parent_asin, products.c.asin)
-    sold = select(family, sightings.c.image_id).join_from(sightings, products).distinct()
-    known = set(known)
-    first: dict[str, int] = {}
-    edges = []
-    for name, image in connection.execute(sold.where(sightings.c.image_id.is_not(None)).order_by(sightings.c.image_id)):
-        if image in known and first.setdefault(name, image) != image:
-            edges.append((first[name], image))
-    return edges
-
-
 def _report(connection: Connection, before: dict[int, Row[Any]], thresholds: Thresholds) -> DedupeReport:
     after = _snapshot(connection)
     decided = ("status", "reason", "label", "duplicate_of")
@@ -312,3 +272,25 @@ def by_group(members: Sequence[GroupMember]) -> dict[int, list[GroupMember]]:
     for one in members:
         found[one.group].append(one)
     return dict(found)
+
+
+def look_again(
+    catalog: Catalog, store: ImageStore, bars: Bars = lambda _what, _total: lambda _done: None
+) -> SecondLook:
+    """Find the keypoints of every picture whose bytes are here, and compare those that share many.
+
+    Writes nothing; `stj_catalog.dedupe.dedupe` does. Takes about 40 KB of memory a picture.
+
+    Args:
+        catalog: whose pictures.
+        store: where their bytes are.
+        bars: makes a progress bar from a stage's name and total.
+
+    Raises:
+        CatalogError: OpenCV is not installed.
+    """
+    opencv()
+    with catalog.read() as connection:
+        wanted = select(images.c.sha256, images.c.path).where(images.c.compared.is_not(None), HAS_BYTES)
+        paths = {row.sha256: row.path for row in connection.execute(wanted.order_by(images.c.sha256))}
+    return search(paths, lambda checksum: store.read(paths[checksum]), bars)

@@ -11,8 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, literal, select, update
 
 from stj_catalog.catalog import Catalog, insert_new
-from stj_catalog.errors import DatasetError
-from stj_catalog.schema import assignments, export_images, exports, images, now
+from stj_catalog.gallery import Tile, tiles_of
+from stj_catalog.schema import assignments, export_images, exports, images
+from stj_core.clock import now
+from stj_core.errors import DatasetError
 
 _BATCH = 5_000
 
@@ -157,3 +159,80 @@ def withheld_reasons(catalog: Catalog, digest: str) -> dict[str, str]:
     )
     with catalog.read() as connection:
         return {row.sha256: row.reason for row in connection.execute(query)}
+
+
+def newest_exports(catalog: Catalog, limit: int = 50) -> list[dict[str, Any]]:
+    """Exports, newest first."""
+    with catalog.read() as connection:
+        rows = connection.execute(select(exports).order_by(exports.c.id.desc()).limit(limit))
+        return [dict(row._mapping) for row in rows]
+
+
+def export_story(catalog: Catalog, export_id: int) -> dict[str, Any] | None:
+    """One export with its counts by split and label and the reasons for what it withheld, or None where there is none."""
+    with catalog.read() as connection:
+        row = connection.execute(select(exports).where(exports.c.id == export_id)).first()
+        if row is None:
+            return None
+        mine = export_images.c.export_id == export_id
+        by_split = (
+            select(export_images.c.split, export_images.c.label, func.count())
+            .where(mine, export_images.c.split.is_not(None))
+            .group_by(export_images.c.split, export_images.c.label)
+        )
+        groups = (
+            select(export_images.c.split, func.count(images.c.group_id.distinct()))
+            .join_from(export_images, images)
+            .where(mine, export_images.c.split.is_not(None))
+            .group_by(export_images.c.split)
+        )
+        withheld = select(export_images.c.reason, func.count()).where(mine, export_images.c.split.is_(None))
+        splits: dict[str, dict[int, int]] = {}
+        for split, label, n in connection.execute(by_split):
+            splits.setdefault(split, {})[label] = n
+        return dict(row._mapping) | {
+            "splits": splits,
+            "groups": dict(connection.execute(groups).all()),
+            "shared_groups": _shared_groups(connection, export_id),
+            "withheld_reasons": {
+                reason or "": n for reason, n in connection.execute(withheld.group_by(export_images.c.reason))
+            },
+        }
+
+
+def export_sheet(
+    catalog: Catalog, export_id: int, *, split: str | None, label: int | None, after: int | None = None, limit: int = 60
+) -> list[tuple[Tile, str | None]]:
+    """Pictures of an export with their split (None: withheld), newest first.
+
+    Args:
+        catalog: where they are.
+        export_id: the export.
+        split: of this split only; `withheld` for those that it withheld.
+        label: of this class only.
+        after: the last picture of the page before this one.
+        limit: so many at most.
+    """
+    query = select(export_images.c.image_id, export_images.c.split).where(export_images.c.export_id == export_id)
+    if split is not None:
+        query = query.where(export_images.c.split.is_(None) if split == "withheld" else export_images.c.split == split)
+    query = query if label is None else query.where(export_images.c.label == label)
+    query = query if after is None else query.where(export_images.c.image_id < after)
+    with catalog.read() as connection:
+        rows = connection.execute(query.order_by(export_images.c.image_id.desc()).limit(limit)).all()
+    splits: dict[int, str | None] = {row.image_id: row.split for row in rows}
+    return [(tile, splits[tile.id]) for tile in tiles_of(catalog, [row.image_id for row in rows])]
+
+
+def _shared_groups(connection: Connection, export_id: int) -> int:
+    """Groups with pictures in two splits of an export: the proof wants none."""
+    torn = (
+        select(images.c.group_id)
+        .join_from(export_images, images)
+        .where(
+            export_images.c.export_id == export_id, export_images.c.split.is_not(None), images.c.group_id.is_not(None)
+        )
+        .group_by(images.c.group_id)
+        .having(func.count(export_images.c.split.distinct()) > 1)
+    )
+    return connection.execute(select(func.count()).select_from(torn.subquery())).scalar_one()

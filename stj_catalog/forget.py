@@ -15,13 +15,12 @@ from pathlib import Path
 from sqlalchemy import Connection, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks
-from stj_catalog.errors import CatalogError
-from stj_catalog.likeness import Thresholds
-from stj_catalog.resolve import FORGOTTEN_COPY
-from stj_catalog.schema import Status, export_images, exports, images, likenesses, products, sightings
-from stj_catalog.settle import decide
-from stj_catalog.store import ImageStore
-from stj_catalog.urls import fold_image_url
+from stj_catalog.decide import decide
+from stj_catalog.schema import export_images, exports, images
+from stj_catalog.status import FORGOTTEN_COPY
+from stj_core.vocabulary import Status
+from stj_images.likeness import Thresholds
+from stj_images.store import ImageStore
 
 
 @dataclass(frozen=True)
@@ -45,29 +44,6 @@ class Forgotten:
     exports: Sequence[str] = field(default_factory=tuple)
     runs: Sequence[str] = field(default_factory=tuple)
     backups: Sequence[str] = field(default_factory=tuple)
-
-
-def find_pictures(
-    catalog: Catalog, *, asins: Sequence[str] = (), checksums: Sequence[str] = (), urls: Sequence[str] = ()
-) -> list[int]:
-    """The pictures of products, with these checksums or at these addresses, and all their duplicates.
-
-    Raises:
-        CatalogError: one of them is not in the catalogue.
-    """
-    with catalog.read() as connection:
-        found: set[int] = set()
-        for asin in asins:
-            family = or_(products.c.asin == asin, products.c.parent_asin == asin)
-            shown = select(sightings.c.image_id).join_from(sightings, products).where(family)
-            found |= _some(connection.execute(shown).scalars().all(), "a picture of the product", asin)
-        for checksum in checksums:
-            same = select(images.c.id).where(images.c.sha256 == checksum.lower())
-            found |= _some(connection.execute(same).scalars().all(), "a picture with the sha256", checksum)
-        for url in urls:
-            key = select(images.c.id).where(or_(images.c.image_key == fold_image_url(url), images.c.url == url))
-            found |= _some(connection.execute(key).scalars().all(), "a picture at", url)
-        return sorted(found | _duplicates(connection, found))
 
 
 def forget(
@@ -136,25 +112,6 @@ def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:
             store.delete(path)
         connection.execute(update(images).where(gone).values(path=None))
     return sorted(paths)
-
-
-def _some(found: Sequence[int | None], what: str, given: str) -> set[int]:
-    pictures = {one for one in found if one is not None}
-    if not pictures:
-        raise CatalogError(f"The catalogue holds no picture to forget: {what} {given!r} is not in it.")
-    return pictures
-
-
-def _duplicates(connection: Connection, ids: Iterable[int]) -> set[int]:
-    found: set[int] = set()
-    for some in chunks(sorted(ids)):
-        for one, other in (
-            (likenesses.c.image_id, likenesses.c.other_id),
-            (likenesses.c.other_id, likenesses.c.image_id),
-        ):
-            bound = select(other).where(one.in_(some), likenesses.c.kind == "duplicate")
-            found |= set(connection.execute(bound).scalars())
-    return found
 
 
 def _checksums(connection: Connection, ids: Sequence[int]) -> list[str]:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, text
 
 from stj_catalog.catalog import Catalog, chunks
-from stj_catalog.resolve import FORGOTTEN_COPY
-from stj_catalog.schema import PageState, Status, crawls, images, likenesses, pages, sightings
+from stj_catalog.schema import crawls, images, likenesses, pages, sightings
+from stj_catalog.status import FORGOTTEN_COPY
+from stj_core.vocabulary import PageState, Status
 
 _BATCH = 5_000
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from stj_catalog.catalog import Catalog, chunks
-from stj_catalog.crawls import Response, begin_crawl, end_crawl, lease_page
-from stj_catalog.errors import PictureError, UsageError
-from stj_catalog.fingerprint import fingerprint
+from stj_catalog.crawls import begin_crawl, end_crawl
+from stj_catalog.frontier import Response, lease_page
+from stj_catalog.incremental import Settler
 from stj_catalog.intake import (
     CardSighting,
     FetchedPicture,
@@ -29,10 +29,11 @@ from stj_catalog.intake import (
     known_pictures,
     record_pictures,
 )
-from stj_catalog.labels import Category
-from stj_catalog.schema import CrawlState
-from stj_catalog.settle import Settler
-from stj_catalog.store import ImageStore
+from stj_core.errors import PictureError, UsageError
+from stj_core.labels import Category
+from stj_core.vocabulary import CrawlState
+from stj_images.fingerprint import fingerprint
+from stj_images.store import ImageStore
 
 SPIDER = "import"
 _PER_PAGE = 200

@@ -14,23 +14,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
-from stj_catalog.crawls import Response, add_page, write_response
-from stj_catalog.fingerprint import Fingerprint
-from stj_catalog.resolve import UNSIGHTED
-from stj_catalog.schema import (
-    PRODUCT_PAGE,
-    PageState,
-    Status,
-    crawls,
-    crops,
-    images,
-    likenesses,
-    now,
-    pages,
-    products,
-    sightings,
-)
-from stj_catalog.settle import Settler
+from stj_catalog.frontier import Response, add_page, write_response
+from stj_catalog.incremental import Settler
+from stj_catalog.schema import PRODUCT_PAGE, crawls, crops, images, likenesses, pages, products, sightings
+from stj_catalog.status import UNSIGHTED
+from stj_core.clock import now
+from stj_core.vocabulary import PageState, Status
+from stj_images.fingerprint import Fingerprint
 
 _PRINTED = (
     *("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror"),

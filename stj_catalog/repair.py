@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, select, update
 
 from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.decide import decide
 from stj_catalog.dedupe import dedupe
 from stj_catalog.forget import remove_forgotten_bytes
 from stj_catalog.health import half_done_pages, known_paths
-from stj_catalog.likeness import Thresholds
-from stj_catalog.schema import CrawlState, PageState, Status, crawls, images, pages
-from stj_catalog.settle import decide
-from stj_catalog.store import ImageStore
+from stj_catalog.schema import crawls, images, pages
+from stj_core.vocabulary import CrawlState, PageState, Status
+from stj_images.likeness import Thresholds
+from stj_images.store import ImageStore
 
 _LOST = {"missing": "missing_file", "torn": "torn_file"}
 

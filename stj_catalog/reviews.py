@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from sqlalchemy import Connection, Select, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from stj_catalog.catalog import Catalog, chunks
-from stj_catalog.errors import CatalogError, UsageError
-from stj_catalog.likeness import Thresholds
-from stj_catalog.schema import Status, export_images, images, now, reviews
-from stj_catalog.settle import decide
+from stj_catalog.decide import decide
+from stj_catalog.lookup import FoundPicture
+from stj_catalog.schema import images, reviews
+from stj_core.clock import now
+from stj_core.errors import CatalogError
+from stj_core.vocabulary import Status
+from stj_images.likeness import Thresholds
 
 ACTIONS = ("label", "keep", "reject")
-_CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
-
-
-@dataclass(frozen=True)
-class FoundPicture:
-    """A picture that a person meant, and how it stands now."""
-
-    id: int
-    sha256: str
-    image_key: str
-    status: str
-    label: int | None
-    reason: str | None
-    path: str | None
-
-
-def find_picture(catalog: Catalog, word: str) -> FoundPicture:
-    """The picture that `word` means: its sha256 or the beginning of it, of the original or of an exported file, or its address.
-
-    Raises:
-        UsageError: there is none, or more than one.
-    """
-    with catalog.read() as connection:
-        rows = connection.execute(_named(connection, word)).all()
-    if not rows:
-        raise UsageError(
-            f"No picture is called {word!r}: give its sha256 (six digits or more), its file or its address."
-        )
-    if len({row.sha256 for row in rows}) > 1:
-        raise UsageError(f"{len(rows)} pictures are called {word!r}: give more digits of the sha256.")
-    order = [Status.KEPT, Status.QUARANTINED, Status.REJECTED, Status.DUPLICATE, Status.FORGOTTEN]
-    best = min(rows, key=lambda row: (order.index(Status(row.status)), row.id))
-    return FoundPicture(best.id, best.sha256, best.image_key, best.status, best.label, best.reason, best.path)
 
 
 def record_review(
@@ -116,50 +83,6 @@ def reviewed(catalog: Catalog, checksums: Sequence[str]) -> set[str]:
         for some in chunks(checksums):
             found |= set(connection.execute(query.where(images.c.sha256.in_(some))).scalars())
     return found
-
-
-def stored_paths(catalog: Catalog, checksums: Sequence[str]) -> dict[str, str]:
-    """Where the image store has the pictures of some checksums."""
-    found: dict[str, str] = {}
-    with catalog.read() as connection:
-        for some in chunks(checksums):
-            query = select(images.c.sha256, images.c.path).where(images.c.sha256.in_(some), images.c.path.is_not(None))
-            found |= {row.sha256: row.path for row in connection.execute(query)}
-    return found
-
-
-def kept_ids(catalog: Catalog, batch: int = 2_000) -> Iterator[list[int]]:
-    """The rows of all kept pictures, some at a time, ordered."""
-    last = 0
-    while True:
-        query = select(images.c.id).where(images.c.status == Status.KEPT, images.c.id > last).order_by(images.c.id)
-        with catalog.read() as connection:
-            found = list(connection.execute(query.limit(batch)).scalars())
-        if not found:
-            return
-        yield found
-        last = found[-1]
-
-
-def _named(connection: Connection, word: str) -> Select[Any]:
-    columns = (
-        images.c.id,
-        images.c.sha256,
-        images.c.image_key,
-        images.c.status,
-        images.c.label,
-        images.c.reason,
-        images.c.path,
-    )
-    query = select(*columns).where(images.c.sha256.is_not(None))
-    if not _CHECKSUM.fullmatch(word):
-        return query.where(or_(images.c.image_key == word, images.c.url == word))
-    end = word + "g"  # the first text after everything that begins with `word`
-    mine = query.where(images.c.sha256 >= word, images.c.sha256 < end)
-    if connection.execute(mine.limit(1)).first() is not None:
-        return mine
-    written = select(export_images.c.image_id).where(export_images.c.sha256 >= word, export_images.c.sha256 < end)
-    return query.where(images.c.id.in_(written))
 
 
 def _decided(connection: Connection, image_id: int, thresholds: Thresholds) -> FoundPicture:

@@ -7,7 +7,6 @@ module is what they lead to, and a test holds the two together.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -26,44 +25,10 @@ from sqlalchemy import (
     text,
 )
 
-
-class Status(StrEnum):
-    """The one word that every picture ends in."""
-
-    KEPT = "kept"
-    DUPLICATE = "duplicate"
-    QUARANTINED = "quarantined"
-    REJECTED = "rejected"
-    FORGOTTEN = "forgotten"
-
-
-class PageState(StrEnum):
-    """How far the crawl is with a page."""
-
-    PENDING = "pending"
-    LEASED = "leased"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class CrawlState(StrEnum):
-    """How a crawl stands; all but the first and last three are resumed by the same command."""
-
-    RUNNING = "running"
-    INTERRUPTED = "interrupted"
-    BLOCKED = "blocked"
-    FINISHED = "finished"
-    REFUSED = "refused"
-    ABANDONED = "abandoned"
-
+from stj_core.vocabulary import CrawlState, PageState, Status
 
 # The kind of a page that is about one product; the others list many.
 PRODUCT_PAGE = "product"
-
-
-def now() -> str:
-    """The present moment as the catalogue writes it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:

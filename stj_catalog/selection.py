@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Select, func, select
 
 from stj_catalog.catalog import Catalog, chunks
-from stj_catalog.schema import Status, assignments, categories, crawls, images, pages, products, sightings
+from stj_catalog.schema import assignments, categories, crawls, images, pages, products, sightings
+from stj_core.vocabulary import Status
 
 SPLITS = ("train", "val", "test")
 _BATCH = 20_000

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Table, func, select
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.schema import Status, crawls, exports, groups, images, sightings
+from stj_catalog.schema import crawls, exports, groups, images, sightings
+from stj_core.vocabulary import Status
 
 
 @dataclass(frozen=True)

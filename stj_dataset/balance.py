@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stj_dataset.select import Plan
+from stj_dataset.plan import Plan
 from stj_dataset.settings import ExportSettings, Unit
 from stj_dataset.split import SPLITS
 

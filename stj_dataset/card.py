@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stj_dataset.balance import Balance
-from stj_dataset.select import WITHHELD_WORDS
+from stj_dataset.plan import WITHHELD_WORDS
 from stj_dataset.settings import ExportSettings
 from stj_dataset.write import Written
 

@@ -16,14 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.errors import DatasetError, LeakError
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
-from stj_catalog.fingerprint import HASH_RECIPE
-from stj_catalog.labels import Category
-from stj_catalog.likeness import Thresholds
 from stj_catalog.selection import product_families
-from stj_catalog.store import ImageStore
-from stj_dataset.aside import aside, check_target, swapped
+from stj_core.errors import DatasetError, LeakError
+from stj_core.folders import aside, swapped
+from stj_core.labels import Category
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
 from stj_dataset.leaks import LeakReport, Pair, check_leaks
@@ -39,11 +36,15 @@ from stj_dataset.manifest import (
     write_labels,
 )
 from stj_dataset.metadata import write_metadata
+from stj_dataset.plan import AFTER_WRITING, Plan, make_plan
 from stj_dataset.preview import write_preview
-from stj_dataset.select import AFTER_WRITING, Plan, make_plan
 from stj_dataset.settings import ExportSettings
 from stj_dataset.split import SPLITS
+from stj_dataset.target import check_target
 from stj_dataset.write import WORKERS, open_sink, write_pictures
+from stj_images.fingerprint import HASH_RECIPE
+from stj_images.likeness import Thresholds
+from stj_images.store import ImageStore
 
 Ints = NDArray[np.int64]
 Progress = Callable[[str, int], Callable[[int], None]]

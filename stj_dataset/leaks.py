@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stj_catalog.errors import DatasetError, PictureError
-from stj_catalog.fingerprint import Fingerprint, fingerprint
-from stj_catalog.likeness import KINDS, WAYS, Looks, Thresholds, compare, pairs_within
+from stj_core.errors import DatasetError, PictureError
+from stj_images.fingerprint import Fingerprint, fingerprint
+from stj_images.likeness import KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
 Ints = NDArray[np.int64]
 _CHUNK, _TASK = 256, 16

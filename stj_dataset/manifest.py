@@ -16,7 +16,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from stj_catalog.errors import DatasetError
+from stj_core.errors import DatasetError
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
 METADATA, PREVIEW = "metadata.csv", "preview.html"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from stj_dataset.balance import Balance
+from stj_dataset.html import Thumbnail, render, safe_link
 from stj_dataset.leaks import LeakReport, read_files
 from stj_dataset.manifest import MANIFEST, PREVIEW, iter_manifest
-from stj_dataset.page import Thumbnail, render, safe_link, thumbnail
-from stj_dataset.select import WITHHELD_WORDS
+from stj_dataset.plan import WITHHELD_WORDS
 from stj_dataset.settings import ExportSettings
+from stj_images.decode import thumbnail
 
 _EACH = 24
 _SIDES = (160, 240, 320, 480, 640, 960, 1280)

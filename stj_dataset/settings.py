@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stj_catalog.errors import UsageError
 from stj_catalog.selection import Wanted
+from stj_core.errors import UsageError
 from stj_dataset.split import Shares
 
 Layout = Literal["stj", "student"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
-from stj_catalog.store import ImageStore
 from stj_dataset.leaks import read_files
 from stj_dataset.manifest import Problem, find_problems, read_manifest, read_settings
 from stj_dataset.write import WORKERS
+from stj_images.store import ImageStore
 
 _CHUNK = 256
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.errors import DatasetError, PictureError
 from stj_catalog.selection import PictureFacts, picture_facts
-from stj_catalog.store import ImageStore
-from stj_dataset.pixels import as_jpeg, is_upright_rgb_jpeg
-from stj_dataset.select import Plan
+from stj_core.errors import DatasetError, PictureError
+from stj_dataset.plan import Plan
 from stj_dataset.settings import ExportSettings
 from stj_dataset.split import SPLITS
+from stj_images.jpeg import as_jpeg, is_upright_rgb_jpeg
+from stj_images.store import ImageStore
 
 # At most so many pictures' bytes are in memory at once.
 _CHUNK, _TASK = 256, 32

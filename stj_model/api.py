@@ -10,7 +10,7 @@
 PosixPath('runs/20260301-120000-default/exports/onnx')
 
 Folders that are not given are those of the settings: STJ_RUNS, STJ_CACHE, STJ_WEIGHTS. Nothing is printed; what goes wrong is a
-`stj_catalog.errors.StjError` with a sentence that says what to do.
+`stj_core.errors.StjError` with a sentence that says what to do.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from stj_catalog.config import read_config
+from stj_core.config import read_config
+from stj_core.console import SILENT
 from stj_model import evaluation, training
+from stj_model.backbones.base import Architecture
 from stj_model.config import Balance, Recipe, resolve
 from stj_model.exporting import Export, export_run
 from stj_model.predict import Predictor
-from stj_model.progress import SILENT
 from stj_model.run_dir import Run, open_run
-from stj_model.weights import Architecture
 
 PathLike = str | os.PathLike[str]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stj_catalog.errors import ModelError
+from stj_core.errors import ModelError
 from stj_model.head import Doubles, Ints, Normaliser, log_softmax
 
 CALIBRATION, NEIGHBOURS = "calibration.json", "neighbours.npz"

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stj_catalog.errors import DatasetError, ModelError
+from stj_core.console import SILENT, Talk
+from stj_core.errors import DatasetError, ModelError
+from stj_core.intervals import wilson
 from stj_model.data import Picture, open_labelled_folder, trained_on
-from stj_model.evaluation import judge_pictures, wilson
+from stj_model.evaluation import judge_pictures
 from stj_model.predict import Predictor
-from stj_model.progress import SILENT, Talk
 from stj_model.run_dir import OUT_OF_FOLD, PREDICTIONS, Run
 
 FILES = {"test": PREDICTIONS, "out_of_fold": OUT_OF_FOLD}

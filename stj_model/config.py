@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from stj_catalog.errors import UsageError
+from stj_core.errors import UsageError
 from stj_model.preprocess import Preprocessing
 
 Recipe = Literal["default", "thorough", "paper"]
@@ -33,7 +33,7 @@ class TrainConfig:
         batch_size: pictures per step (`paper`; `default` looks at all of them at once).
         learning_rate: of RMSprop (`paper`).
         l2: strength of the head's penalty, l2/2·‖W‖² beside the mean cross-entropy (`default`).
-        views: ways in which the head is shown each training picture, by the names of `stj_model.views` (`default`).
+        views: ways in which the head is shown each training picture, by the names of `stj_model.augment` (`default`).
         pooling: what the head is given of the last map: its `mean`, or that beside the mean of its `centre`, where the garment
             is, both under a square root (`default`).
         balance: pictures count so that classes weigh the same (`class`), and within a class a shop only with the root of

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stj_catalog.errors import DatasetError
+from stj_core.errors import DatasetError
 from stj_dataset.manifest import SPLITS, ManifestRow, check_files, file_sha256, read_labels, read_settings
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})

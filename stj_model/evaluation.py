@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stj_catalog.cli import counted
-from stj_catalog.errors import DatasetError
+from stj_core.cli import counted
+from stj_core.console import SILENT, Talk
+from stj_core.errors import DatasetError
+from stj_core.intervals import wilson
 from stj_model.data import Picture, list_pictures, open_dataset, open_labelled_folder, trained_on
 from stj_model.features import compute_features
 from stj_model.head import Doubles, Ints, softmax
+from stj_model.out_of_scope import scope_figures
 from stj_model.predict import Answer, Predictor, slug
 from stj_model.preprocess import read_pixels
-from stj_model.progress import SILENT, Talk
 from stj_model.run_dir import Run
-from stj_model.scope import scope_figures
 
-Z95 = 1.959963984540054
 """The standard normal's 97.5 % quantile."""
 ECE_BINS = 10
 TOLERANCE = 1e-3
@@ -47,17 +46,6 @@ class Judged:
     def confidence(self) -> float:
         """The probability of the likeliest class."""
         return max((self.answer.probabilities or {0: 0.0}).values())
-
-
-def wilson(correct: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share, by Wilson's score (1927); (0, 1) where nothing was seen. `correct` may be a mean."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = correct / n, Z95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # Exact at the ends, where rounding would put the bound beside the share itself.
-    return (0.0 if correct == 0 else centre - half), (1.0 if correct == n else centre + half)
 
 
 def calibration_error(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from stj_catalog.errors import ModelError
+from stj_core.errors import ModelError
 from stj_model.backend import KerasLayer, KerasModel, Tensor, keras, tensorflow
 from stj_model.preprocess import Pixels
 

@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from stj_catalog.errors import ModelError, PictureError, UsageError
-from stj_dataset.aside import beside, sweep
+from stj_core.console import SILENT, Talk
+from stj_core.errors import ModelError, PictureError, UsageError
+from stj_core.files import write_json
+from stj_core.folders import beside, sweep
 from stj_dataset.manifest import SPLITS
 from stj_model import standalone
 from stj_model.backend import KerasModel, hushed, keras
 from stj_model.formats import FORMATS, check_installed
 from stj_model.predict import Predictor, pooled, slug
-from stj_model.progress import SILENT, Talk
-from stj_model.run_dir import EXPORTS, Run, write_json
+from stj_model.run_dir import EXPORTS, Run
 from stj_model.standalone import OUT_OF_SCOPE, PROBABILITIES, Exported, Pixels
 
 CHECKED_ON = 50

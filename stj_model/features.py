@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stj_catalog.cli import counted
-from stj_catalog.errors import DatasetError, ModelError
+from stj_core.cli import counted
+from stj_core.console import SILENT, Talk
+from stj_core.errors import DatasetError, ModelError
+from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
 from stj_model.data import Picture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
-from stj_model.progress import SILENT, Talk
-from stj_model.views import PLAIN, VERSION, View
 
 Floats = npt.NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from stj_catalog.errors import ModelError
+from stj_core.errors import ModelError
 from stj_model.backend import KerasModel, keras, tensorflow
 
 ONNX_OPSET = 18

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_core.console import SILENT, Talk
+from stj_core.intervals import wilson
 from stj_model.compare import mcnemar
 from stj_model.config import TrainConfig
 from stj_model.data import check_trainable, open_dataset
-from stj_model.evaluation import wilson
 from stj_model.folds import grouped_folds, holdable
 from stj_model.head import Ints
-from stj_model.progress import SILENT, Talk
 from stj_model.recipes import Job
-from stj_model.recipes.table import fitter, group_folds, held_out_logits, see, source_folds
+from stj_model.recipes.frozen import fitter, group_folds, held_out_logits, see, source_folds
 from stj_model.weights import find_weights
 
 Right = npt.NDArray[np.bool_]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from stj_catalog.errors import WeightsError
-from stj_model.backend import KerasLayer, KerasModel, Tensor, as_array, keras
-from stj_model.weights import Architecture, Weights
+from stj_core.errors import WeightsError
+from stj_model.backbones.resnet50 import build_backbone
+from stj_model.backend import KerasModel, Tensor, as_array, keras
+from stj_model.weights import Weights
 
 WHITEN_FLOOR = 1e-4
 """Share of the strongest direction's energy that whitening adds everywhere: noise is not blown up without bounds."""
@@ -20,29 +20,7 @@ PATCHES = 100
 NEARLY_ZERO = 1e-8
 CROPPED = 1 / 7, 2 / 7
 """What `centred_features` leaves out above and below, and at either side: garments are taller than wide."""
-BATCH_NORM_EPSILON = 1.001e-5
-EACH = "each"
-STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 """Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
-
-
-def build_backbone(
-    architecture: Architecture, scaling: str, size: int, *, mirrored: bool = False, drawn: bool = True
-) -> KerasModel:
-    """ResNet50 without its top, from pixels: (n, size, size, 3) RGB 0 to 255 → (n, size/32, size/32, 2048).
-
-    One flat graph with Keras' layer names. `resnet50` is Keras' own; `resnet50_v1_5` has the same layers and weights, but
-    the stride of conv3, conv4 and conv5 is in the 3×3 convolution, padded by one pixel on each side, as the wider world
-    trains it. Where `mirrored`, every picture is followed through the network by its mirror image: n pictures give 2n
-    maps, all pictures first, then all mirror images; `each` is the layer after which they are one batch. Filters that are
-    not `drawn` wait for weights that are loaded: 25 million random numbers need not be drawn for that.
-    """
-    pixels, scaled = scaled_input(size, scaling, mirrored=mirrored)
-    if architecture == "resnet50":
-        features = keras().applications.ResNet50(include_top=False, weights=None, input_tensor=scaled).output
-    else:
-        features = _v1_5(scaled, "glorot_uniform" if drawn else "zeros")
-    return keras().Model(pixels, features, name=architecture)
 
 
 def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mirrored: bool = False) -> KerasModel:
@@ -71,83 +49,6 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mi
                 f"{weights.path} does not hold the weights of {weights.architecture} without its top: {_first_line(error)}"
             ) from error
     return backbone
-
-
-def _v1_5(scaled: Tensor, initial: str) -> Tensor:
-    layers = keras().layers
-    conv = partial(layers.Conv2D, kernel_initializer=initial)
-    x = layers.ZeroPadding2D(3, name="conv1_pad")(scaled)
-    x = conv(64, 7, strides=2, name="conv1_conv")(x)
-    x = _norm("conv1")(x)
-    x = layers.Activation("relu", name="conv1_relu")(x)
-    x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    x = layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-    for stage, (filters, blocks, stride) in enumerate(STAGES, start=2):
-        for block in range(1, blocks + 1):
-            first = block == 1
-            x = _bottleneck(x, conv, filters, stride if first else 1, f"conv{stage}_block{block}", projected=first)
-    return x
-
-
-def _bottleneck(
-    x: Tensor, conv: Callable[..., KerasLayer], filters: int, stride: int, name: str, *, projected: bool
-) -> Tensor:
-    """1×1, 3×3 (which strides), 1×1, beside a shortcut; created in Keras' order, which its weight files follow."""
-    layers = keras().layers
-    shortcut = x
-    if projected:
-        shortcut = conv(4 * filters, 1, strides=stride, name=f"{name}_0_conv")(x)
-        shortcut = _norm(f"{name}_0")(shortcut)
-    x = conv(filters, 1, name=f"{name}_1_conv")(x)
-    x = _norm(f"{name}_1")(x)
-    x = layers.Activation("relu", name=f"{name}_1_relu")(x)
-    if stride > 1:
-        x = layers.ZeroPadding2D(1, name=f"{name}_2_pad")(x)
-    x = conv(filters, 3, strides=stride, padding="valid" if stride > 1 else "same", name=f"{name}_2_conv")(x)
-    x = _norm(f"{name}_2")(x)
-    x = layers.Activation("relu", name=f"{name}_2_relu")(x)
-    x = conv(4 * filters, 1, name=f"{name}_3_conv")(x)
-    x = _norm(f"{name}_3")(x)
-    x = layers.Add(name=f"{name}_add")([shortcut, x])
-    return layers.Activation("relu", name=f"{name}_out")(x)
-
-
-def _norm(name: str) -> KerasLayer:
-    return keras().layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")
-
-
-def scaled_input(size: int, scaling: str, *, mirrored: bool = False) -> tuple[Tensor, Tensor]:
-    """The network's door: an input of RGB pixels, 0 to 255, and what the backbone is given of them.
-
-    Args:
-        size: height and width in pixels.
-        scaling: "caffe", "torch" or "tf" as in Keras' `preprocess_input`, or "unit" for the notebook's 1/255.
-
-        mirrored: the mirror images follow as a second half of the batch.
-
-    Returns:
-        The input tensor (n, size, size, 3) and the scaled one (2n, … where mirrored), both float32.
-    """
-    pixels = keras().Input((size, size, 3), name="pixels")
-    each = pixels
-    if mirrored:
-        ops = keras().ops
-        each = keras().layers.Identity(name=EACH)(ops.concatenate([pixels, ops.flip(pixels, axis=2)], axis=0))
-    if scaling == "unit":
-        return pixels, keras().layers.Rescaling(1 / 255, name="scaling")(each)
-    return pixels, keras().applications.imagenet_utils.preprocess_input(each, mode=scaling)
-
-
-def one_way(backbone: KerasModel, features: Tensor) -> KerasModel:
-    """The network from a batch of pixels to `features`, each picture seen once even where the backbone is mirrored."""
-    mirrored = any(layer.name == EACH for layer in backbone.layers)
-    return keras().Model(backbone.get_layer(EACH).output if mirrored else backbone.inputs[0], features)
-
-
-def mean_of_mirrored(features: Tensor) -> Tensor:
-    """The mean over each picture and its mirror image: (2n, d) → (n, d)."""
-    ops = keras().ops
-    return ops.mean(ops.reshape(features, (2, -1, int(features.shape[1]))), axis=0)
 
 
 def pooled_features(backbone: KerasModel, layer: str) -> Tensor:

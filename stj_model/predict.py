@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stj_catalog.errors import ModelError, PictureError
+from stj_core.errors import ModelError, PictureError
 from stj_model.backend import KerasModel, keras, tensorflow
 from stj_model.features import BATCH, Extractor, compiled, run_padded
 from stj_model.head import Doubles

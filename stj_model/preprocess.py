@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from stj_catalog.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
 from stj_model import standalone
 
 Pixels = standalone.Pixels

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stj_catalog.errors import ModelError
+from stj_core.errors import ModelError
+from stj_core.files import write_csv
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, read_labels, read_manifest
 from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration, Neighbours
 from stj_model.config import TrainConfig, from_document
@@ -181,23 +182,6 @@ def discard(folder: Path) -> None:
             parent.rmdir()
         except OSError:
             return
-
-
-def write_json(document: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON file in one step."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def write_csv(columns: Sequence[str], rows: Sequence[Sequence[object]], path: Path) -> None:
-    """Write a CSV file in one step."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    part.replace(path)
 
 
 def write_history(history: Sequence[Mapping[str, float]], path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stj_catalog.errors import PictureError
+from stj_core.errors import PictureError
 from stj_model.explain import tint
 from stj_model.preprocess import open_picture
 

@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from stj_core.console import SILENT, Talk
+from stj_core.files import write_csv, write_json
 from stj_dataset.manifest import LABELS, MANIFEST
+from stj_model.artifacts import write_heat, write_judged
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.config import TrainConfig
 from stj_model.data import check_trainable, open_dataset
 from stj_model.evaluation import Judged, figures_of, figures_on, judge_pictures, judge_with_kept
 from stj_model.features import FeatureStore
 from stj_model.predict import Predictor
-from stj_model.progress import SILENT, Talk
 from stj_model.recipes import Fitted, Job, OutOfFold
-from stj_model.results import write_heat, write_judged
 from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
@@ -35,8 +36,6 @@ from stj_model.run_dir import (
     finish,
     free_name,
     unfinished,
-    write_csv,
-    write_json,
 )
 from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights

@@ -11,22 +11,14 @@ import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
-from stj_catalog.errors import UsageError, WeightsError
+from stj_core.errors import UsageError, WeightsError
 from stj_dataset.manifest import file_sha256
-
-Architecture = Literal["resnet50", "resnet50_v1_5"]
-Scaling = Literal["caffe", "torch", "tf"]
+from stj_model.backbones.base import Architecture, Scaling
+from stj_model.backbones.resnet50 import IMAGENET_LICENCE, IMAGENET_MD5, IMAGENET_SOURCE, IMAGENET_URL
 
 DOWNLOAD_SECONDS = 30.0
-IMAGENET_URL = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
-    "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
-)
-IMAGENET_MD5 = "4d473c1dd8becc155b73f8504c6f6626"
-IMAGENET_SOURCE = "Keras Applications ResNet50, ImageNet-1k, ported from Kaiming He's release"
-IMAGENET_LICENCE = "MIT (Kaiming He, deep-residual-networks)"
 _ALTERNATIVES = (
     "Give a file (--weights FILE.weights.h5) or train without any (--weights random), or set STJ_WEIGHTS to either."
 )

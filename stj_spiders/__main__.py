@@ -12,13 +12,13 @@ from scrapy.crawler import AsyncCrawlerProcess
 from scrapy.spiderloader import get_spider_loader
 from scrapy.utils.project import get_project_settings
 
-from stj_catalog import cli
-from stj_catalog.config import read_config
-from stj_catalog.errors import UsageError
-from stj_catalog.labels import find_category, load_labels
+from stj_core import cli
+from stj_core.config import read_config
+from stj_core.errors import UsageError
+from stj_core.labels import find_category, load_labels
 from stj_spiders.config import check_log_level
 from stj_spiders.running import dry_run, finish, watch_quietly
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.spiders.category import CategorySpider
 
 app = cli.make_app("Crawl every category in one process.")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stj_catalog.config import Config, read_config
-from stj_catalog.errors import UsageError
-from stj_catalog.labels import Category, find_category, load_labels
+from stj_core.config import Config, read_config
+from stj_core.errors import UsageError
+from stj_core.labels import Category, find_category, load_labels
 
 _NAMES = ("category", "origin", "pages", "limit", "fresh", "details", "dry_run")
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}

@@ -1,4 +1,4 @@
-"""The crawl's own settings, read once from Scrapy's; what the rooms share is in `stj_catalog.config`."""
+"""The crawl's own settings, read once from Scrapy's; what the rooms share is in `stj_core.config`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any, Literal, cast
 
 from scrapy.settings import BaseSettings
 
-from stj_catalog.errors import UsageError
-from stj_catalog.urls import sized_image_url
+from stj_core.errors import UsageError
+from stj_core.shops.amazon import sized_image_url
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Render = Literal["never", "auto", "always"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from stj_catalog import __version__
+from stj_core import __version__
 
 # A rule in robots.txt for any of these binds us.
 AGENT_NAMES = ("STJ", "Scrapy")

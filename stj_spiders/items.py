@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stj_catalog.crawls import LeasedPage, Response
+from stj_catalog.frontier import LeasedPage, Response
 from stj_catalog.intake import CardSighting, NextPage
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stj_catalog.cli import BUG, GOES_ON, INTERRUPTED, write_log
-from stj_catalog.errors import StjError
-from stj_catalog.schema import CrawlState
+from stj_core.cli import BUG, GOES_ON, INTERRUPTED, write_log
+from stj_core.errors import StjError
+from stj_core.vocabulary import CrawlState
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from scrapy.settings import BaseSettings
 
 from stj_catalog import crawls
 from stj_catalog.catalog import open_catalog
-from stj_catalog.cli import INTERRUPTED, emit, emit_json, say
-from stj_catalog.config import Config
-from stj_catalog.errors import CatalogError
-from stj_catalog.urls import is_loopback
+from stj_core.cli import INTERRUPTED, emit, emit_json, say
+from stj_core.config import Config
+from stj_core.errors import CatalogError
+from stj_core.shops.amazon import is_loopback
 from stj_spiders.config import CrawlConfig
 from stj_spiders.extensions.progress import Progress
 from stj_spiders.outcome import STOPPED, Outcome
-from stj_spiders.spiders.amazon import CONDITIONS, CategorySpider
+from stj_spiders.spiders.category import CONDITIONS, CategorySpider
 
 CARDS_A_PAGE = 48
 _STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")

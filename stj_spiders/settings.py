@@ -65,7 +65,7 @@ DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
     "stj_spiders.middlewares.robots.ClosedRobotsMiddleware": 100,
-    "stj_spiders.middlewares.manners.MannersMiddleware": 150,
+    "stj_spiders.middlewares.politeness.MannersMiddleware": 150,
     "stj_spiders.middlewares.retry.AccidentRetryMiddleware": 550,
 }
 ITEM_PIPELINES = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stj_catalog.intake import CardSighting, NextPage
-from stj_catalog.labels import Category
-from stj_catalog.urls import product_url
-from stj_spiders.pages.listing import Card
-from stj_spiders.pages.product import Product
+from stj_core.labels import Category
+from stj_core.shops.amazon import product_url
+from stj_spiders.shops.amazon.listing import Card
+from stj_spiders.shops.amazon.product import Product
 
 # The products of a listing page come between it and the next one; no page has more cards.
 _PRODUCTS_A_PAGE = 1000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
-    from stj_catalog.config import Config
+    from stj_core.config import Config
     from stj_web.settings import WebConfig
 
 
@@ -21,7 +21,7 @@ def create_app(config: Config | None = None, web: WebConfig | None = None) -> Fl
     Raises:
         UsageError: a setting cannot be right.
     """
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
     from stj_web.app import build
     from stj_web.settings import read_web_config
 

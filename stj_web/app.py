@@ -7,13 +7,13 @@ from typing import IO, Any
 
 from flask import Flask, Request
 
-from stj_catalog.config import Config
-from stj_web import faults, security
-from stj_web.limits import limiter
+from stj_core.config import Config
+from stj_web import errors, security
+from stj_web.filters import register_words
 from stj_web.metrics import Metrics
+from stj_web.security import limiter
 from stj_web.settings import WebConfig
 from stj_web.studio import Studio
-from stj_web.words import register_words
 
 _MEGABYTE = 1 << 20
 
@@ -54,7 +54,7 @@ def build(config: Config, web: WebConfig) -> Flask:
     metrics.register(app)
     security.register(app, web)
     limiter.init_app(app)
-    faults.register(app)
+    errors.register(app)
     register_words(app)
     for blueprint in blueprints():
         app.register_blueprint(blueprint)

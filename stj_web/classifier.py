@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import io
+from typing import TYPE_CHECKING, Any
+
+from stj_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from stj_model.predict import Predictor
+
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stj_catalog.errors import PictureError
-from stj_catalog.fingerprint import FORMATS
+from stj_core.errors import PictureError
 from stj_dataset.manifest import ManifestRow
-from stj_web.insight import heat
+from stj_images.decode import FORMATS
 from stj_web.metrics import Metrics
-from stj_web.pictures import check_upload
 from stj_web.pool import BoundedPool
 from stj_web.runs import Runs
 from stj_web.settings import WebConfig
+from stj_web.thumbnails import check_upload
 
 if TYPE_CHECKING:
     from stj_model.predict import Answer, Predictor
@@ -171,3 +178,25 @@ def _unread(upload: Upload, error: PictureError) -> Judged:
     from stj_model.predict import Answer
 
     return Judged(Answer(upload.name, error=str(error)), error.reason, [])
+
+
+SIDE = 224
+
+
+def heat(predictor: Predictor, pixels: Any, label: int) -> bytes | None:  # noqa: ANN401 - numpy stays in the model's room
+    """Where the network looked for a class, as a transparent PNG to lay over the picture; None where it cannot be said.
+
+    Args:
+        predictor: the loaded network.
+        pixels: uint8 of shape (size, size, 3).
+        label: the class.
+    """
+    from stj_model.explain import grad_cam, tint
+
+    try:
+        layer = tint(grad_cam(predictor, pixels, label), (SIDE, SIDE))
+    except ModelError:
+        return None
+    stream = io.BytesIO()
+    layer.save(stream, "PNG", optimize=True)
+    return stream.getvalue()

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stj_catalog import cli
+from stj_core import cli
 
 app = cli.make_app("The studio in the browser: look, review, classify.")
 
@@ -24,7 +24,7 @@ def serve(
     runs: Annotated[str | None, typer.Option(help="Folder of training runs.  [STJ_RUNS, runs]")] = None,
 ) -> None:
     """Serve the studio until Ctrl-C; prints its address. On more than this machine, writes need STJ_WEB_TOKEN."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
     from stj_web.serve import serve as start
     from stj_web.settings import read_web_config
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stj_catalog.decisions import ACTIONS
-from stj_catalog.schema import Status
+from stj_core.vocabulary import Status
 
 Json = dict[str, Any]
 _LARGEST = 2**31 - 1

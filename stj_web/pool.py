@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from stj_web.faults import busy
+from stj_web.errors import busy
 
 T = TypeVar("T")
 

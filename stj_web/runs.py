@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from stj_core.errors import ModelError
+
+if TYPE_CHECKING:
+    from stj_model.run_dir import Run
+
 import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from stj_catalog.errors import DatasetError, ModelError
+from stj_core.errors import DatasetError
 from stj_dataset.manifest import ManifestRow
 from stj_model.run_dir import CONFIG, ENVIRONMENT, LATEST, METRICS, MISTAKES, PREDICTIONS, REPORT, Run, is_run
-from stj_web.faults import RefusalError, not_found
+from stj_web.errors import RefusalError, not_found
 
 _SPLITS = ("test", "out_of_fold", "val", "train")
 
@@ -177,3 +183,13 @@ def _optional(run: Run, name: str) -> dict[str, Any]:
         return run.read_json(name)
     except ModelError:
         return {}
+
+
+def verdict(one: Run, two: Run, split: str) -> str:
+    """Whether two runs differ by more than chance on a split, in a sentence, or why that cannot be said."""
+    from stj_model.compare import verdict as compared
+
+    try:
+        return compared(one, two, split)
+    except ModelError as refusal:
+        return str(refusal)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from stj_web.faults import RefusalError
+from stj_web.errors import RefusalError
 
 _ALIVE_SECONDS = 5.0
 _TIMEOUT = (1.0, 10.0)

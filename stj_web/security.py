@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request, session
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect, generate_csrf, validate_csrf
 from wtforms.validators import ValidationError
 
-from stj_web.faults import RefusalError
+from stj_web.errors import RefusalError
 from stj_web.settings import WebConfig
 from stj_web.studio import studio
 
@@ -192,3 +194,11 @@ def _mark(web: WebConfig) -> str:
 def _secret(web: WebConfig) -> str:
     # Never made from the token: every visitor holds a signed cookie, and could try tokens against it at home.
     return hashlib.sha256(f"session {web.secret}".encode()).hexdigest() if web.secret else secrets.token_hex(32)
+
+
+limiter = Limiter(get_remote_address)
+
+
+classify_limit = limiter.shared_limit(
+    lambda: studio().web.rate, scope="classify", exempt_when=lambda: not studio().web.rate
+)

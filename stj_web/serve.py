@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stj_catalog import cli
-from stj_catalog.config import Config
-from stj_catalog.errors import UsageError
+from stj_core import cli
+from stj_core.config import Config
+from stj_core.errors import UsageError
 from stj_web import create_app
 from stj_web.settings import WebConfig
 

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import current_app
 
 from stj_catalog.catalog import Catalog, open_catalog
-from stj_catalog.config import Config
-from stj_catalog.errors import CatalogError
 from stj_catalog.gallery import suggestions
-from stj_catalog.labels import Category, load_labels
-from stj_catalog.likeness import Thresholds
-from stj_catalog.settle import thresholds_of
-from stj_catalog.store import ImageStore, open_store
-from stj_web.faults import RefusalError
-from stj_web.pictures import Thumbnails
+from stj_core.config import Config
+from stj_core.errors import CatalogError
+from stj_core.labels import Category, load_labels
+from stj_images.likeness import Thresholds, thresholds_of
+from stj_images.store import ImageStore, open_store
+from stj_web.errors import RefusalError
 from stj_web.pool import BoundedPool
 from stj_web.settings import WebConfig
+from stj_web.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
+    from stj_dataset.audit.cache import Doubts
     from stj_web.classifier import Classifier
-    from stj_web.doubts import Doubts
     from stj_web.metrics import Metrics
     from stj_web.runs import Runs
     from stj_web.scrapyd import Scrapyd
@@ -83,7 +82,7 @@ class Studio:
     @cached_property
     def doubts(self) -> Doubts:
         """The labels to doubt."""
-        from stj_web.doubts import Doubts
+        from stj_dataset.audit.cache import Doubts
 
         return Doubts(self.config.cache)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from demo.shop import PracticeShop
+from stj_demo.shop import PracticeShop
 
 PER_CLASS = 22
 BIN = Path(sys.executable).parent

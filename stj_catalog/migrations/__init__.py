@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from stj_catalog.errors import CatalogError, NewerSchemaError
+from stj_core.errors import CatalogError, NewerSchemaError
 
 HEAD = "0002"
 

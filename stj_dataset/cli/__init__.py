@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from stj_catalog.cli import make_app, run
-from stj_dataset.cli import audit, backup, bring, card, dedupe, diff, export, forget, label, stats, verify
+from stj_core.cli import make_app, run
+from stj_dataset.cli import audit, backup, card, dedupe, diff, export, forget, label, stats, verify
+from stj_dataset.cli import import_ as bring
 
 app = make_app("Look after the catalogue and make datasets of it.")
 app.command("import")(bring.import_)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit_json, say
-from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
+from stj_core.cli import JsonOption, emit_json, say
+from stj_core.console import bars, make_table, show
+from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
-    from stj_dataset.suspects import Findings
+    from stj_dataset.audit.page import Findings
 
 
 def audit(
@@ -35,12 +36,12 @@ def audit(
     writes a page to look at. Blurred, dark, nearly blank and odd-shaped pictures are on it too.
     Needs pip install 'stj[audit]'.
     """
-    from stj_catalog.labels import load_labels
     from stj_catalog.stats import count_all
-    from stj_catalog.store import open_store
-    from stj_dataset.audit import find_run, rank
-    from stj_dataset.odd_list import keep_odd
-    from stj_dataset.suspects import Findings, odd_pictures, write_page
+    from stj_core.labels import load_labels
+    from stj_dataset.audit.cache import keep_odd
+    from stj_dataset.audit.labels import find_run, rank
+    from stj_dataset.audit.page import Findings, odd_pictures, write_page
+    from stj_images.store import open_store
 
     with opened(catalog, images) as (found, config), bars() as progress:
         suspects = [] if pictures_only else rank(find_run(run, config.runs))

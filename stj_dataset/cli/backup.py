@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, emit, emit_json
 from stj_dataset.cli.common import CatalogOption, opened
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, emit, emit_json
 from stj_dataset.cli.common import CatalogOption, opened
 
 
@@ -31,7 +31,7 @@ def card(
 
 
 def _of_folder(dataset: Path, *, as_json: bool) -> None:
-    from stj_catalog.errors import DatasetError
+    from stj_core.errors import DatasetError
     from stj_dataset.manifest import CARD, read_settings
 
     settings = read_settings(dataset)
@@ -46,8 +46,8 @@ def _of_folder(dataset: Path, *, as_json: bool) -> None:
 
 
 def _of_digest(digest: str, catalog: str | None, *, as_json: bool) -> None:
-    from stj_catalog.errors import DatasetError
     from stj_catalog.exports import past_exports
+    from stj_core.errors import DatasetError
 
     with opened(catalog) as (found, _):
         exports = past_exports(found, digest.lower())

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, counted, emit_json, say
-from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
+from stj_core.cli import JsonOption, counted, emit_json, say
+from stj_core.console import bars, make_table, show
+from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
     from stj_catalog.dedupe import DedupeReport
@@ -43,20 +44,20 @@ def dedupe(
     """
     from stj_catalog.dedupe import by_group
     from stj_catalog.dedupe import dedupe as recompute
-    from stj_catalog.settle import thresholds_of
-    from stj_catalog.store import open_store
+    from stj_images.likeness import thresholds_of
+    from stj_images.store import open_store
 
     with opened(catalog, images) as (found, config):
         look = None
         if crops:
-            from stj_catalog.crops.search import look_again
+            from stj_catalog.dedupe import look_again
 
             with bars() as progress:
                 look = look_again(found, open_store(config.images), progress)
         report, members = recompute(found, thresholds_of(config), look=look, dry_run=dry_run, members=sheet is not None)
         pages = []
         if sheet is not None:
-            from stj_dataset.contact import write_sheet
+            from stj_dataset.contact_sheet import write_sheet
 
             pages = write_sheet(sheet, by_group(members), report, open_store(config.images), dry_run=dry_run)
     if as_json:

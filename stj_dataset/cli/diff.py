@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json, say
+from stj_core.cli import JsonOption, emit, emit_json, say
 from stj_dataset.cli.common import CatalogOption, opened
 
 
@@ -50,8 +50,8 @@ def diff(
 
 def _withheld(catalog: str | None, dataset: Path) -> dict[str, str]:
     """Why pictures were withheld from a dataset, where its catalogue is at hand."""
-    from stj_catalog.errors import CatalogError
     from stj_catalog.exports import withheld_reasons
+    from stj_core.errors import CatalogError
     from stj_dataset.manifest import read_settings
 
     digest = str(read_settings(dataset).get("digest", ""))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit_json
-from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, make_table, opened, show
+from stj_core.cli import JsonOption, emit_json
+from stj_core.console import bars, make_table, show
+from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
     from stj_dataset.export import ExportResult
@@ -68,11 +69,11 @@ def export(
     Pictures keep their split in every later export with the same seed, --split, --test and --by; the same
     catalogue gives the same bytes. The folder is written aside and swapped in when it is whole.
     """
-    from stj_catalog.labels import load_labels
-    from stj_catalog.settle import thresholds_of
-    from stj_catalog.store import open_store
+    from stj_core.labels import load_labels
     from stj_dataset.export import export_dataset
     from stj_dataset.settings import ExportSettings
+    from stj_images.likeness import thresholds_of
+    from stj_images.store import open_store
 
     settings = ExportSettings(
         out, split, test, seed, layout, format, by, per_class, min_side, max_related, tuple(crawl or ()), since, link
@@ -94,7 +95,7 @@ def export(
 
 
 def _print(result: ExportResult) -> None:
-    from stj_dataset.select import WITHHELD_WORDS
+    from stj_dataset.plan import WITHHELD_WORDS
 
     balance = result.balance
     rows = [

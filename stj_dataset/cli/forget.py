@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, counted, emit_json, say
-from stj_dataset.cli.common import CatalogOption, ImagesOption, opened, show
+from stj_core.cli import JsonOption, counted, emit_json, say
+from stj_core.console import show
+from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 
 def forget(
@@ -35,11 +36,11 @@ def forget(
     runs and backups that hold them still: those are yours to remove.
     """
     from stj_catalog.backup import find_backups
-    from stj_catalog.errors import UsageError
-    from stj_catalog.forget import find_pictures
     from stj_catalog.forget import forget as bury
-    from stj_catalog.settle import thresholds_of
-    from stj_catalog.store import open_store
+    from stj_catalog.lookup import find_pictures
+    from stj_core.errors import UsageError
+    from stj_images.likeness import thresholds_of
+    from stj_images.store import open_store
 
     if not (asin or sha256 or url):
         raise UsageError("Nothing to forget was named: give --asin, --sha256 or --url.")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, emit, emit_json
 from stj_dataset.cli.common import CatalogOption, opened
 
 if TYPE_CHECKING:
-    from stj_catalog.config import Config
+    from stj_core.config import Config
 
 
 def label(
@@ -40,9 +40,10 @@ def label(
     Who decided, when and why is kept for good; every later export follows it. The newest decision counts.
     """
     from stj_catalog.decisions import user_name
-    from stj_catalog.errors import UsageError
-    from stj_catalog.reviews import find_picture, record_review, undo_review
-    from stj_catalog.settle import thresholds_of
+    from stj_catalog.lookup import find_picture
+    from stj_catalog.reviews import record_review, undo_review
+    from stj_core.errors import UsageError
+    from stj_images.likeness import thresholds_of
 
     chosen = [as_label is not None, reject is not None, keep, undo]
     if sum(chosen) != 1:
@@ -74,8 +75,8 @@ def label(
 
 
 def _check_label(wanted: int, config: Config) -> None:
-    from stj_catalog.errors import UsageError
-    from stj_catalog.labels import load_labels
+    from stj_core.errors import UsageError
+    from stj_core.labels import load_labels
 
     known = {one.label: one.name for one in load_labels(config.labels)}
     if wanted not in known:

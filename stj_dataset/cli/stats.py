@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stj_catalog.cli import JsonOption, emit_json
-from stj_dataset.cli.common import CatalogOption, make_table, opened, show
+from stj_core.cli import JsonOption, emit_json
+from stj_core.console import make_table, show
+from stj_dataset.cli.common import CatalogOption, opened
 
 if TYPE_CHECKING:
-    from stj_catalog.labels import Category
     from stj_catalog.stats import Counts
+    from stj_core.labels import Category
 
 
 def stats(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
@@ -17,8 +18,8 @@ def stats(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
 
     Every picture has exactly one status: kept, duplicate, quarantined, rejected or forgotten.
     """
-    from stj_catalog.labels import load_labels
     from stj_catalog.stats import count_all
+    from stj_core.labels import load_labels
 
     with opened(catalog) as (found, config):
         counts = count_all(found)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, counted, emit, emit_json, say
-from stj_catalog.errors import UsageError
-from stj_dataset.cli.common import CatalogOption, ImagesOption, bars, opened
+from stj_core.cli import JsonOption, counted, emit, emit_json, say
+from stj_core.console import bars
+from stj_core.errors import UsageError
+from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
     from stj_dataset.manifest import Problem
@@ -60,8 +61,8 @@ def _of_dataset(dataset: Path) -> list[Problem]:
 
 def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
     from stj_catalog.health import count_files
-    from stj_catalog.store import open_store
     from stj_dataset.verify import verify_catalog
+    from stj_images.store import open_store
 
     with opened(catalog, images) as (found, config), bars() as progress:
         return list(verify_catalog(found, open_store(config.images), progress("Reading", count_files(found))))
@@ -69,8 +70,8 @@ def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
 
 def _repair(catalog: str | None, images: str | None) -> None:
     from stj_catalog.repair import repair
-    from stj_catalog.settle import thresholds_of
-    from stj_catalog.store import open_store
+    from stj_images.likeness import thresholds_of
+    from stj_images.store import open_store
 
     found = [(one.kind, one.path) for one in _of_catalog(catalog, images)]
     with opened(catalog, images) as (place, config):

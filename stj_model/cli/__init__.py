@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from stj_catalog.cli import make_app, run
+from stj_core.cli import make_app, run
 from stj_model.backend import spare_keras
 from stj_model.cli.compare import compare
 from stj_model.cli.evaluate import evaluate

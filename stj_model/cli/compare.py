@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
-from stj_catalog.errors import UsageError
+from stj_core.cli import JsonOption, emit, emit_json
+from stj_core.errors import UsageError
 
 if TYPE_CHECKING:
     from stj_model.compare import Comparison
@@ -27,9 +27,9 @@ def compare(
     json_: JsonOption = False,
 ) -> None:
     """Say whether two runs differ by more than chance: McNemar's exact test on the pictures that both have judged."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
+    from stj_core.console import Talk
     from stj_model.compare import compare as compare_runs
-    from stj_model.progress import Talk
     from stj_model.run_dir import open_run
 
     if split not in SPLITS:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
-from stj_catalog.errors import ModelError, UsageError
+from stj_core.cli import JsonOption, emit, emit_json
+from stj_core.errors import ModelError, UsageError
 
 
 def evaluate(
@@ -29,10 +29,10 @@ def evaluate(
     json_: JsonOption = False,
 ) -> None:
     """Judge a run on pictures that it has not learned from."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
+    from stj_core.console import Talk
+    from stj_model.artifacts import keep
     from stj_model.evaluation import judge_run, sentence
-    from stj_model.progress import Talk
-    from stj_model.results import keep
     from stj_model.run_dir import REPORT, open_run
 
     if split not in {"test", "val"}:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, emit, emit_json
 
 
 def export(
@@ -34,9 +34,9 @@ def export(
     it has learned), model.json, and predict.py, which decodes a file, squashes it to the network's size and asks it, without
     STJ.
     """
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
+    from stj_core.console import Talk
     from stj_model.exporting import SCRIPT, export_run
-    from stj_model.progress import Talk
     from stj_model.run_dir import open_run
 
     folder = read_config(runs=runs).runs

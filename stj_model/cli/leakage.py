@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
-from stj_catalog.errors import UsageError
+from stj_core.cli import JsonOption, emit, emit_json
+from stj_core.errors import UsageError
 
 if TYPE_CHECKING:
     from stj_model.leakage import Leakage
@@ -36,10 +36,10 @@ def leakage(
     json_: JsonOption = False,
 ) -> None:
     """Say what a naive random split would have flattered: accuracy under it and under the grouped one, picture by picture."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
+    from stj_core.console import Talk
     from stj_model.config import resolve
     from stj_model.leakage import measure
-    from stj_model.progress import Talk
 
     if recipe == "paper":
         raise UsageError("--recipe cannot be 'paper', which has no head on frozen features: it is default or thorough.")

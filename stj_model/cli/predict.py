@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, counted, emit, emit_json
-from stj_catalog.errors import DatasetError, UsageError
+from stj_core.cli import JsonOption, counted, emit, emit_json
+from stj_core.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
     from stj_model.predict import Answer
@@ -31,9 +31,9 @@ def predict(
     json_: JsonOption = False,
 ) -> None:
     """Say of each picture which garment it shows, or that it is unsure, or none of them."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
+    from stj_core.console import Talk
     from stj_model.predict import Predictor
-    from stj_model.progress import Talk
     from stj_model.run_dir import CONFIG, open_run
 
     if csv and json_:

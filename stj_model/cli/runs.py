@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit_json, say
+from stj_core.cli import JsonOption, emit_json, say
 
 if TYPE_CHECKING:
-    from stj_model.listing import RunLine
+    from stj_model.runs import RunLine
 
 HEAD = ("Run", "Recipe", "Weights", "Dataset", "Test", "Leaving shops out", "Out of fold", "Seconds")
 SOURCE = 40
@@ -29,8 +29,8 @@ def runs(
     json_: JsonOption = False,
 ) -> None:
     """List the runs, the newest first: how they were trained, and how they did."""
-    from stj_catalog.config import read_config
-    from stj_model.listing import list_runs
+    from stj_core.config import read_config
+    from stj_model.runs import list_runs
 
     folder = read_config(runs=runs).runs
     lines = list_runs(folder)

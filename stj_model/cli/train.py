@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_catalog.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, emit, emit_json
 
 
 def train(
@@ -39,10 +39,10 @@ def train(
     json_: JsonOption = False,
 ) -> None:
     """Train a run on a dataset folder, and write its report."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
+    from stj_core.console import Talk
     from stj_model.config import resolve
     from stj_model.evaluation import sentence
-    from stj_model.progress import Talk
     from stj_model.training import summary
     from stj_model.training import train as train_run
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from stj_core.console import Talk
+from stj_model.augment import View
 from stj_model.backend import KerasModel, keras, make_deterministic
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.config import TrainConfig
@@ -16,8 +18,6 @@ from stj_model.data import Dataset, Picture
 from stj_model.features import read_batches
 from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
-from stj_model.progress import Talk
-from stj_model.views import View
 from stj_model.weights import Weights
 
 NORM_BATCH = 32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from stj_model.backbones.base import mean_of_mirrored
 from stj_model.backend import keras
 from stj_model.calibration import (
     SCOPE_QUANTILE,
@@ -15,9 +16,8 @@ from stj_model.calibration import (
 )
 from stj_model.folds import holdable
 from stj_model.head import Doubles, Epoch, Head, Ints, Normaliser, attach, judge, row, softmax
-from stj_model.network import mean_of_mirrored
 from stj_model.recipes import Fitted, Job, OutOfFold
-from stj_model.recipes.table import FitOne, Seen, Table, fitter, group_folds, held_out_logits, see, source_folds
+from stj_model.recipes.frozen import FitOne, Seen, Table, fitter, group_folds, held_out_logits, see, source_folds
 from stj_model.run_dir import HISTORY, write_history
 
 FEATURES = "features"

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_core.files import write_json
 from stj_model.backend import KerasModel, Tensor, as_array, keras
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.data import Picture
 from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
 from stj_model.head import Doubles, Epoch, Ints, Normaliser, row
 from stj_model.recipes import Fitted, Job, prepare_backbone
-from stj_model.run_dir import HISTORY, write_history, write_json
+from stj_model.run_dir import HISTORY, write_history
 
 CUT = "conv5_block2_out"
 LAST_TEN = (

@@ -7,11 +7,11 @@ import argparse
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
-from stj_catalog.cli import GOES_ON, INTERRUPTED
-from stj_catalog.errors import StjError, UsageError
+from stj_core.cli import GOES_ON, INTERRUPTED
+from stj_core.errors import StjError, UsageError
 from stj_spiders.config import check_log_level
 from stj_spiders.running import dry_run, finish, tell, watch_quietly
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.spiders.category import CategorySpider
 
 
 class Command(CrawlCommand):

@@ -11,8 +11,8 @@ from scrapy import Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 
-from stj_spiders.manners import spell
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.politeness import spell
+from stj_spiders.spiders.category import CategorySpider
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -9,8 +9,8 @@ from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 
-from stj_spiders.manners import PICTURE, Lane
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.politeness import PICTURE, Lane
+from stj_spiders.spiders.category import CategorySpider
 
 
 class PoliteThrottle(AutoThrottle):

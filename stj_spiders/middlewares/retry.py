@@ -6,8 +6,8 @@ from scrapy import Request, Spider
 from scrapy.downloadermiddlewares.retry import RetryMiddleware
 from scrapy.http import Response
 
-from stj_spiders.manners import PICTURE
 from stj_spiders.middlewares.robots import ASKS_RULES
+from stj_spiders.politeness import PICTURE
 
 
 class AccidentRetryMiddleware(RetryMiddleware):

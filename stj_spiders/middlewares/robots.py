@@ -17,9 +17,9 @@ from scrapy.exceptions import NotConfigured
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.httpobj import urlparse_cached
 
-from stj_spiders.refusals import RobotsRefusedError, RobotsUnreadError, StoppingError
+from stj_spiders.exceptions import RobotsRefusedError, RobotsUnreadError, StoppingError
 from stj_spiders.robots import Rules, read_rules
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.spiders.category import CategorySpider
 
 KEPT_SECONDS = 24 * 3600
 # The request for robots.txt itself.

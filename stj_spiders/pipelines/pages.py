@@ -7,11 +7,11 @@ from typing import cast
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
 
-from stj_catalog.errors import StjError
 from stj_catalog.intake import SeenPage, commit_page
+from stj_core.errors import StjError
 from stj_spiders.items import PageItem
 from stj_spiders.outcome import unexpected
-from stj_spiders.spiders.amazon import CategorySpider
+from stj_spiders.spiders.category import CategorySpider
 
 
 class PagesPipeline:

@@ -18,16 +18,16 @@ from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.httpobj import urlparse_cached
 
-from stj_catalog.errors import NotAnImageError, PictureError, StjError, TooSmallError
-from stj_catalog.fingerprint import fingerprint
 from stj_catalog.intake import FetchedPicture, known_pictures
-from stj_catalog.urls import sized_image_url
+from stj_core.errors import NotAnImageError, PictureError, StjError, TooSmallError
+from stj_core.shops.amazon import sized_image_url
+from stj_images.fingerprint import fingerprint
+from stj_spiders.exceptions import RobotsRefusedError, StoppingError
 from stj_spiders.items import PageItem
-from stj_spiders.manners import ASKED_AT, PICTURE, retry_after_seconds
 from stj_spiders.outcome import refused, unexpected
-from stj_spiders.pages.verdict import Verdict, judge
-from stj_spiders.refusals import RobotsRefusedError, StoppingError
-from stj_spiders.spiders.amazon import READ, CategorySpider, body_text
+from stj_spiders.politeness import ASKED_AT, PICTURE, retry_after_seconds
+from stj_spiders.shops.amazon.verdict import Verdict, judge
+from stj_spiders.spiders.category import READ, CategorySpider, body_text
 
 _TURNED_AWAY = (429, 503)
 

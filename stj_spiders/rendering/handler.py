@@ -17,7 +17,7 @@ from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
-from stj_catalog.errors import CrawlError
+from stj_core.errors import CrawlError
 from stj_spiders.config import CrawlConfig
 from stj_spiders.rendering import RENDER, RENDERED_BY
 from stj_spiders.rendering.browser import is_unwanted, launch_options

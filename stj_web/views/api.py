@@ -7,18 +7,19 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 
-from stj_catalog import __version__
+from stj_catalog.crawl_status import crawl_pulse, crawls_page
 from stj_catalog.decisions import Decided, decide_if_unchanged, decisions_page, take_back
-from stj_catalog.gallery import Tile, gallery_page, sightings_page, trace, whole_picture
-from stj_catalog.watch import crawl_pulse, crawls_page
-from stj_web import asked, security
-from stj_web.faults import RefusalError, not_found
-from stj_web.limits import classify_limit
+from stj_catalog.gallery import Tile, gallery_page
+from stj_catalog.provenance import sightings_page, trace, whole_picture
+from stj_core import __version__
+from stj_web import params, security
+from stj_web.errors import RefusalError, not_found
+from stj_web.filters import reviewer
 from stj_web.openapi import document
+from stj_web.security import classify_limit
 from stj_web.studio import studio
 from stj_web.views.classify import as_json, judge
 from stj_web.views.review import known_label
-from stj_web.words import reviewer
 
 pages = Blueprint("api", __name__)
 _ROOT = "/api/v1"
@@ -60,11 +61,11 @@ def classify() -> Response:
 @pages.get(f"{_ROOT}/images")
 def images() -> Response:
     """A page of pictures."""
-    page = gallery_page(studio().catalog, asked.pictures(), limit=asked.limit(), after=asked.whole("after"))
+    page = gallery_page(studio().catalog, params.pictures(), limit=params.limit(), after=params.whole("after"))
     return jsonify(images=[_tile(tile) for tile in page.tiles], next=page.after)
 
 
-@pages.get(f"{_ROOT}/images/<{asked.ID}:image_id>")
+@pages.get(f"{_ROOT}/images/<{params.ID}:image_id>")
 def image(image_id: int) -> Response:
     """One picture with everything that is known of it."""
     found = whole_picture(studio().catalog, image_id)
@@ -81,21 +82,21 @@ def image(image_id: int) -> Response:
     )
 
 
-@pages.get(f"{_ROOT}/images/<{asked.ID}:image_id>/sightings")
+@pages.get(f"{_ROOT}/images/<{params.ID}:image_id>/sightings")
 def image_sightings(image_id: int) -> Response:
     """A page of one picture's sightings."""
     if whole_picture(studio().catalog, image_id, most=1) is None:
         raise not_found(f"There is no picture {image_id} in the catalogue.")
     return _paged(
-        "sightings", sightings_page(studio().catalog, image=image_id, after=asked.whole("after"), limit=asked.limit())
+        "sightings", sightings_page(studio().catalog, image=image_id, after=params.whole("after"), limit=params.limit())
     )
 
 
 @pages.get(f"{_ROOT}/sightings")
 def sightings() -> Response:
     """A page of sightings."""
-    wanted = {name: asked.whole(name) for name in ("image", "crawl", "after")}
-    return _paged("sightings", sightings_page(studio().catalog, **wanted, limit=asked.limit()))
+    wanted = {name: params.whole(name) for name in ("image", "crawl", "after")}
+    return _paged("sightings", sightings_page(studio().catalog, **wanted, limit=params.limit()))
 
 
 @pages.get(f"{_ROOT}/trace")
@@ -105,7 +106,7 @@ def trace_word() -> Response:
         raise RefusalError(
             400, "bad_request", "q is an address, an ASIN, a checksum or a picture's number; got nothing."
         )
-    word = asked.line("q", 2_000) or ""
+    word = params.line("q", 2_000) or ""
     found = trace(studio().catalog, word)
     return jsonify(asdict(found) | {"pictures": [_tile(tile) for tile in found.pictures]})
 
@@ -114,7 +115,7 @@ def trace_word() -> Response:
 def reviews() -> Response:
     """A page of decisions, those taken back too."""
     found = decisions_page(
-        studio().catalog, image=asked.whole("image"), after=asked.whole("after"), limit=asked.limit()
+        studio().catalog, image=params.whole("image"), after=params.whole("after"), limit=params.limit()
     )
     return _paged("reviews", found)
 
@@ -123,10 +124,10 @@ def reviews() -> Response:
 @security.writes
 def add_review() -> tuple[Response, int]:
     """Decide about a picture."""
-    body = asked.body()
-    image_id = asked.number(body, "image_id", low=1)
-    label = asked.number(body, "label")
-    action = asked.words(body, "action") or ""
+    body = params.body()
+    image_id = params.number(body, "image_id", low=1)
+    label = params.number(body, "label")
+    action = params.words(body, "action") or ""
     if image_id is None:
         raise RefusalError(400, "bad_request", "image_id is missing: it is the picture's number.")
     here = studio()
@@ -136,16 +137,16 @@ def add_review() -> tuple[Response, int]:
         here.catalog,
         image_id,
         action,
-        reviewer=asked.words(body, "reviewer") or reviewer(),
-        seen=asked.number(body, "seen") or 0,
+        reviewer=params.words(body, "reviewer") or reviewer(),
+        seen=params.number(body, "seen") or 0,
         thresholds=here.thresholds,
         label=None if label is None else known_label(label),
-        reason=asked.words(body, "reason"),
+        reason=params.words(body, "reason"),
     )
     return _decided(done), 201
 
 
-@pages.delete(f"{_ROOT}/reviews/<{asked.ID}:review_id>")
+@pages.delete(f"{_ROOT}/reviews/<{params.ID}:review_id>")
 @security.writes
 def undo_review(review_id: int) -> Response:
     """Take a decision back."""
@@ -169,10 +170,10 @@ def run(name: str) -> Response:
 @pages.get(f"{_ROOT}/crawls")
 def crawls() -> Response:
     """A page of crawls."""
-    return _paged("crawls", crawls_page(studio().catalog, after=asked.whole("after"), limit=asked.limit(30)))
+    return _paged("crawls", crawls_page(studio().catalog, after=params.whole("after"), limit=params.limit(30)))
 
 
-@pages.get(f"{_ROOT}/crawls/<{asked.ID}:crawl_id>")
+@pages.get(f"{_ROOT}/crawls/<{params.ID}:crawl_id>")
 def crawl(crawl_id: int) -> Response:
     """How one crawl stands."""
     pulse = crawl_pulse(studio().catalog, crawl_id)
@@ -186,7 +187,7 @@ def _paged(name: str, rows: list[dict[str, Any]]) -> Response:
     return jsonify(
         {
             name: rows,
-            "next": rows[-1]["id"] if rows and len(rows) == asked.limit(30 if name == "crawls" else 60) else None,
+            "next": rows[-1]["id"] if rows and len(rows) == params.limit(30 if name == "crawls" else 60) else None,
         }
     )
 

@@ -6,21 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, send_file
 
-from stj_catalog.errors import PictureError
-from stj_catalog.gallery import (
-    COUNT_LIMIT,
-    Filter,
-    count_pictures,
-    counted_page,
-    duplicate_pairs,
-    tiles_of,
-    trace,
-    whole_picture,
-)
-from stj_web import asked
-from stj_web.faults import RefusalError, not_found
-from stj_web.pictures import SIZES
+from stj_catalog.gallery import COUNT_LIMIT, Filter, count_pictures, counted_page, duplicate_pairs, tiles_of
+from stj_catalog.provenance import trace, whole_picture
+from stj_core.errors import PictureError
+from stj_web import params
+from stj_web.errors import RefusalError, not_found
 from stj_web.studio import studio
+from stj_web.thumbnails import SIZES
 
 pages = Blueprint("catalogue", __name__)
 _TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
@@ -31,18 +23,18 @@ _FOREVER = "private, max-age=31536000, immutable"
 def gallery() -> str:
     """Pictures, newest first."""
     catalog = studio().catalog_or_none
-    wanted = asked.pictures()
+    wanted = params.pictures()
     if catalog is None:
         return render_template("gallery.html", page=None, wanted=wanted, hints=None, count=0, more=False)
     page, count = counted_page(
-        catalog, wanted, limit=asked.limit(), after=asked.whole("after"), before=asked.whole("before")
+        catalog, wanted, limit=params.limit(), after=params.whole("after"), before=params.whole("before")
     )
     return render_template(
         "gallery.html", page=page, wanted=wanted, hints=studio().hints(catalog), count=count, more=count >= COUNT_LIMIT
     )
 
 
-@pages.get(f"/pictures/<{asked.ID}:image_id>")
+@pages.get(f"/pictures/<{params.ID}:image_id>")
 def picture(image_id: int) -> str:
     """One picture with everything that is known of it."""
     whole = whole_picture(studio().catalog, image_id)
@@ -52,7 +44,7 @@ def picture(image_id: int) -> str:
     return render_template("picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None)
 
 
-@pages.get(f"/pictures/<{asked.ID}:image_id>/<any(tile, large):size>.jpg")
+@pages.get(f"/pictures/<{params.ID}:image_id>/<any(tile, large):size>.jpg")
 def thumbnail(image_id: int, size: str) -> Response:
     """A small version of a picture; made once."""
     here = studio()
@@ -61,7 +53,7 @@ def thumbnail(image_id: int, size: str) -> Response:
     return sent_thumbnail(sha256, size, lambda: here.store.read(path))
 
 
-@pages.get(f"/pictures/<{asked.ID}:image_id>/original")
+@pages.get(f"/pictures/<{params.ID}:image_id>/original")
 def original(image_id: int) -> Response:
     """The original bytes, as the shop sent them."""
     tile = _stored(image_id)
@@ -80,8 +72,8 @@ def original(image_id: int) -> Response:
 def duplicates() -> str:
     """Duplicates beside what was kept instead."""
     catalog = studio().catalog_or_none
-    limit = asked.limit(24)
-    pairs = duplicate_pairs(catalog, after=asked.whole("after"), limit=limit) if catalog else []
+    limit = params.limit(24)
+    pairs = duplicate_pairs(catalog, after=params.whole("after"), limit=limit) if catalog else []
     after = pairs[-1][0].id if len(pairs) == limit else None
     count = count_pictures(catalog, Filter(status="duplicate")) if catalog else 0
     return render_template("duplicates.html", pairs=pairs, after=after, count=count)
@@ -90,7 +82,7 @@ def duplicates() -> str:
 @pages.get("/why")
 def why() -> str:
     """What became of an address, an ASIN or a checksum."""
-    word = asked.line("q", 2_000)
+    word = params.line("q", 2_000)
     catalog = studio().catalog_or_none
     found = trace(catalog, word) if word and catalog is not None else None
     return render_template("why.html", word=word, found=found, catalog=catalog is not None)

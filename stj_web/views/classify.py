@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from stj_images.decode import shrink
 from stj_web.classifier import Judged, Upload
-from stj_web.faults import RefusalError
-from stj_web.limits import classify_limit
-from stj_web.pictures import shrink
+from stj_web.errors import RefusalError
+from stj_web.security import classify_limit
 from stj_web.studio import Studio, studio
 
 pages = Blueprint("classify", __name__)

@@ -11,12 +11,12 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Reply
 
-from stj_catalog.errors import StjError
-from stj_catalog.gallery import Tile
-from stj_catalog.labels import find_category
-from stj_catalog.watch import crawl_pulse, crawls_page, newest_pictures
-from stj_web import asked, security
-from stj_web.faults import RefusalError, busy, not_found
+from stj_catalog.crawl_status import crawl_pulse, crawls_page
+from stj_catalog.gallery import Tile, newest_pictures
+from stj_core.errors import StjError
+from stj_core.labels import find_category
+from stj_web import params, security
+from stj_web.errors import RefusalError, busy, not_found
 from stj_web.studio import Studio, studio
 
 pages = Blueprint("crawls", __name__)
@@ -32,8 +32,8 @@ def crawls() -> str:
     """Every crawl, newest first."""
     here = studio()
     catalog = here.catalog_or_none
-    limit = asked.limit(30)
-    found = crawls_page(catalog, after=asked.whole("after"), limit=limit) if catalog else []
+    limit = params.limit(30)
+    found = crawls_page(catalog, after=params.whole("after"), limit=limit) if catalog else []
     return render_template(
         "crawls.html",
         crawls=found,
@@ -46,7 +46,7 @@ def crawls() -> str:
     )
 
 
-@pages.get(f"/crawls/<{asked.ID}:crawl_id>")
+@pages.get(f"/crawls/<{params.ID}:crawl_id>")
 def crawl(crawl_id: int) -> str:
     """One crawl, live."""
     catalog = studio().catalog
@@ -56,7 +56,7 @@ def crawl(crawl_id: int) -> str:
     return render_template("crawl.html", pulse=pulse, tiles=newest_pictures(catalog, crawl_id))
 
 
-@pages.get(f"/crawls/<{asked.ID}:crawl_id>/events")
+@pages.get(f"/crawls/<{params.ID}:crawl_id>/events")
 def events(crawl_id: int) -> Response:
     """How a crawl stands, as server-sent events, whenever that changes."""
     here = studio()

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Blueprint, render_template
 
-from stj_catalog.watch import export_sheet, export_story, newest_exports
-from stj_web import asked
-from stj_web.faults import not_found
+from stj_catalog.exports import export_sheet, export_story, newest_exports
+from stj_web import params
+from stj_web.errors import not_found
 from stj_web.studio import studio
 
 pages = Blueprint("datasets", __name__)
@@ -24,17 +24,17 @@ def datasets() -> str:
     return render_template("datasets.html", exports=[one | {"there": _document(one) is not None} for one in found])
 
 
-@pages.get(f"/datasets/<{asked.ID}:export_id>")
+@pages.get(f"/datasets/<{params.ID}:export_id>")
 def dataset(export_id: int) -> str:
     """One export."""
     catalog = studio().catalog
     story = export_story(catalog, export_id)
     if story is None:
         raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
-    split = asked.choice("split", ("train", "val", "test", "withheld"))
-    limit = asked.limit()
+    split = params.choice("split", ("train", "val", "test", "withheld"))
+    limit = params.limit()
     sheet = export_sheet(
-        catalog, export_id, split=split, label=asked.whole("label"), after=asked.whole("after"), limit=limit
+        catalog, export_id, split=split, label=params.whole("label"), after=params.whole("after"), limit=limit
     )
     after = sheet[-1][0].id if len(sheet) == limit else None
     return render_template(

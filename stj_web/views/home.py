@@ -7,12 +7,13 @@ from typing import Any
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Reply
 
-from stj_catalog.schema import Status
+from stj_catalog.crawl_status import crawls_page
+from stj_catalog.exports import newest_exports
 from stj_catalog.stats import Counts, count_all
-from stj_catalog.watch import crawls_page, newest_exports
+from stj_core.vocabulary import Status
 from stj_web import security
-from stj_web.faults import RefusalError
-from stj_web.limits import limiter
+from stj_web.errors import RefusalError
+from stj_web.security import limiter
 from stj_web.studio import studio
 
 pages = Blueprint("home", __name__)

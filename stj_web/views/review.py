@@ -6,11 +6,11 @@ from flask import Blueprint, flash, redirect, render_template, request, session,
 from werkzeug.wrappers import Response as Reply
 
 from stj_catalog.decisions import count_decided, decide_if_unchanged, decisions_page, take_back
-from stj_web import asked, security
-from stj_web.faults import RefusalError, not_found
-from stj_web.queues import QUEUES, Deck, make_deck
+from stj_web import params, security
+from stj_web.errors import RefusalError, not_found
+from stj_web.filters import reviewer
+from stj_web.review_queues import QUEUES, Deck, make_deck
 from stj_web.studio import studio
-from stj_web.words import reviewer
 
 pages = Blueprint("review", __name__)
 _DECK = 48
@@ -20,18 +20,18 @@ _DECK = 48
 def review() -> str:
     """A deck of pictures to decide about."""
     here = studio()
-    queue = asked.choice("queue", QUEUES, "suspects") or "suspects"
+    queue = params.choice("queue", QUEUES, "suspects") or "suspects"
     catalog = here.catalog_or_none
     deck = Deck()
     if catalog is not None:
-        after, limit = asked.whole("after"), asked.limit(_DECK)
-        deck = make_deck(catalog, here.runs, here.doubts, queue, asked.pictures(), after=after, limit=limit)
+        after, limit = params.whole("after"), params.limit(_DECK)
+        deck = make_deck(catalog, here.runs, here.doubts, queue, params.pictures(), after=after, limit=limit)
     return render_template(
         "review.html",
         queue=queue,
         queues=QUEUES,
         deck=deck,
-        view=asked.choice("view", ("one", "grid"), "one"),
+        view=params.choice("view", ("one", "grid"), "one"),
         hints=here.hints(catalog) if catalog else None,
         decided=count_decided(catalog) if catalog else {},
         recent=decisions_page(catalog, limit=8) if catalog else [],
@@ -94,7 +94,7 @@ def known_label(label: int) -> int:
 
 def _number(field: str) -> int:
     given = request.form.get(field, "")
-    if not given.isdecimal() or int(given) > asked.LARGEST:
+    if not given.isdecimal() or int(given) > params.LARGEST:
         raise RefusalError(400, "bad_request", f"{field} is a whole number; got {given[:20]}.")
     return int(given)
 

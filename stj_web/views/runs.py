@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
-from stj_catalog.gallery import ids_of_checksums, tiles_of
-from stj_web import asked, security
-from stj_web.faults import RefusalError, not_found
-from stj_web.insight import verdict
-from stj_web.runs import RunStory, shared_splits
+from stj_catalog.gallery import tiles_of
+from stj_catalog.lookup import ids_of_checksums
+from stj_web import params, security
+from stj_web.errors import RefusalError, not_found
+from stj_web.runs import RunStory, shared_splits, verdict
 from stj_web.studio import studio
 from stj_web.views.catalogue import sent_thumbnail
 
@@ -86,7 +86,7 @@ def compare() -> str:
         raise RefusalError(400, "bad_request", f"{len(wanted)} runs are too many side by side: {_MOST} are shown.")
     stories = [here.story(name) for name in wanted]
     shared = shared_splits(stories)
-    split = asked.choice("split", tuple(_SPLIT_NAMES)) or (shared[0] if shared else None)
+    split = params.choice("split", tuple(_SPLIT_NAMES)) or (shared[0] if shared else None)
     return render_template(
         "compare.html",
         stories=stories,

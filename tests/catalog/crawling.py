@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy import select
 
-from stj_catalog.crawls import Response, add_page, begin_crawl, lease_page
-from stj_catalog.fingerprint import Fingerprint
+from stj_catalog.crawls import begin_crawl
+from stj_catalog.frontier import Response, add_page, lease_page
+from stj_catalog.incremental import Settler
 from stj_catalog.intake import CardSighting, FetchedPicture, SeenPage, commit_page, record_pictures
-from stj_catalog.labels import load_labels
-from stj_catalog.likeness import MIRROR, Thresholds
-from stj_catalog.schema import Status, images, likenesses
-from stj_catalog.settle import Settler
-from stj_catalog.store import store_path
+from stj_catalog.schema import images, likenesses
+from stj_core.labels import load_labels
+from stj_core.vocabulary import Status
+from stj_images.fingerprint import Fingerprint
+from stj_images.likeness import MIRROR, Thresholds
+from stj_images.store import store_path
 
 ORIGIN = "https://shop.test"
 LABELS = {one.label: one for one in load_labels()}

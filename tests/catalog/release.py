@@ -7,9 +7,9 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from stj_catalog import __version__
 from stj_catalog.catalog import open_catalog
 from stj_catalog.migrations import HEAD
+from stj_core import __version__
 from tests.catalog.crawling import Card, Walk, print_of
 
 

@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 
 from stj_catalog import migrations
 from stj_catalog.catalog import chunks, open_catalog, sqlite_file
-from stj_catalog.errors import CatalogError, NewerSchemaError
 from stj_catalog.schema import VIEWS, images, metadata
+from stj_core.errors import CatalogError, NewerSchemaError
 from tests.catalog.crawling import Card, Walk, assert_lawful, print_of, state_of, statuses
 
 RELEASED = sorted((Path(__file__).parent / "released").glob("*.sql"))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from stj_catalog import cli
-from stj_catalog.errors import DatasetError, UsageError
+from stj_core import cli
+from stj_core.errors import DatasetError, UsageError
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from stj_catalog.config import Config, read_config
-from stj_catalog.errors import UsageError
-from stj_catalog.settle import thresholds_of
+from stj_core.config import Config, read_config
+from stj_core.errors import UsageError
+from stj_images.likeness import thresholds_of
 
 
 @pytest.fixture(autouse=True)

@@ -10,25 +10,21 @@ import threading
 import pytest
 from sqlalchemy import select, update
 
-from stj_catalog import crawls
+from stj_catalog import frontier
 from stj_catalog.catalog import open_catalog
 from stj_catalog.crawls import (
-    Response,
-    add_page,
     begin_crawl,
     cards_in_crawl,
     crawl_summary,
     end_crawl,
     kept_in_crawl,
-    lease_page,
-    open_pages,
     record_categories,
-    record_response,
-    release_page,
     unfinished_crawl,
 )
-from stj_catalog.labels import Category, load_labels
-from stj_catalog.schema import CrawlState, PageState, categories, pages
+from stj_catalog.frontier import Response, add_page, lease_page, open_pages, record_response, release_page
+from stj_catalog.schema import categories, pages
+from stj_core.labels import Category, load_labels
+from stj_core.vocabulary import CrawlState, PageState
 from tests.catalog.crawling import LABELS, ORIGIN, Card, Walk, print_of
 
 
@@ -211,4 +207,4 @@ def test_categories_follow_the_labels_file(catalog):
 
 
 def test_a_process_that_is_not_there_never_began():
-    assert crawls._started(2**22 + 1) == ""
+    assert frontier._started(2**22 + 1) == ""

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, ImageOps
 from sqlalchemy import select
 
-from stj_catalog.crops.search import Crop, SecondLook, search
 from stj_catalog.dedupe import dedupe
-from stj_catalog.likeness import Thresholds
 from stj_catalog.schema import crops, images
+from stj_images.crops.search import Crop, SecondLook, search
+from stj_images.likeness import Thresholds
 from tests.catalog.crawling import Card, Walk, print_of, state_of
 from tests.catalog.pictures import draw, encode
 

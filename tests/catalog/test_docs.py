@@ -10,7 +10,7 @@ from docs.make import PAGES, stale_pages
 from stj_catalog.queries import GALLERY, QUERIES
 from stj_catalog.schema import VIEWS, metadata
 from tests.catalog.crawling import print_of
-from tests.catalog.test_settle import WORLD, crawl_in_order
+from tests.catalog.test_incremental import WORLD, crawl_in_order
 
 ROWS = {
     "counts": 7,

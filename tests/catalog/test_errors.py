@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from stj_catalog import errors
-from stj_catalog.errors import PictureError, StjError
+from stj_core import errors
+from stj_core.errors import PictureError, StjError
 
 
 def family(kind):

@@ -15,8 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
-from stj_catalog.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
-from stj_catalog.fingerprint import Fingerprint, fingerprint, open_picture, phashes, upright_grey
+from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+from stj_images.decode import open_picture
+from stj_images.fingerprint import Fingerprint, fingerprint, phashes, upright_grey
 from tests.catalog.pictures import draw, encode, jpeg
 
 ORIENTATION = 0x0112

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.errors import UsageError
-from stj_catalog.labels import Category, find_category, load_labels
+from stj_core.errors import UsageError
+from stj_core.labels import Category, find_category, load_labels
 
 KNOWN = {one.slug: one for one in load_labels()}
 

@@ -12,19 +12,21 @@ from sqlalchemy import delete, insert, select, update
 from stj_catalog.backup import find_backups, make_backup
 from stj_catalog.catalog import open_catalog
 from stj_catalog.dedupe import by_group, dedupe
-from stj_catalog.errors import CatalogError, UsageError
-from stj_catalog.forget import find_pictures, forget, remove_forgotten_bytes
+from stj_catalog.forget import forget, remove_forgotten_bytes
 from stj_catalog.health import row_faults
 from stj_catalog.importing import class_folders, import_folder, read_origins
-from stj_catalog.labels import load_labels
-from stj_catalog.likeness import Thresholds
+from stj_catalog.incremental import Settler
+from stj_catalog.lookup import find_pictures
 from stj_catalog.repair import repair
-from stj_catalog.schema import crawls, export_images, exports, images, likenesses, now, pages, sightings
-from stj_catalog.settle import Settler
-from stj_catalog.store import FolderStore
+from stj_catalog.schema import crawls, export_images, exports, images, likenesses, pages, sightings
+from stj_core.clock import now
+from stj_core.errors import CatalogError, UsageError
+from stj_core.labels import load_labels
+from stj_images.likeness import Thresholds
+from stj_images.store import FolderStore
 from tests.catalog.crawling import Card, Walk, assert_lawful, print_of, state_of, statuses, url_of
 from tests.catalog.pictures import draw, encode, jpeg
-from tests.catalog.test_settle import WORLD, crawl_in_order, rows_of
+from tests.catalog.test_incremental import WORLD, crawl_in_order, rows_of
 
 LABELS = load_labels()
 RULE = Thresholds()

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from stj_catalog.fingerprint import fingerprint, on_white
-from stj_catalog.likeness import (
+from stj_images.decode import on_white
+from stj_images.fingerprint import fingerprint
+from stj_images.likeness import (
     KINDS,
     MIRROR,
     WAYS,

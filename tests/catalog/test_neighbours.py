@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stj_catalog import neighbours
-from stj_catalog.neighbours import NeighbourIndex, hashes_from_hex, wide_distance, wide_from_hex
+from stj_images import neighbours
+from stj_images.neighbours import NeighbourIndex, hashes_from_hex, wide_distance, wide_from_hex
 
 WORD = st.integers(0, 2**64 - 1)
 

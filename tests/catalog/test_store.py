@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.errors import CatalogError
-from stj_catalog.store import FolderStore, RemoteStore, open_store, store_path
+from stj_core.errors import CatalogError
+from stj_images.store import FolderStore, RemoteStore, open_store, store_path
 
 DATA = b"a picture's bytes"
 SHA = hashlib.sha256(DATA).hexdigest()

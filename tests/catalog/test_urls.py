@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.urls import asin_of, fold_image_url, is_loopback, product_url, sized_image_url
+from stj_core.shops.amazon import asin_of, fold_image_url, is_loopback, product_url, sized_image_url
 
 HOSTS = st.sampled_from(["m.media-amazon.com", "images-eu.ssl-images-amazon.com", "127.0.0.1:8080", "localhost"])
 IDS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-", min_size=8, max_size=14)

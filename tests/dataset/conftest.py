@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.likeness import Thresholds
 from stj_dataset.export import ExportResult, export_dataset
 from stj_dataset.settings import ExportSettings
+from stj_images.likeness import Thresholds
 
 from .filling import Shelf, items
 

@@ -11,14 +11,15 @@ import numpy as np
 from PIL import Image
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.crawls import Response, begin_crawl, end_crawl, lease_page
-from stj_catalog.fingerprint import fingerprint
+from stj_catalog.crawls import begin_crawl, end_crawl
+from stj_catalog.frontier import Response, lease_page
+from stj_catalog.incremental import Settler
 from stj_catalog.intake import CardSighting, FetchedPicture, SeenPage, commit_page, record_pictures
-from stj_catalog.labels import Category, load_labels
-from stj_catalog.likeness import Thresholds
-from stj_catalog.schema import CrawlState
-from stj_catalog.settle import Settler
-from stj_catalog.store import FolderStore
+from stj_core.labels import Category, load_labels
+from stj_core.vocabulary import CrawlState
+from stj_images.fingerprint import fingerprint
+from stj_images.likeness import Thresholds
+from stj_images.store import FolderStore
 
 HOST = "http://127.0.0.1"
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stj_catalog.cli import outcome
-from stj_dataset.audit import label_quality, rank, read_out_of_fold
+from stj_core.cli import outcome
+from stj_dataset.audit.labels import label_quality, rank, read_out_of_fold
 from stj_dataset.cli import app
 from stj_dataset.manifest import read_manifest
-from stj_dataset.oddities import find_oddities
+from stj_images.quality import find_oddities
 
 from .filling import Shelf, draw, encode, item
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
 from stj_dataset.cli import app
 
 from .filling import Shelf, draw, encode, item
@@ -136,7 +136,7 @@ def test_a_newer_catalogue_is_refused(shelf: Shelf, capsys: pytest.CaptureFixtur
 def test_help_imports_nothing_heavy() -> None:
     heavy = "sqlalchemy numpy scipy PIL pydantic_settings rich.progress keras tensorflow scrapy sklearn jinja2 alembic"
     program = (
-        "import sys, contextlib\nfrom stj_dataset.cli import app\nfrom stj_catalog.cli import outcome\n"
+        "import sys, contextlib\nfrom stj_dataset.cli import app\nfrom stj_core.cli import outcome\n"
         "for words in (['--help'], ['export', '--help']):\n    assert outcome(app, words) == 0\n"
         f"sys.exit(' '.join(name for name in {heavy.split()} if name in sys.modules) or 0)\n"
     )

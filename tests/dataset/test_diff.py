@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
 from stj_dataset.cli import app
 from stj_dataset.diff import compare
 from stj_dataset.manifest import read_manifest

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from sqlalchemy import func, select
 
-from stj_catalog.errors import DatasetError, LeakError, UsageError
 from stj_catalog.schema import assignments, export_images, exports
+from stj_core.errors import DatasetError, LeakError, UsageError
 from stj_dataset import write
 from stj_dataset.manifest import check_files, find_problems, read_manifest, read_settings
-from stj_dataset.select import Plan, make_plan
+from stj_dataset.plan import Plan, make_plan
 
 from .filling import Shelf, draw, encode, item, items
 
@@ -88,9 +88,9 @@ def test_growth_moves_nothing(shelf: Shelf, export: Export) -> None:
 
 def test_the_order_of_arrival_decides_nothing(blank_catalog: Path, tmp_path: Path, export: Export) -> None:
     from stj_catalog.catalog import open_catalog
-    from stj_catalog.likeness import Thresholds
     from stj_dataset.export import export_dataset
     from stj_dataset.settings import ExportSettings
+    from stj_images.likeness import Thresholds
 
     cards = [*items(8), item(0, 0, data=encode(draw(0, (144, 192))), asin="BX", key="larger")]
     found = []

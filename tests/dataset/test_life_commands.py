@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
 from stj_dataset.cli import app
 from tests.catalog.pictures import jpeg
 
@@ -86,8 +86,8 @@ def iter_keys():
     from sqlalchemy import select
 
     from stj_catalog.catalog import open_catalog
-    from stj_catalog.config import read_config
     from stj_catalog.schema import images
+    from stj_core.config import read_config
 
     catalog = open_catalog(read_config().catalog_url)
     with catalog.read() as connection:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.errors import DatasetError
+from stj_core.errors import DatasetError
 from stj_dataset.manifest import (
     COLUMNS,
     ManifestRow,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stj_catalog.errors import TruncatedError
-from stj_dataset.pixels import as_jpeg, is_upright_rgb_jpeg
+from stj_core.errors import TruncatedError
+from stj_images.jpeg import as_jpeg, is_upright_rgb_jpeg
 
 from .filling import draw, encode
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.shop import PracticeShop
+from stj_demo.shop import PracticeShop
 
 from .test_export import tree
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from stj_catalog.cli import outcome
 from stj_catalog.schema import reviews
+from stj_core.cli import outcome
 from stj_dataset.cli import app
 from stj_dataset.manifest import read_manifest
 

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.errors import DatasetError, UsageError
 from stj_catalog.selection import KeptPictures
-from stj_dataset.groups import units_by_group, units_by_source
-from stj_dataset.select import Plan, choose
+from stj_core.errors import DatasetError, UsageError
+from stj_dataset.plan import Plan, choose
 from stj_dataset.settings import ExportSettings
-from stj_dataset.split import UNDECIDED, Shares, split_units, winners
+from stj_dataset.split import UNDECIDED, Shares, split_units, units_by_group, units_by_source, winners
 
 CLASSES = {0: "Saree", 1: "Trousers", 2: "Jeans"}
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from stj_catalog.schema import PageState, Status, images, pages
+from stj_catalog.schema import images, pages
+from stj_core.vocabulary import PageState, Status
 from stj_dataset.verify import verify_catalog, verify_dataset
 
 from .filling import Shelf, draw, encode, item

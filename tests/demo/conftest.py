@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.shop import PracticeShop
+from stj_demo.shop import PracticeShop
 
 
 @dataclass(frozen=True)

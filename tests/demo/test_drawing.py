@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.drawing import KINDS, colour_name, draw
-from demo.sources import Drawn, encode
+from stj_demo.drawing import KINDS, colour_name, draw
+from stj_demo.sources import Drawn, encode
 
 GARMENTS = ("saree", "trousers", "jeans")
 

@@ -8,9 +8,9 @@ import re
 import pytest
 from parsel import Selector
 
-from demo.pages import rupees
-from stj_catalog.labels import load_labels
-from stj_catalog.urls import asin_of, fold_image_url
+from stj_core.labels import load_labels
+from stj_core.shops.amazon import asin_of, fold_image_url
+from stj_demo.pages import rupees
 from tests.demo.conftest import fetch
 
 CARD = 'div[role="listitem"][data-component-type="s-search-result"]'

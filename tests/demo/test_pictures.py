@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from demo.pictures import Box, parse_modifiers, shrink
-from demo.sources import flat
+from stj_demo.pictures import Box, parse_modifiers, shrink
+from stj_demo.sources import flat
 from tests.demo.conftest import fetch
 
 

@@ -9,10 +9,10 @@ import imagehash
 import pytest
 from PIL import Image
 
-from demo.products import Case
-from demo.stock import fill
-from stj_catalog.errors import UsageError
-from stj_catalog.labels import DEFAULT_LABELS, load_labels
+from stj_core.errors import UsageError
+from stj_core.labels import DEFAULT_LABELS, load_labels
+from stj_demo.products import Case
+from stj_demo.stock import fill
 
 PER_LISTING = {
     Case.EXACT_COPY: 4,

@@ -15,9 +15,9 @@ import time
 import pytest
 from parsel import Selector
 
-from demo.behaviour import Behaviour, Block, Robots, robots_rules
-from demo.shop import PracticeShop
-from stj_catalog.labels import load_labels
+from stj_core.labels import load_labels
+from stj_demo.behaviour import Behaviour, Block, Robots, robots_rules
+from stj_demo.shop import PracticeShop
 from tests.conftest import ROOT
 from tests.demo.conftest import fetch
 
@@ -232,7 +232,7 @@ def test_closing_leaves_no_thread_behind():
 
 
 def _command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "demo.shop", "--per-class", "3", *options]
+    return [sys.executable, "-m", "stj_demo", "--per-class", "3", *options]
 
 
 def test_the_command_prints_its_origin_serves_and_ends_politely():
@@ -254,7 +254,10 @@ def test_the_command_lists_what_is_planted():
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(shop, tmp_path):
     port = shop.origin.rsplit(":", 1)[1]
-    for command in (_command("--port", port), [sys.executable, "-m", "demo.walk", "--port", port, "--per-class", "8"]):
+    for command in (
+        _command("--port", port),
+        [sys.executable, "-m", "stj_demo.walk", "--port", port, "--per-class", "8"],
+    ):
         answer = subprocess.run(
             command,
             capture_output=True,

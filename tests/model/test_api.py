@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import stj_model
-from stj_catalog.errors import StjError
+from stj_core.errors import StjError
 from stj_model import api
 from stj_model.config import TrainConfig
 from tests.model.conftest import make_dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
 from stj_dataset.manifest import write_labels
 from stj_model.backend import keras
 from stj_model.cli import app

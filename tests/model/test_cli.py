@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
 from stj_model.cli import app
 from stj_model.config import RECIPES, from_document, resolve
 from stj_model.data import open_dataset
@@ -25,7 +25,7 @@ HEAVY = ("keras", "tensorflow", "numpy", "sklearn", "scipy", "matplotlib", "PIL"
 )
 def test_help_imports_nothing_heavy(command: list[str]):
     code = (
-        "import sys; from stj_catalog.cli import outcome; from stj_model.cli import app; "
+        "import sys; from stj_core.cli import outcome; from stj_model.cli import app; "
         f"code = outcome(app, {[*command, '--help']!r}); "
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
     )
@@ -62,7 +62,7 @@ def test_evaluate_in_words_names_split_number_and_interval(
     def read_only(*args: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("stj_model.results.write_judged", read_only)
+    monkeypatch.setattr("stj_model.artifacts.write_judged", read_only)
     assert outcome(app, ["evaluate", "mine", "--runs", str(own_run.folder.parent), "--dataset", str(drawn)]) == 0
     out, err = capsys.readouterr()
     assert "Cannot keep the evaluation in" in err

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.cli import outcome
-from stj_catalog.errors import ModelError
+from stj_core.cli import outcome
+from stj_core.errors import ModelError
+from stj_core.files import write_csv
+from stj_core.intervals import wilson
 from stj_dataset.manifest import ManifestRow, write_labels, write_manifest
 from stj_model import compare as module
 from stj_model.cli import app
 from stj_model.compare import compare, mcnemar, verdict
 from stj_model.data import open_dataset
-from stj_model.evaluation import wilson
-from stj_model.run_dir import Run, write_csv
+from stj_model.run_dir import Run
 from tests.model.conftest import LABELS
 
 Make = Callable[..., Run]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stj_model.coordinates import Coordinates, worth_turning
+from stj_model.basis import Coordinates, worth_turning
 from stj_model.head import Head, Normaliser, fit_head, softmax
 
 

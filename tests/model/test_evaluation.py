@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.errors import DatasetError
+from stj_core.errors import DatasetError
+from stj_core.intervals import wilson
 from stj_model.data import Picture
-from stj_model.evaluation import calibration_error, figures, figures_on, wilson
+from stj_model.evaluation import calibration_error, figures, figures_on
 from stj_model.head import softmax
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stj_catalog.errors import ModelError
+from stj_core.errors import ModelError
 from stj_model import explain
 from stj_model.backend import keras, tensorflow
 from stj_model.explain import grad_cam, tint

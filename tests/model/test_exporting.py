@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stj_catalog.cli import outcome
-from stj_catalog.errors import ModelError, UsageError
+from stj_core.cli import outcome
+from stj_core.errors import ModelError, UsageError
 from stj_model import exporting, formats, standalone
 from stj_model.cli import app
 from stj_model.exporting import Export, export_run, exportable

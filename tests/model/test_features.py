@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stj_catalog.errors import DatasetError
+from stj_core.errors import DatasetError
 from stj_model import features as module
+from stj_model.augment import View
 from stj_model.backend import keras
 from stj_model.data import open_dataset
 from stj_model.features import Extractor, FeatureStore, compute_features, compute_views, read_batches
 from stj_model.preprocess import Preprocessing
-from stj_model.views import View
 
 
 @pytest.fixture(scope="module")

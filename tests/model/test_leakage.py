@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
+from stj_core.intervals import wilson
 from stj_model import leakage as module
 from stj_model.cli import app
-from stj_model.evaluation import wilson
 from stj_model.leakage import measure, summarise
 from stj_model.recipes import Job
-from stj_model.recipes.table import Seen, Table
+from stj_model.recipes.frozen import Seen, Table
 from tests.model.conftest import tiny
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stj_catalog.errors import WeightsError
+from stj_core.errors import WeightsError
+from stj_model.backbones.resnet50 import build_backbone
 from stj_model.backend import keras, make_deterministic
-from stj_model.network import build_backbone, centred_features, estimate_norms, load_backbone, weights_digest
+from stj_model.network import centred_features, estimate_norms, load_backbone, weights_digest
 from stj_model.predict import pooled
 from stj_model.weights import find_weights
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stj_core.console import SILENT
+from stj_model.backbones.resnet50 import build_backbone
 from stj_model.backend import as_array, make_deterministic
 from stj_model.data import open_dataset
-from stj_model.network import build_backbone
-from stj_model.progress import SILENT
 from stj_model.recipes import Job, paper
 from stj_model.recipes.paper import CUT, LAST_TEN, build, compile_as_notebook
 from stj_model.training import summary, train

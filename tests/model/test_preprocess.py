@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stj_catalog.errors import NotAnImageError, PictureError, TruncatedError
+from stj_core.errors import NotAnImageError, PictureError, TruncatedError
 from stj_model.preprocess import Preprocessing, open_picture, read_pixels
 
 

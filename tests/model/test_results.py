@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stj_catalog.errors import ModelError
+from stj_core.errors import ModelError
 from stj_dataset.manifest import read_manifest, write_json, write_manifest
-from stj_model import results
+from stj_model import artifacts as results
+from stj_model.artifacts import keep, worst_first
 from stj_model.backend import tensorflow
 from stj_model.data import open_dataset
 from stj_model.evaluation import Evaluation, judge_run
-from stj_model.results import keep, worst_first
 from stj_model.run_dir import Run
 from stj_model.tensorboard import write_events
 from stj_model.thumbnails import Thumbnails

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
+from stj_core.files import write_json
 from stj_model.cli import app
-from stj_model.listing import list_runs
-from stj_model.run_dir import Run, point_latest, write_json
+from stj_model.run_dir import Run, point_latest
+from stj_model.runs import list_runs
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stj_catalog.cli import outcome
+from stj_core.cli import outcome
 from stj_model.cli import app
+from stj_model.out_of_scope import auroc, auroc_interval, scope_figures
 from stj_model.predict import Answer
 from stj_model.run_dir import Run
-from stj_model.scope import auroc, auroc_interval, scope_figures
 
 
 def test_the_area_is_the_share_of_pairs_in_order():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stj_catalog.errors import DatasetError, ModelError, WeightsError
+from stj_core.errors import DatasetError, ModelError, WeightsError
 from stj_dataset.manifest import read_manifest, write_json, write_manifest
 from stj_model import training
 from stj_model.backend import keras
@@ -25,7 +25,7 @@ from stj_model.head import Head, Normaliser
 from stj_model.predict import Predictor, load_model, slug
 from stj_model.preprocess import read_pixels
 from stj_model.recipes.default import _HeldOut
-from stj_model.recipes.table import Table
+from stj_model.recipes.frozen import Table
 from stj_model.run_dir import Run, open_run
 from stj_model.training import summary, train
 from tests.model.conftest import LABELS, make_dataset, tiny
@@ -133,7 +133,7 @@ def test_the_same_seed_gives_the_same_bits(run: Run, drawn: Path, tmp_path: Path
 def test_a_second_training_asks_the_network_nothing_again(
     run: Run, drawn: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for place in ("stj_model.features.run_padded", "stj_model.results.last_maps"):
+    for place in ("stj_model.features.run_padded", "stj_model.artifacts.last_maps"):
         monkeypatch.setattr(place, lambda *_: pytest.fail("computed again"))
     again = train(drawn, tiny(), runs=tmp_path / "runs", cache=shared_cache)
     heat = [path.name for path in (run.folder / "plots" / "heat").iterdir()]
@@ -185,7 +185,7 @@ def test_heads_fitted_in_fewer_numbers_are_the_same_heads(
     """With weights that have learned something, whose features are far wider than a small dataset is long."""
     config = replace(tiny(), weights=str(shared / "weights" / "resnet50_v1_5_imagenet_pqf.weights.h5"))
     turned = train(drawn, config, runs=tmp_path / "turned", cache=tmp_path / "cache")
-    monkeypatch.setattr("stj_model.coordinates.WORTH", 0.0)
+    monkeypatch.setattr("stj_model.basis.WORTH", 0.0)
     plain = train(drawn, config, runs=tmp_path / "plain", cache=tmp_path / "cache")
     ours, theirs = (np.load(one.folder / "neighbours.npz") for one in (turned, plain))
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)

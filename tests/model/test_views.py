@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from stj_model.augment import FIXED, KINDS, View, find_wall, restage
 from stj_model.preprocess import Preprocessing, fit
-from stj_model.views import FIXED, KINDS, View, find_wall, restage
 
 
 def studio(wall: tuple[int, int, int] = (250, 250, 248), size: tuple[int, int] = (300, 400)) -> Image.Image:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.errors import UsageError, WeightsError
+from stj_core.errors import UsageError, WeightsError
 from stj_model import weights as module
 from stj_model.weights import download, find_weights
 

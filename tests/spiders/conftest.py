@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from demo.shop import PracticeShop
+from stj_demo.shop import PracticeShop
 
 DEADLINE = 120
 

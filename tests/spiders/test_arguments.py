@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_catalog.errors import UsageError
+from stj_core.errors import UsageError
 from stj_spiders.arguments import read_arguments
 
 NAMES = "category, origin, pages, limit, fresh, details, dry_run."

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.behaviour import Behaviour, Block, Robots
-from demo.products import Case
-from demo.shop import PracticeShop
+from stj_demo.behaviour import Behaviour, Block, Robots
+from stj_demo.products import Case
+from stj_demo.shop import PracticeShop
 from stj_spiders.extensions.progress import fitting
 from tests.spiders.conftest import Folder, pages_asked, pictures_asked, wait_for
 
@@ -325,7 +325,7 @@ def test_a_full_disk_ends_the_crawl_with_nothing_half_written(folder: Folder, op
     code = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-        "from stj_catalog.store import FolderStore\n"
+        "from stj_images.store import FolderStore\n"
         "from scrapy.cmdline import execute\n"
         f"execute(['scrapy', 'crawl', 'amazon_sarees', '-a', 'origin={shop.origin}'])\n"
     )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stj_spiders.config import Pace, Patience
-from stj_spiders.manners import Manners, TurnedAway, retry_after_seconds
+from stj_spiders.politeness import Manners, TurnedAway, retry_after_seconds
 
 SHOP, PICTURES = "www.shop.example", "m.shop.example"
 PACE = Pace(page_seconds=2.0, picture_seconds=0.25, pictures_at_once=4, jitter=0.2, given=False)

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from demo.behaviour import Behaviour
-from demo.shop import PracticeShop
+from stj_demo.behaviour import Behaviour
+from stj_demo.shop import PracticeShop
 from stj_spiders.rendering.browser import is_unwanted, launch_options
 from tests.browser import needed_browser
 from tests.spiders.conftest import Folder, pages_asked, pictures_asked

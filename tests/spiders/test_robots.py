@@ -17,8 +17,8 @@ from scrapy.http import Response
 from scrapy.settings import Settings
 from scrapy.statscollectors import DummyStatsCollector
 
+from stj_spiders.exceptions import RobotsRefusedError, StoppingError
 from stj_spiders.middlewares.robots import ClosedRobotsMiddleware
-from stj_spiders.refusals import RobotsRefusedError, StoppingError
 from stj_spiders.robots import MOST_BYTES, Rules, read_rules
 
 LISTING = "https://www.shop.example/s?rh=n%3A1968256031&fs=true"

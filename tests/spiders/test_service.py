@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from demo.behaviour import Behaviour
-from demo.shop import PracticeShop
+from stj_demo.behaviour import Behaviour
+from stj_demo.shop import PracticeShop
 from tests.conftest import ROOT
 from tests.spiders.conftest import Folder, Running, pictures_asked, wait_for
 
@@ -133,7 +133,7 @@ def test_the_studio_starts_a_crawl_watches_and_cancels_it(
     folder: Folder, service: Service, open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the service's user name and password in its address; cancelled, the crawl says that it was interrupted."""
-    from stj_catalog.config import read_config
+    from stj_core.config import read_config
     from stj_web import create_app
     from stj_web.settings import WebConfig
 

@@ -9,7 +9,7 @@ import pytest
 from scrapy.settings import Settings
 
 import stj_spiders
-from stj_catalog.errors import UsageError
+from stj_core.errors import UsageError
 from stj_spiders.config import CrawlConfig
 from stj_spiders.identity import user_agent
 

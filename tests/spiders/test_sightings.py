@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stj_catalog.labels import Category, load_labels
-from stj_spiders.pages.product import Picture, Product
-from stj_spiders.pages.verdict import Verdict
+from stj_core.labels import Category, load_labels
+from stj_spiders.shops.amazon.product import Picture, Product
+from stj_spiders.shops.amazon.verdict import Verdict
 from stj_spiders.sightings import gallery_sightings
 
 ORIGIN = "https://shop.test"

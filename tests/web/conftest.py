@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog, open_catalog
-from stj_catalog.config import read_config
+from stj_core.config import read_config
 from stj_web import create_app
 from stj_web.serve import make_server
 from stj_web.settings import WebConfig

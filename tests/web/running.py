@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stj_core.files import write_csv, write_json
 from stj_dataset.manifest import read_manifest
 from stj_model.backend import keras
 from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration, Neighbours
@@ -25,9 +26,7 @@ from stj_model.run_dir import (
     PREDICTIONS,
     REPORT,
     point_latest,
-    write_csv,
     write_history,
-    write_json,
 )
 
 SIZE = 64

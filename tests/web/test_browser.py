@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from demo.shop import PracticeShop
-from stj_catalog.likeness import Thresholds
 from stj_dataset.export import ExportSettings, export_dataset
+from stj_demo.shop import PracticeShop
+from stj_images.likeness import Thresholds
 from tests.browser import needed_browser
 from tests.dataset.filling import Shelf
 from tests.model.conftest import draw

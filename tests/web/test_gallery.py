@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.gallery import Filter, count_pictures, counted_page, gallery_page, trace
+from stj_catalog.gallery import Filter, count_pictures, counted_page, gallery_page
+from stj_catalog.provenance import trace
 from tests.dataset.filling import Shelf
 
 

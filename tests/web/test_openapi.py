@@ -12,9 +12,9 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from stj_catalog import __version__
 from stj_catalog.catalog import open_catalog
-from stj_catalog.config import read_config
+from stj_core import __version__
+from stj_core.config import read_config
 from stj_web import create_app
 from stj_web.openapi import document
 from stj_web.settings import WebConfig

@@ -114,7 +114,7 @@ def test_a_hostile_title_stays_text(client: FlaskClient, shelf: Shelf) -> None:
 
 
 def test_only_the_webs_own_schemes_become_links(make_app: MakeApp) -> None:
-    from stj_web.words import outside
+    from stj_web.filters import outside
 
     assert "<a href" in outside("https://example.org/x", "x")
     for address in ("javascript:alert(1)", "data:text/html,x", "//evil", "http://[broken", "vbscript:x"):
@@ -126,7 +126,7 @@ def test_help_imports_neither_flask_nor_tensorflow() -> None:
     import sys
 
     code = (
-        "import sys\nfrom stj_web.cli import app\nfrom stj_catalog.cli import outcome\n"
+        "import sys\nfrom stj_web.cli import app\nfrom stj_core.cli import outcome\n"
         "assert outcome(app, ['--help']) == 0\n"
         "heavy = {'flask', 'tensorflow', 'keras', 'sqlalchemy', 'numpy', 'PIL'} & set(sys.modules)\nassert not heavy, heavy"
     )

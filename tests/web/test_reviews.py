@@ -14,13 +14,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.cli import outcome
 from stj_catalog.decisions import OvertakenError, decide_if_unchanged, decisions_page
 from stj_catalog.gallery import Filter
-from stj_catalog.likeness import Thresholds
-from stj_dataset.audit import rank, read_out_of_fold
+from stj_core.cli import outcome
+from stj_dataset.audit.labels import rank, read_out_of_fold
 from stj_dataset.cli import app as stj_dataset
-from stj_web.queues import Deck, make_deck
+from stj_images.likeness import Thresholds
+from stj_web.review_queues import Deck, make_deck
 from tests.dataset.filling import Shelf
 
 from .conftest import MakeApp, form_token
@@ -209,7 +209,7 @@ def test_a_ranking_is_kept_until_the_run_changes(
     run = doubtful_run(trained, tmp_path / "runs", checksums)
     before = [card.tile.sha256 for card in deck(make_app()).cards]
     with monkeypatch.context() as patch:
-        patch.setattr("stj_web.doubts.rank", lambda _: pytest.fail("ranked a second time"))
+        patch.setattr("stj_dataset.audit.cache.rank", lambda _: pytest.fail("ranked a second time"))
         assert before == [card.tile.sha256 for card in deck(make_app()).cards]
     write_out_of_fold(run, checksums[:9])
     assert set(before) != {card.tile.sha256 for card in deck(make_app()).cards}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
-from stj_catalog.errors import UsageError
+from stj_core.errors import UsageError
 from stj_web.settings import WebConfig, read_web_config
 from tests.dataset.filling import Shelf
 

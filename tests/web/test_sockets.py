@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from stj_catalog.crawls import begin_crawl
-from stj_catalog.labels import load_labels
+from stj_core.labels import load_labels
 from tests.dataset.filling import Shelf
 from tests.model.conftest import draw
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stj_spiders.pages.listing import Listing, parse_listing
-from stj_spiders.pages.pictures import absolute, addresses_in
-from stj_spiders.pages.product import parse_product
-from stj_spiders.pages.tree import read_tree
-from stj_spiders.pages.values import read_price, read_rating, read_total
-from stj_spiders.pages.verdict import Verdict, judge, promises_script
+from stj_spiders.shops.amazon.listing import Listing, parse_listing
+from stj_spiders.shops.amazon.pictures import absolute, addresses_in
+from stj_spiders.shops.amazon.product import parse_product
+from stj_spiders.shops.amazon.values import read_price, read_rating, read_total
+from stj_spiders.shops.amazon.verdict import Verdict, judge, promises_script
+from stj_spiders.shops.html import read_tree
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "pages"
 PAGES = [path.read_text(encoding="utf-8") for path in sorted(FIXTURES.glob("*/input.html"))]

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from stj_spiders.pages.listing import Card, parse_listing
-from stj_spiders.pages.product import Product, parse_product
-from stj_spiders.pages.verdict import Verdict, judge, promises_script
+from stj_spiders.shops.amazon.listing import Card, parse_listing
+from stj_spiders.shops.amazon.product import Product, parse_product
+from stj_spiders.shops.amazon.verdict import Verdict, judge, promises_script
 
 CASES = Path(__file__).resolve().parents[2] / "fixtures" / "pages"
 NAMES = sorted(folder.parent.name for folder in CASES.glob("*/expected.json"))

@@ -9,13 +9,13 @@ from urllib.request import urlopen
 
 import pytest
 
-from demo.behaviour import Block
-from demo.products import Page, Product
-from demo.shop import PracticeShop
-from stj_catalog.urls import fold_image_url
-from stj_spiders.pages.listing import parse_listing
-from stj_spiders.pages.product import parse_product
-from stj_spiders.pages.verdict import Verdict, promises_script
+from stj_core.shops.amazon import fold_image_url
+from stj_demo.behaviour import Block
+from stj_demo.products import Page, Product
+from stj_demo.shop import PracticeShop
+from stj_spiders.shops.amazon.listing import parse_listing
+from stj_spiders.shops.amazon.product import parse_product
+from stj_spiders.shops.amazon.verdict import Verdict, promises_script
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.urls import fold_image_url
-from stj_spiders.pages.listing import Card, parse_listing
-from stj_spiders.pages.product import parse_product
-from stj_spiders.pages.verdict import Verdict, judge, promises_script
+from stj_core.shops.amazon import fold_image_url
+from stj_spiders.shops.amazon.listing import Card, parse_listing
+from stj_spiders.shops.amazon.product import parse_product
+from stj_spiders.shops.amazon.verdict import Verdict, judge, promises_script
 from tests.spiders.pages.counting import count_detail, count_tiles
 
 # file: (cards, sponsored ones, the page's own count of them or None where it has none)

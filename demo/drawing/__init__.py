@@ -1,5 +1,0 @@
-"""Draws garments that never existed: the same seed and number give the same picture."""
-
-from demo.drawing.artist import KINDS, colour_name, draw, recipe
-
-__all__ = ["KINDS", "colour_name", "draw", "recipe"]

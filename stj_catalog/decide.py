@@ -1,0 +1,175 @@
+"""Give pictures the status that follows from all that is known of them, and write what changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection, and_, bindparam, func, select, update
+
+from stj_catalog.catalog import chunks
+from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, reviews, sightings
+from stj_catalog.status import TITLE_MISMATCH, Bond, Decision, Outcome, Picture, resolve
+from stj_core.vocabulary import Status
+from stj_images.likeness import Thresholds
+
+# A picture without its bytes has no say: it was never fetched, or its file is gone, or it was forgotten.
+HAS_BYTES = and_(images.c.phash.is_not(None), images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
+
+
+def decide(connection: Connection, ids: Iterable[int], thresholds: Thresholds) -> None:
+    """Give the pictures of every duplicate component that `ids` touch their status, and write what changed."""
+    bonds = _components(connection, ids)
+    pictures, present = _load(connection, bonds)
+    _label_unreadable(connection, sorted(bonds.keys() - pictures.keys()))
+    outcomes = resolve(pictures, bonds)
+    changed = [(row, outcome) for row, outcome in outcomes.items() if present[row] != outcome]
+    # A picture that leaves `kept` goes first: the checksum is unique among the kept ones at every moment.
+    changed.sort(key=lambda pair: (pair[1].status is Status.KEPT, pair[0]))
+    values = [
+        {
+            "row": row,
+            "new_status": outcome.status.value,
+            "new_label": outcome.label,
+            "new_reason": outcome.reason,
+            "new_duplicate_of": outcome.duplicate_of,
+            "new_kind": outcome.kind,
+            "new_distance": outcome.distance,
+            "new_rule": thresholds.rule,
+        }
+        for row, outcome in changed
+    ]
+    if values:
+        connection.execute(_WRITE_OUTCOME, values)
+
+
+_WRITE_OUTCOME = (
+    update(images)
+    .where(images.c.id == bindparam("row"))
+    .values(
+        status=bindparam("new_status"),
+        label=bindparam("new_label"),
+        reason=bindparam("new_reason"),
+        duplicate_of=bindparam("new_duplicate_of"),
+        duplicate_kind=bindparam("new_kind"),
+        distance=bindparam("new_distance"),
+        rule=bindparam("new_rule"),
+    )
+)
+
+
+def _components(connection: Connection, ids: Iterable[int]) -> dict[int, dict[int, Bond]]:
+    """The duplicate components that `ids` touch: for each picture in them its duplicates."""
+    bonds: dict[int, dict[int, Bond]] = {row: {} for row in ids}
+    visited: set[int] = set()
+    while frontier := bonds.keys() - visited:
+        visited |= frontier
+        for some in chunks(sorted(frontier)):
+            for side in (likenesses.c.image_id, likenesses.c.other_id):
+                for pair in connection.execute(
+                    select(likenesses).where(likenesses.c.kind == "duplicate", side.in_(some))
+                ):
+                    bond = Bond(pair.distance, pair.distance256)
+                    bonds.setdefault(pair.image_id, {})[pair.other_id] = bond
+                    bonds.setdefault(pair.other_id, {})[pair.image_id] = bond
+    return bonds
+
+
+def _load(
+    connection: Connection, bonds: Mapping[int, Mapping[int, Bond]]
+) -> tuple[dict[int, Picture], dict[int, Outcome]]:
+    """What is known about readable pictures, and the outcome that is written now."""
+    ids = sorted(bonds)
+    banned = _copies_of_forgotten(connection, bonds)
+    trusted: dict[int, set[int]] = defaultdict(set)
+    doubts: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    decisions: dict[int, Decision] = {}
+    pictures: dict[int, Picture] = {}
+    present: dict[int, Outcome] = {}
+    for some in chunks(ids):
+        for image, label, reason in _evidence(connection, some):
+            if reason is None:
+                trusted[image].add(label)
+            else:
+                doubts[image].add((reason, label))
+        standing = (
+            select(reviews).where(reviews.c.image_id.in_(some), reviews.c.undone_at.is_(None)).order_by(reviews.c.id)
+        )
+        for review in connection.execute(standing):
+            decisions[review.image_id] = Decision(review.action, review.label, review.reason)
+        for row in connection.execute(select(images).where(images.c.id.in_(some), HAS_BYTES)):
+            pictures[row.id] = Picture(
+                id=row.id,
+                key=row.image_key,
+                sha256=row.sha256,
+                area=row.width * row.height,
+                trusted=frozenset(trusted[row.id]),
+                doubts=frozenset(doubts[row.id]),
+                decision=decisions.get(row.id),
+                banned=row.id in banned,
+            )
+            present[row.id] = Outcome(
+                Status(row.status), row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
+            )
+    return pictures, present
+
+
+def _evidence(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, int, str | None]]:
+    """What every sighting of pictures says: picture, label, and why it says nothing about the label, if so.
+
+    A listing is taken at its word only as long as the product's own page does not contradict the category: that page is
+    read later, in the same crawl or another one, and says nothing about the listing's row itself.
+    """
+    columns = (sightings.c.image_id, sightings.c.category_id, sightings.c.product_id, sightings.c.reason)
+    seen = (
+        select(*columns, categories.c.label, pages.c.kind)
+        .join_from(sightings, categories)
+        .join(pages, pages.c.id == sightings.c.page_id)
+        .where(sightings.c.image_id.in_(ids))
+        .distinct()
+    )
+    rows = connection.execute(seen).all()
+    listed = {row.product_id for row in rows if row.reason is None and row.kind != PRODUCT_PAGE} - {None}
+    contradicted = _contradicted(connection, sorted(listed))
+    for row in rows:
+        vouches = row.reason is None and row.kind != PRODUCT_PAGE
+        denied = vouches and (row.product_id, row.category_id) in contradicted
+        yield row.image_id, row.label, TITLE_MISMATCH if denied else row.reason
+
+
+def _contradicted(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Those of the products `ids`, each with a category, whose own page contradicts the category; the newest page counts."""
+    newest: dict[tuple[int, int], str | None] = {}
+    for some in chunks(ids):
+        said = (
+            select(sightings.c.product_id, sightings.c.category_id, sightings.c.page_id, func.max(sightings.c.reason))
+            .join(pages, pages.c.id == sightings.c.page_id)
+            .where(sightings.c.product_id.in_(some), pages.c.kind == PRODUCT_PAGE)
+            .group_by(sightings.c.product_id, sightings.c.category_id, sightings.c.page_id)
+            .order_by(sightings.c.page_id)
+        )
+        for product, category, _, reason in connection.execute(said):
+            newest[product, category] = reason
+    return {key for key, reason in newest.items() if reason == TITLE_MISMATCH}
+
+
+def _label_unreadable(connection: Connection, ids: Sequence[int]) -> None:
+    """Count pictures that could not be had under the class that showed them."""
+    for some in chunks(ids):
+        shown = (
+            select(func.min(categories.c.label))
+            .select_from(sightings.join(categories))
+            .where(sightings.c.image_id == images.c.id)
+        )
+        lost = and_(images.c.id.in_(some), images.c.status == Status.REJECTED)
+        connection.execute(update(images).where(lost).values(label=shown.scalar_subquery()))
+
+
+def _copies_of_forgotten(connection: Connection, bonds: Mapping[int, Mapping[int, Bond]]) -> set[int]:
+    """The duplicates of tombstones."""
+    found: set[int] = set()
+    for some in chunks(sorted(bonds)):
+        tombs = select(images.c.id).where(images.c.id.in_(some), images.c.status == Status.FORGOTTEN)
+        for tomb in connection.execute(tombs).scalars():
+            found |= bonds[tomb].keys()
+    return found

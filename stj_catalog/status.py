@@ -1,0 +1,160 @@
+"""The one status of every picture, as a pure function of what is known about it and its duplicates.
+
+Nothing here depends on the order in which pictures arrived: the outcome is a greedy choice along one total order (decided
+by a person, then with a trustworthy sighting, then the larger, then the smaller checksum). Because the choice falls apart
+into the connected components of the duplicate graph, it can be made again for one component when something in it changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stj_core.vocabulary import Status
+
+SPONSORED = "sponsored"
+TITLE_MISMATCH = "title_mismatch"
+UNSIGHTED = "unsighted"
+LABEL_CONFLICT = "label_conflict"
+FORGOTTEN_COPY = "forgotten_copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said about a picture: action label, keep or reject."""
+
+    action: str
+    label: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is known about one picture that could be read.
+
+    Attributes:
+        id: its row.
+        key: its address, the last tie-breaker.
+        sha256: of its bytes.
+        area: pixels.
+        trusted: labels of the sightings that say something about the label.
+        doubts: reasons of the sightings that do not, with their labels.
+        decision: the newest decision of a person that stands.
+        banned: whether it is a copy of a picture that was to be forgotten.
+    """
+
+    id: int
+    key: str
+    sha256: str
+    area: int
+    trusted: frozenset[int] = frozenset()
+    doubts: frozenset[tuple[str, int]] = frozenset()
+    decision: Decision | None = None
+    banned: bool = False
+
+    @property
+    def labels(self) -> frozenset[int]:
+        """The classes it is evidence for."""
+        if self.decision and self.decision.label is not None:
+            return frozenset({self.decision.label})
+        return self.trusted
+
+    @property
+    def label(self) -> int | None:
+        """The class it is counted under, whatever its status."""
+        return min(self.labels or {label for _, label in self.doubts}, default=None)
+
+    @property
+    def rank(self) -> tuple[bool, bool, int, str, str]:
+        """Smaller is kept."""
+        return self.decision is None, not self.trusted, -self.area, self.sha256, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A picture's status and what goes with it."""
+
+    status: Status
+    label: int | None
+    reason: str | None = None
+    duplicate_of: int | None = None
+    kind: str | None = None
+    distance: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """How near a duplicate is: bits of pHash-64 and pHash-256."""
+
+    distance: int
+    distance256: int
+
+
+@dataclass
+class _Board:
+    pictures: Mapping[int, Picture]
+    bonds: Mapping[int, Mapping[int, Bond]]
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def neighbours(self, picture: Picture) -> list[Picture]:
+        known = (self.pictures.get(other) for other in self.bonds.get(picture.id, {}))
+        return [other for other in known if other is not None and not other.banned]
+
+
+def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bond]]) -> dict[int, Outcome]:
+    """Give every picture its status.
+
+    Args:
+        pictures: by id; whole connected components of the duplicate graph.
+        bonds: for each id its duplicates; symmetric.
+    """
+    board = _Board(pictures, bonds)
+    ordered = sorted(pictures.values(), key=lambda one: one.rank)
+    for picture in ordered:
+        if picture.banned:
+            board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, FORGOTTEN_COPY)
+        elif _in_conflict(board, picture):
+            board.outcomes[picture.id] = Outcome(Status.QUARANTINED, picture.label, LABEL_CONFLICT)
+    keepers: set[int] = set()
+    for picture in ordered:
+        if picture.id in board.outcomes:
+            continue
+        keeper = _nearest(board, picture, keepers)
+        if keeper is None:
+            keepers.add(picture.id)
+            board.outcomes[picture.id] = _own_status(picture)
+        else:
+            bond = bonds[picture.id][keeper.id]
+            kind = "exact" if keeper.sha256 == picture.sha256 else "near"
+            label = picture.label if picture.label is not None else keeper.label
+            board.outcomes[picture.id] = Outcome(Status.DUPLICATE, label, None, keeper.id, kind, bond.distance)
+    return board.outcomes
+
+
+def _in_conflict(board: _Board, picture: Picture) -> bool:
+    """Whether the same picture was shown under two labels and no person has settled it."""
+    if picture.decision is not None:
+        return False
+    neighbours = board.neighbours(picture)
+    if any(other.decision for other in neighbours):
+        return False
+    return len(picture.labels.union(*(other.labels for other in neighbours))) > 1
+
+
+def _nearest(board: _Board, picture: Picture, keepers: set[int]) -> Picture | None:
+    bonds = board.bonds.get(picture.id, {})
+    near = [board.pictures[other] for other in bonds if other in keepers]
+    return min(near, key=lambda one: (bonds[one.id].distance, bonds[one.id].distance256, one.rank), default=None)
+
+
+def _own_status(picture: Picture) -> Outcome:
+    decision = picture.decision
+    if decision is not None:
+        if decision.action == "reject":
+            return Outcome(Status.REJECTED, picture.label, decision.reason or "reviewed")
+        return Outcome(Status.KEPT, picture.label)
+    if picture.trusted:
+        return Outcome(Status.KEPT, picture.label)
+    reasons = {reason for reason, _ in picture.doubts}
+    reason = SPONSORED if SPONSORED in reasons else min(reasons, default=UNSIGHTED)
+    return Outcome(Status.QUARANTINED, picture.label, reason)

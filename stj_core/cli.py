@@ -1,0 +1,132 @@
+"""The manners that every STJ command shares: stdout is the result, stderr the talk, and the exit code says how it went.
+
+0 done, 1 an expected failure in one sentence, 2 wrong usage, 3 a bug (with the log's path), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from stj_core.errors import StjError
+
+BUG, INTERRUPTED = 3, 130
+LOG_NAME = "stj-error.log"
+# What is wrong with a place, and with nothing of ours: full, read-only, or somebody else's.
+_PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+GOES_ON = "Interrupted: the same command goes on from here."
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def make_app(help_text: str) -> typer.Typer:
+    """A command line with the house's settings: no completion installers, and our own words for a bug."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # its boxes cost more time than all the rest of --help
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def run(app: typer.Typer, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code.
+
+    Args:
+        app: the commands.
+        arguments: what was typed, without the program's name; None takes it from `sys.argv`.
+    """
+    sys.exit(outcome(app, arguments))
+
+
+def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+        code = _flushed()
+    except SystemExit as end:
+        code = _number(end.code)
+    except StjError as error:
+        say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug, and gets a log
+        if isinstance(error, OSError) and error.errno in _PLACE:
+            say(f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place.")
+            return 1
+        say(f"This is a bug in STJ ({type(error).__name__}: {error}); please report it with {write_log(error)}.")
+        return BUG
+    if code == INTERRUPTED:
+        say(GOES_ON)
+    return code
+
+
+def say(text: str) -> None:
+    """Talk to the person: a line on stderr."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the command line's voice
+
+
+def emit(text: str) -> None:
+    """Give the result: a line on stdout."""
+    print(text)  # noqa: T201 - this is the command line's result
+
+
+def emit_json(document: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Give the result as one JSON document on stdout."""
+    emit(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 picture`, `2 pictures`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def on_terminal() -> bool:
+    """Whether a person watches stderr: progress bars appear only then."""
+    return sys.stderr.isatty()
+
+
+def write_log(error: BaseException) -> Path:
+    """Write the traceback beside the work, or in the temporary folder where that cannot be written."""
+    text = "".join(traceback.format_exception(error))
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        path = folder / LOG_NAME
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return path
+    return Path(os.devnull)
+
+
+def _number(code: str | int | None) -> int:
+    """What `sys.exit` was given, as the shell will see it."""
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1
+
+
+def _flushed() -> int:
+    """Flush here, so that a reader who went away is met inside the `try`."""
+    sys.stdout.flush()
+    return 0
+
+
+def _close_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's own last flush does not fail too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,79 @@
+"""Every setting that the rooms share, read once into one frozen object.
+
+Options beat the environment, the environment beats the defaults; relative paths start at the working directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stj_core.errors import UsageError
+
+
+class Config(BaseSettings):
+    """The shared settings; each is also an environment variable, ``STJ_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="STJ_", frozen=True, extra="forbid", populate_by_name=True)
+
+    catalog: str = Field("catalog.sqlite", description="SQLite file or SQLAlchemy URL of the catalogue")
+    images: str = Field("images", description="folder or fsspec URL of the image store")
+    origin: str = Field("https://www.amazon.in", description="scheme and host of the shop")
+    labels: Path | None = Field(None, description="another labels.toml")
+    contact: str = Field("", description="an address or URL that goes into the user agent")
+    weights: str = Field("imagenet", description="imagenet, random, or a .weights.h5 file")
+    runs: Path = Field(Path("runs"), description="folder of training runs")
+    cache: Path = Field(Path("cache"), description="thumbnails and features; always safe to delete")
+    duplicate_bits: int = Field(
+        8, ge=0, le=64, description="pHash-64 distance up to which two pictures may be duplicates"
+    )
+    duplicate_bits256: int = Field(22, ge=0, le=256, description="pHash-256 distance that confirms duplicates")
+    related_bits: int = Field(10, ge=0, le=64, description="pHash-64 distance up to which two pictures may be related")
+    related_bits256: int = Field(32, ge=0, le=256, description="pHash-256 distance that confirms relatives")
+
+    @field_validator("origin")
+    @classmethod
+    def _is_origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            raise ValueError("an origin is a scheme and a host, such as https://www.amazon.in")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("related_bits", "related_bits256")
+    @classmethod
+    def _reaches_duplicates(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get(str(info.field_name).replace("related", "duplicate"), 0)
+        if value < least:
+            raise ValueError(f"duplicates ({least} bits) are relatives too, so it is {least} or more")
+        return value
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given
+        return value or None
+
+    @property
+    def catalog_url(self) -> str:
+        """The catalogue as a SQLAlchemy URL."""
+        return self.catalog if "://" in self.catalog else f"sqlite:///{self.catalog}"
+
+
+def read_config(**options: object) -> Config:
+    """Read the settings; an option that is None counts as not given.
+
+    Raises:
+        UsageError: a value cannot be right.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Config(**given)  # type: ignore[arg-type]  # pydantic checks the values itself
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"STJ_{name.upper()} cannot be {first.get('input')!r}: {first['msg'].removeprefix('Value error, ')}."
+        ) from error

@@ -1,0 +1,96 @@
+"""What a person sees on a terminal: tables and progress bars."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from stj_core.cli import on_terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+from contextlib import contextmanager
+
+from stj_core.cli import say
+
+
+@contextlib.contextmanager
+def bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Make progress bars on a terminal, and nothing anywhere else.
+
+    Yields:
+        from a stage's name and its total, what to call with how much was done.
+    """
+    if not on_terminal():
+        yield lambda what, total: lambda _: None  # noqa: ARG005 - nobody watches
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def start(what: str, total: int) -> Callable[[int], None]:
+            task = progress.add_task(what, total=total)
+            return lambda done: progress.advance(task, done)
+
+        yield start
+
+
+def make_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> Table:
+    """A table for people; all columns but the first `words` hold numbers."""
+    from rich.table import Table
+
+    table = Table(title=title, header_style="bold")
+    for place, name in enumerate(head):
+        table.add_column(name, justify="left" if place < words else "right")
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    return table
+
+
+def show(*things: Table | str) -> None:
+    """Give the result on stdout: tables for people, and lines that no width breaks, a table's title among them."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for one in things:
+        if not isinstance(one, str) and one.title:
+            console.print(one.title, markup=False, soft_wrap=True)
+            one.title = None
+        console.print(one, markup=False, soft_wrap=isinstance(one, str))
+
+
+Advance = Callable[[int], None]
+
+
+class Talk:
+    """Where a long work says how far it is; `silent` says nothing at all."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+
+    def say(self, text: str) -> None:
+        """Say one line."""
+        if not self.silent:
+            say(text)
+
+    @contextmanager
+    def bar(self, description: str, total: int) -> Iterator[Advance]:
+        """Show a bar of `total` steps; yields what moves it on by so many."""
+        if self.silent or not on_terminal():
+            self.say(f"{description} …")
+            yield lambda _steps: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(description, total=total)
+            yield lambda steps: progress.advance(task, steps)
+
+
+SILENT = Talk(silent=True)

@@ -1,0 +1,1 @@
+"""Which labels and pictures to doubt."""

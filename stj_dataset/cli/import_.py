@@ -1,0 +1,70 @@
+"""`stj-dataset import`: begin with a folder of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stj_core.cli import JsonOption, counted, emit_json, say
+from stj_core.console import bars, make_table, show
+from stj_dataset.cli.common import CatalogOption, ImagesOption
+
+
+def import_(
+    *,
+    folder: Annotated[Path, typer.Argument(help="A folder with a folder for each class: 0, 0_saree or saree.")],
+    sources: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Where each came from: columns file and source (or repository); title, asin and url if known.",
+            show_default=False,
+        ),
+    ] = None,
+    catalog: CatalogOption = None,
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a folder of labelled pictures into the catalogue, as if a shop had shown them.
+
+    The files are copied into the image store. Importing again adds only what is new.
+    """
+    from stj_catalog.catalog import open_catalog
+    from stj_catalog.importing import count_files, import_folder, read_origins
+    from stj_catalog.incremental import Settler
+    from stj_core.config import read_config
+    from stj_core.labels import load_labels
+    from stj_images.likeness import thresholds_of
+    from stj_images.store import open_store
+
+    config = read_config(catalog=catalog, images=images)
+    labels = load_labels(config.labels)
+    total = count_files(folder, labels)
+    origins = read_origins(sources) if sources else None
+    found = open_catalog(config.catalog_url, create=True)
+    try:
+        settler = Settler.for_catalog(found, thresholds_of(config))
+        with bars() as progress:
+            report = import_folder(
+                found,
+                open_store(config.images),
+                settler,
+                folder,
+                labels,
+                origins=origins,
+                tick=progress("Importing", total),
+            )
+    finally:
+        found.close()
+    if origins is not None and report.unnamed:
+        say(f"{report.unnamed} of {total} files are not in {sources}: their source stays empty.")
+    if as_json:
+        counts = {str(label): dict(sorted(tally.items())) for label, tally in report.labels.items()}
+        emit_json({"files": total, "known": report.known, "labels": counts, "crawls": report.crawls})
+        return
+    names = {one.label: one.name for one in labels}
+    words = sorted({word for tally in report.labels.values() for word in tally})
+    rows = [(f"{label} {names[label]}", *(tally[word] for word in words)) for label, tally in report.labels.items()]
+    show(make_table(f"Imported {counted(total, 'file')}, {report.known:,} known before", ("class", *words), rows))

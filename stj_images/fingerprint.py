@@ -1,0 +1,195 @@
+"""What a picture's bytes are: checksum, format, size and perceptual hashes, from one decode.
+
+The hashes equal ``imagehash.phash(picture, 8)`` and ``imagehash.phash(picture, 16)`` bit for bit, where `picture` is what
+`upright_grey` gives: a JPEG is decoded at the smallest scale that still has 256 pixels a side, which costs a fifth of a full
+decode. The recipe is versioned because another decoder or scale moves a hash by up to 32 bits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from stj_core.errors import PictureError, TooLargeError, TruncatedError
+from stj_images.decode import _TURNED, EXTENSIONS, _orientation, on_white, open_picture
+
+HASH_RECIPE = 1
+DRAFT_SIDE = 256
+# Measured on shop photographs: JPEG's noise along an edge stays below these grey levels, and a frame may stand in a margin.
+_BORDER_LEVELS = 24
+_BORDERS = 3
+_BLOCK = 16
+# Frequencies reach 4e6 here, which two ways of summing round a few 1e-9 apart.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """One picture's bytes in numbers.
+
+    Attributes:
+        sha256: of the bytes, 64 hex digits.
+        format: Pillow's name of the format.
+        width: pixels, after the EXIF turn.
+        height: pixels, after the EXIF turn.
+        size: bytes.
+        phash: pHash-64, 16 hex digits, most significant bit first as imagehash writes it.
+        phash256: pHash-256, 64 hex digits.
+        phash_mirror: pHash-64 of the picture mirrored left to right.
+        phash256_mirror: pHash-256 of the mirrored picture.
+        phash_trim: pHash-64 of the picture without uniform borders.
+        phash256_trim: pHash-256 of the picture without uniform borders.
+        recipe: version of the hash recipe.
+    """
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+    size: int
+    phash: str
+    phash256: str
+    phash_mirror: str
+    phash256_mirror: str
+    phash_trim: str
+    phash256_trim: str
+    recipe: int = HASH_RECIPE
+
+    @property
+    def extension(self) -> str:
+        """The file ending that tells the truth about the bytes."""
+        return EXTENSIONS[self.format]
+
+
+def fingerprint(data: bytes) -> Fingerprint:
+    """Fingerprint a picture.
+
+    Raises:
+        NotAnImageError: no picture format that shops serve.
+        TruncatedError: the data ends too early or is broken.
+        TooLargeError: more than 64 megapixels, or a decompression bomb.
+    """
+    with open_picture(data) as picture:
+        width, height = picture.size
+        if _orientation(picture) in _TURNED:
+            width, height = height, width
+        name = picture.format or ""
+        grey = upright_grey(picture)
+    phash, phash_mirror = phashes(grey, 8)
+    phash256, phash256_mirror = phashes(grey, 16)
+    inside = trimmed(grey)
+    bare = inside is grey
+    return Fingerprint(
+        sha256=hashlib.sha256(data).hexdigest(),
+        format="JPEG" if name == "MPO" else name,
+        width=width,
+        height=height,
+        size=len(data),
+        phash=phash,
+        phash256=phash256,
+        phash_mirror=phash_mirror,
+        phash256_mirror=phash256_mirror,
+        phash_trim=phash if bare else phashes(inside, 8)[0],
+        phash256_trim=phash256 if bare else phashes(inside, 16)[0],
+    )
+
+
+def upright_grey(picture: Image.Image) -> Image.Image:
+    """The picture as its hash sees it: drafted, turned upright, alpha on white, mode L.
+
+    Raises:
+        TruncatedError: the data ends too early or is broken.
+    """
+    try:
+        picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        picture.load()
+        if _orientation(picture) > 1:
+            picture = ImageOps.exif_transpose(picture)
+        return on_white(picture).convert("L")
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
+    except Exception as error:
+        raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
+
+
+def trimmed(grey: Image.Image) -> Image.Image:
+    """A grey picture without its uniform borders, one inside another too; as it is where hardly anything would stay."""
+    levels = np.asarray(grey)
+    height, width = levels.shape
+    for _ in range(_BORDERS):
+        cut = _inside(levels)
+        if cut.shape == levels.shape:
+            break
+        levels = cut
+    if levels.shape[0] < height / 4 or levels.shape[1] < width / 4 or levels.shape == (height, width):
+        return grey
+    return Image.fromarray(np.ascontiguousarray(levels))
+
+
+def _inside(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What one border of one grey level on each side leaves."""
+    sides = (_border(side) for side in (levels, levels[::-1], levels.T, levels.T[::-1]))
+    # Encoding and drafting mix a border's last line with what it frames.
+    top, bottom, left, right = (lines + 1 if lines else 0 for lines in sides)
+    if top + bottom >= len(levels) or left + right >= levels.shape[1]:
+        return levels
+    return levels[top : len(levels) - bottom, left : levels.shape[1] - right]
+
+
+def _border(levels: NDArray[np.uint8]) -> int:
+    """How many lines from the first have, but for a hundredth of their pixels, the first line's grey level."""
+    level = np.sort(levels[0])[levels.shape[1] // 2].astype(np.int16)
+    # Most pictures end here after the first block: looking at all of them costs as much as the rest of the fingerprint.
+    for first in range(0, len(levels), _BLOCK):
+        differs = np.abs(levels[first : first + _BLOCK] - level) > _BORDER_LEVELS
+        inner = differs.sum(axis=1) > 0.01 * levels.shape[1]
+        if inner.any():
+            return first + int(inner.argmax())
+    return len(levels)
+
+
+def phashes(grey: Image.Image, side: int, box: tuple[float, float, float, float] | None = None) -> tuple[str, str]:
+    """The pHash of side×side bits, of a picture or a box of it, and of its mirror image.
+
+    Mirroring negates the odd columns of a type II DCT, so one transform gives both.
+    """
+    small = np.asarray(grey.resize((side * 4, side * 4), Image.Resampling.LANCZOS, box), dtype=np.float64)
+    cosines = _cosines(side)
+    above = _above_median(cosines @ small @ cosines.T)
+    if np.abs(above).min() < _ROUNDING:
+        # Blank and symmetric pictures, whose frequencies are zero or alike: only imagehash's own way of summing gives its bits.
+        above = _above_median(_transformed_as_imagehash(small)[:side, :side])
+    plain, mirrored = (np.packbits(one > 0).tobytes().hex() for one in above)
+    return plain, mirrored
+
+
+@cache
+def _cosines(side: int) -> NDArray[np.float64]:
+    """The first `side` rows of the type II DCT of four times as many values, as a matrix (Ahmed, Natarajan and Rao 1974)."""
+    places = np.arange(side * 4)
+    return 2 * np.cos(np.pi * np.outer(np.arange(side), 2 * places + 1) / (side * 8))
+
+
+def _transformed_as_imagehash(small: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Imported where it is used, which is seldom: it costs a quarter of a second at each start.
+    from scipy.fft import dct
+
+    return cast("NDArray[np.float64]", dct(dct(small, axis=0), axis=1))
+
+
+def _above_median(low: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Low frequencies, of a picture and of its mirror image, each less its median (2, side, side)."""
+    both = np.stack([low, low])
+    both[1, :, 1::2] *= -1
+    # numpy's own median costs three times as much for so few.
+    ranked = np.sort(both.reshape(2, -1), axis=1)
+    middle = ranked.shape[1] // 2
+    return both - ((ranked[:, middle - 1] + ranked[:, middle]) / 2)[:, None, None]

@@ -1,0 +1,1 @@
+"""The networks that a recipe can stand on, one module each."""

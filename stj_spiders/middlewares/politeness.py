@@ -1,0 +1,44 @@
+"""Every request waits for its turn, and none leaves once the crawl is over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import cast
+
+from scrapy import Request
+from scrapy.crawler import Crawler
+from scrapy.utils.httpobj import urlparse_cached
+
+from stj_spiders.exceptions import StoppingError
+from stj_spiders.politeness import ASKED_AT, PICTURE
+from stj_spiders.spiders.category import CategorySpider
+
+# Long waits are slept in naps, so that Ctrl-C is heard.
+_NAP = 0.5
+
+
+class MannersMiddleware:
+    """Waits for the leave that `Manners` gives."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        """Stand in for one crawl."""
+        self.crawler = crawler
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> MannersMiddleware:
+        """Build for a crawl."""
+        return cls(crawler)
+
+    async def process_request(self, request: Request) -> None:
+        """Hold the request back until it may go."""
+        spider = cast("CategorySpider", self.crawler.spider)
+        host, picture = urlparse_cached(request).netloc, bool(request.meta.get(PICTURE))
+        while True:
+            if spider.stopping:
+                raise StoppingError(f"Not asked: the crawl is ending ({request.url})")
+            wait = spider.manners.leave(host, picture=picture)
+            if not wait:
+                break
+            await asyncio.sleep(min(wait, _NAP))
+        request.meta[ASKED_AT] = time.monotonic()

@@ -1,0 +1,131 @@
+"""What a request asks for, read once and refused where it cannot be right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import request
+
+from stj_catalog.gallery import Filter
+from stj_core.vocabulary import Status
+from stj_web.errors import RefusalError
+
+ID = "int(min=1, max=2147483647)"
+"""A row's number in a route: what every database can hold."""
+LARGEST = 2**31 - 1
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DIGITS = re.compile(r"[0-9]{1,10}")
+
+
+def whole(name: str, default: int | None = None, *, low: int = 0, high: int = LARGEST) -> int | None:
+    """A whole number from the query.
+
+    Raises:
+        RefusalError: it is none, or out of bounds.
+    """
+    given = request.args.get(name, "")
+    # A form sends its empty fields too; a program that sends an empty number has made a mistake.
+    if given == "" and not (name in request.args and request.path.startswith("/api/")):
+        return default
+    if not _DIGITS.fullmatch(given) or not low <= int(given) <= high:
+        raise _bad(name, f"a whole number from {low} to {high}", given)
+    return int(given)
+
+
+def limit(default: int = 60, most: int = 200) -> int:
+    """How many things a page shows."""
+    return whole("limit", default, low=1, high=most) or default
+
+
+def choice(name: str, words: tuple[str, ...], default: str | None = None) -> str | None:
+    """One of some words from the query.
+
+    Raises:
+        RefusalError: it is another one.
+    """
+    given = request.args.get(name, "")
+    if given == "":
+        return default
+    if given not in words:
+        raise _bad(name, f"one of {', '.join(words)}", given)
+    return given
+
+
+def line(name: str, most: int = 200) -> str | None:
+    """A line of text from the query, without what cannot be typed.
+
+    Raises:
+        RefusalError: it is longer than that.
+    """
+    given = request.args.get(name, "")
+    if len(given) > most:
+        raise _bad(name, f"{most} characters at most", f"{given[:20]}… ({len(given)})")
+    return _CONTROL.sub(" ", given).strip() or None
+
+
+def pictures() -> Filter:
+    """Which pictures the address bar asks for."""
+    return Filter(
+        status=choice("status", tuple(status.value for status in Status)),
+        label=whole("label", high=1_000_000),
+        reason=line("reason", 100),
+        crawl=whole("crawl"),
+        source=line("source"),
+        text=line("text"),
+        group=whole("group"),
+    )
+
+
+def body() -> Mapping[str, Any]:
+    """The JSON object that was sent.
+
+    Raises:
+        RefusalError: it is none.
+    """
+    if not request.is_json:
+        raise RefusalError(415, "unsupported_media_type", "Send a JSON object with Content-Type: application/json.")
+    try:
+        found = request.get_json()
+    except RecursionError:
+        found = None
+    if not isinstance(found, dict):
+        raise RefusalError(400, "bad_request", "Send a JSON object.")
+    return found
+
+
+def number(found: Mapping[str, Any], name: str, *, low: int = 0) -> int | None:
+    """A whole number of a JSON object, or None where it is missing or null.
+
+    Raises:
+        RefusalError: it is something else, or out of bounds.
+    """
+    value = found.get(name)
+    if value is None:
+        return None
+    # 3.0 is a whole number in JSON.
+    integral = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if not integral or isinstance(value, bool) or not low <= value <= LARGEST:
+        raise _bad(name, f"a whole number from {low} to {LARGEST}", repr(value))
+    return int(value)
+
+
+def words(found: Mapping[str, Any], name: str, most: int = 200) -> str | None:
+    """A line of text of a JSON object, or None where it is missing, null or empty.
+
+    Raises:
+        RefusalError: it is something else.
+    """
+    value = found.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _bad(name, "a text", repr(value))
+    # Half of a surrogate pair is valid JSON and can be stored by no database.
+    readable = value.encode("utf-8", "replace").decode("utf-8")
+    return _CONTROL.sub(" ", readable).strip()[:most] or None
+
+
+def _bad(name: str, wanted: str, given: str) -> RefusalError:
+    return RefusalError(400, "bad_request", f"{name} is {wanted}; got {given[:60]}.")

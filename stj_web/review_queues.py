@@ -1,0 +1,136 @@
+"""What to review: label suspects, quarantine, groups of relatives, or everything that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import newest_decisions
+from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, related_pictures, tiles_of
+from stj_catalog.lookup import ids_of_checksums
+from stj_core.errors import DatasetError
+from stj_dataset.audit.cache import WORDS, Doubt, Doubts, kept_odd
+from stj_web.errors import RefusalError
+from stj_web.runs import Runs
+
+QUEUES = ("suspects", "quarantine", "groups", "kept", "rejected")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture to decide about.
+
+    Attributes:
+        tile: the picture.
+        seen: the newest standing decision about it; 0 for none.
+        hint: why it is here, in a few words.
+        guess: the class that a model would give it, or None.
+    """
+
+    tile: Tile
+    seen: int = 0
+    hint: str = ""
+    guess: int | None = None
+
+
+@dataclass(frozen=True)
+class Deck:
+    """A page of a queue.
+
+    Attributes:
+        cards: in the order of urgency.
+        left: how many are undecided in the whole queue, counted up to a limit.
+        after: where the next page begins, or None.
+        note: one sentence for an empty queue, or about it.
+    """
+
+    cards: Sequence[Card] = field(default_factory=tuple)
+    left: int = 0
+    after: int | None = None
+    note: str = ""
+
+
+def make_deck(
+    catalog: Catalog, runs: Runs, doubts: Doubts, queue: str, wanted: Filter, *, after: int | None, limit: int
+) -> Deck:
+    """A page of a queue.
+
+    Args:
+        catalog: where the pictures are.
+        runs: the newest of them names the suspects.
+        doubts: ranks them.
+        queue: a word of QUEUES.
+        wanted: narrows quarantine, kept and rejected pictures.
+        after: where the page before this one ended.
+        limit: so many pictures at most.
+    """
+    if queue == "suspects":
+        return _suspects(catalog, runs, doubts, after or 0, limit)
+    if queue == "groups":
+        return _groups(catalog, after, max(1, limit // 3))
+    status = {"quarantine": "quarantined", "kept": "kept", "rejected": "rejected"}[queue]
+    narrowed = Filter(
+        status=status, label=wanted.label, reason=wanted.reason, text=wanted.text, undecided=queue != "rejected"
+    )
+    page = gallery_page(catalog, narrowed, limit=limit, after=after)
+    # A picture that was never read has nothing to decide about.
+    tiles = [tile for tile in page.tiles if tile.sha256 is not None and tile.path]
+    hints = {tile.id: (tile.reason or "").replace("_", " ") for tile in tiles}
+    return Deck(_cards(catalog, tiles, hints, {}), count_pictures(catalog, narrowed), page.after)
+
+
+def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: int) -> Deck:
+    """The labels that the audit of the newest run doubts, worst first, then pictures that the newest audit found odd."""
+    ranked, note = _doubted(runs, doubts)
+    odd = kept_odd(doubts.cache)
+    by_checksum = {one.sha256: one for one in ranked}
+    order = list(dict.fromkeys([*by_checksum, *odd]))
+    ids = ids_of_checksums(catalog, order)
+    found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids]
+    decided = newest_decisions(catalog, [row for _, row in found])
+    open_ones = [
+        (place, sha256, row) for place, (sha256, row) in enumerate(found) if row not in decided and place >= start
+    ]
+    here = open_ones[:limit]
+    tiles = tiles_of(catalog, [row for _, _, row in here])
+    hints = {row: _why(by_checksum.get(sha256), odd.get(sha256, ())) for _, sha256, row in here}
+    guesses = {row: by_checksum[sha256].guess for _, sha256, row in here if sha256 in by_checksum}
+    left = sum(1 for _, row in found if row not in decided)
+    after = here[-1][0] + 1 if len(open_ones) > limit else None
+    return Deck(_cards(catalog, tiles, hints, guesses), left, after, "" if here else note)
+
+
+def _doubted(runs: Runs, doubts: Doubts) -> tuple[Sequence[Doubt], str]:
+    """What the audit of the newest run doubts, and the sentence for an empty queue."""
+    name = runs.latest()
+    if name is None:
+        return (), "Suspects come from a training run and from stj-dataset audit: stj-model train makes a run."
+    try:
+        ranked = doubts.of(runs.open(name).folder.resolve())
+    except (DatasetError, RefusalError) as error:
+        return (), str(error)
+    return ranked, f"The audit of run {name} doubts no label that is undecided."
+
+
+def _why(doubt: Doubt | None, reasons: Sequence[str]) -> str:
+    said = [WORDS[one] for one in reasons]
+    if doubt is not None:
+        said.insert(0, f"{100 * doubt.sure:.0f} % sure; {100 * doubt.given_share:.0f} % for the given class")
+    return ", ".join(said)
+
+
+def _groups(catalog: Catalog, after: int | None, limit: int) -> Deck:
+    tiles = related_pictures(catalog, after=after, limit=limit)
+    groups = list(dict.fromkeys(tile.group_id for tile in tiles))
+    hints = {tile.id: f"group {tile.group_id}" for tile in tiles}
+    last = groups[-1] if len(groups) == limit else None
+    return Deck(_cards(catalog, tiles, hints, {}), len(tiles), last)
+
+
+def _cards(catalog: Catalog, tiles: Sequence[Tile], hints: dict[int, str], guesses: dict[int, int]) -> list[Card]:
+    standing = newest_decisions(catalog, [tile.id for tile in tiles])
+    return [
+        Card(tile, standing[tile.id]["id"] if tile.id in standing else 0, hints.get(tile.id, ""), guesses.get(tile.id))
+        for tile in tiles
+    ]
