@@ -17,9 +17,7 @@ from stj_catalog.frontier import _NO_LEASE, _me, add_page
 from stj_catalog.schema import categories, crawls, images, pages, sightings
 from stj_core.clock import now
 from stj_core.labels import Category
-from stj_core.vocabulary import CrawlState, PageState, Status
-
-RESUMABLE = (CrawlState.RUNNING, CrawlState.INTERRUPTED, CrawlState.BLOCKED, CrawlState.REFUSED)
+from stj_core.vocabulary import RESUMABLE, CrawlState, PageState, Status
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ crawls = Table(
     Column("settings", JSON, nullable=False, comment="pages, limit, details and pace as they were given"),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
+    Column("coverage", JSON, comment="share of its cards that had each field: title, picture, link …"),
+    Column("parser", Text, comment="version of the parser that read its pages"),
     _one_of("state", CrawlState),
     comment="One row per run of a spider, from its first page to its end; a resumed crawl keeps its row.",
 )
@@ -96,6 +98,7 @@ pages = Table(
     Column("total_results", Integer),
     Column("rendered_by", Text, comment="empty, or the browser that rendered it"),
     Column("fetched_at", Text),
+    Column("reason", Text, comment="why it was set aside, or asked for again"),
     UniqueConstraint("crawl_id", "url"),
     Index("ix_pages_crawl_state", "crawl_id", "state"),
     _one_of("state", PageState),
@@ -162,6 +165,7 @@ images = Table(
     Column("fetched_at", Text),
     Column("first_seen_at", Text, nullable=False),
     Column("last_seen_at", Text, nullable=False),
+    Column("detail", Text, comment="what the answer said, such as the opt-out"),
     Index("ix_images_status_label", "status", "label", "id"),
     # A gallery's page of one status, in order.
     Index("ix_images_status_id", "status", "id"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from stj_core.errors import CatalogError, NewerSchemaError
 
-HEAD = "0002"
+HEAD = "0003"
 
 
 def upgrade(engine: Engine, file: Path | None) -> None:
@@ -31,7 +32,11 @@ def upgrade(engine: Engine, file: Path | None) -> None:
         return
     if present is not None and file is not None:
         backup(file, file.with_name(f"{file.name}.before-{HEAD}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"))
-    with engine.connect().execution_options(stj_write=True) as connection, connection.begin():
+    with (
+        engine.connect().execution_options(stj_write=True) as connection,
+        _without_foreign_keys(connection),
+        connection.begin(),
+    ):
         _run(connection)
 
 
@@ -59,6 +64,49 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
+@contextmanager
+def replace_views() -> Iterator[None]:
+    """Take the views away while a migration changes the tables below them, and make them again afterwards.
+
+    SQLite refuses to rename a table that a view names, and changes a constraint only by making the table anew.
+    """
+    from alembic import op
+
+    found = inspect(op.get_bind()).get_view_names()
+    definitions = {name: _view_text(op.get_bind(), name) for name in found}
+    for name in found:
+        op.execute(f"DROP VIEW {name}")
+    yield
+    for definition in definitions.values():
+        op.execute(definition)
+
+
+def _view_text(connection: Connection, name: str) -> str:
+    """The statement that makes a view as it is now."""
+    found = inspect(connection).get_view_definition(name) or ""
+    return found if found.lstrip().upper().startswith("CREATE") else f"CREATE VIEW {name} AS {found}"
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let SQLite make a table anew that others refer to; every reference is checked before the migration counts.
+
+    Raises:
+        CatalogError: a row refers to one that is not there.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # The driver's own connection: a statement of SQLAlchemy's would begin a transaction, in which the pragma does nothing.
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
+
+
 def backup(source: Path, target: Path) -> None:
     """Copy an SQLite file while others use it."""
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
@@ -81,3 +129,10 @@ def _run(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        lost = connection.execute(text("PRAGMA foreign_key_check")).all()
+        if lost:
+            raise CatalogError(
+                f"The catalogue {connection.engine.url!r} cannot be migrated: {len(lost)} rows, such as row {lost[0][1]} of "
+                f"{lost[0][0]}, refer to rows that are not there. Restore a backup of it."
+            )
