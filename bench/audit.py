@@ -21,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stj_core.files import write_json
 from stj_dataset.audit.labels import Suspect, rank, read_out_of_fold
-from stj_dataset.manifest import SETTINGS, read_manifest, read_settings, write_json, write_manifest
+from stj_dataset.manifest import SETTINGS, read_manifest, read_settings, write_manifest
 
 FIRST, TOP = 0.15, 0.05
 

@@ -19,8 +19,8 @@ from PIL import Image, ImageOps
 
 from stj_core.intervals import wilson
 from stj_images.crops.search import Crop, search
-from stj_images.decode import on_white
 from stj_images.likeness import Thresholds
+from stj_images.pixels import on_white
 from stj_model.data import list_pictures
 
 Change = Callable[[Image.Image], Image.Image]

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from stj_images.decode import on_white
 from stj_images.fingerprint import fingerprint
 from stj_images.likeness import KINDS, Looks, Thresholds, compare, likenesses_among
+from stj_images.pixels import on_white
 
 Picture = Image.Image
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "garments"

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from stj_dataset.manifest import read_labels, read_manifest, read_settings, write_json, write_labels, write_manifest
+from stj_core.files import write_json
+from stj_dataset.manifest import read_labels, read_manifest, read_settings, write_labels, write_manifest
 from stj_model.out_of_scope import auroc
 
 NEW = 10

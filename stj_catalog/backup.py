@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +11,7 @@ from pathlib import Path
 from stj_catalog.catalog import Catalog, sqlite_file
 from stj_catalog.migrations import backup as copy_file
 from stj_core.errors import CatalogError
+from stj_core.files import atomic_path
 
 BACKUPS = Path("backups")
 
@@ -28,19 +28,14 @@ def make_backup(catalog: Catalog, folder: Path = BACKUPS) -> Path:
             f"stj-dataset backup copies SQLite files, and the catalogue is {catalog.engine.url!r}: use pg_dump for it."
         )
     target = folder / f"{file.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
-    aside = target.with_suffix(".part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        copy_file(file, aside)
-        _check(aside)
-        aside.replace(target)
+        with atomic_path(target) as part:
+            copy_file(file, part)
+            _check(part)
     except (OSError, sqlite3.Error) as error:
         raise CatalogError(
             f"Cannot write the backup {target}: {getattr(error, 'strerror', None) or error}. Name another folder."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
     return target
 
 

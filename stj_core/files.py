@@ -1,72 +1,171 @@
-"""Write files so that what is there is whole: beside their place first, then renamed."""
+"""The one way to write a file: whoever looks sees the old one or the new one, whole, also after the power fails.
+
+The content goes into a file of a unique name in the same folder, is flushed to the disk, and is renamed into place; then the
+folder is flushed too. Two writers of one file never mix: the last to finish wins. What a process that died has left behind is
+told by its name (`is_unfinished`, `writer_is_gone`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
+import io
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import re
+import secrets
+import socket
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
-from stj_core.errors import CatalogError, DatasetError
+import psutil
 
+from stj_core.errors import StjError
 
-def write_aside(target: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file of the cache beside its place, then put it there whole.
-
-    Raises:
-        CatalogError: the cache cannot be written.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=".part-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-            Path(aside).replace(target)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CatalogError(
-            f"Cannot write to {target.parent}: {error.strerror or error}. Set STJ_CACHE to another folder."
-        ) from error
+_PREFIX = ".part-"
+_WRITER = re.compile(r"\.part-(?P<pid>\d+)@(?P<host>.+)-[0-9a-f]{8}(?:\..*)?")
 
 
-def write(file: Path, page: str) -> None:
-    """Write a page aside, then put it in its place.
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A path beside `target`, with its ending, for what writes files by name; renamed to `target` if nothing failed.
 
     Raises:
-        DatasetError: it cannot be written there.
+        OSError: it cannot be written; `target` is as it was.
     """
-    aside = file.with_name(f".{file.name}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{unfinished_name()}{target.suffix}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(page, encoding="utf-8", newline="\n")
-        aside.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
-        raise DatasetError(
-            f"Cannot write the page {file}: {error.strerror or error}. Free some space, or name another file."
-        ) from error
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        _put(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
-def write_json(document: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON file in one step."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    part.replace(path)
+@contextlib.contextmanager
+def atomic_writer(target: Path) -> Iterator[BinaryIO]:
+    """A file to write into, which becomes `target` if nothing failed; its folder is made where there is none.
+
+    Raises:
+        OSError: it cannot be written; `target` is as it was.
+    """
+    part = target.with_name(unfinished_name())
+    file = _open_new(part)
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _put(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
-def write_csv(columns: Sequence[str], rows: Sequence[Sequence[object]], path: Path) -> None:
-    """Write a CSV file in one step."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
-    part.replace(path)
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write a whole file, or none.
+
+    Raises:
+        OSError: it cannot be written; `target` is as it was.
+    """
+    with atomic_writer(target) as file:
+        file.write(data)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a whole UTF-8 file with plain line feeds, or none.
+
+    Raises:
+        OSError: it cannot be written; `target` is as it was.
+    """
+    write_bytes(target, text.encode())
+
+
+def write_json(document: Any, target: Path) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON file, indented by two, or none.
+
+    Raises:
+        OSError: it cannot be written; `target` is as it was.
+    """
+    write_text(target, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[object]], target: Path) -> None:
+    """Write a CSV file with a line of column names, or none.
+
+    Raises:
+        OSError: it cannot be written; `target` is as it was.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(target, text.getvalue())
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex, read block by block.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def explained(error: type[StjError], what: str, remedy: str) -> Iterator[None]:
+    """Say in one sentence what could not be written, and what to do, where the system only has a number for it.
+
+    Args:
+        error: the kind of error that is raised in place of an OSError.
+        what: the thing that was to be written, such as "the page out.html".
+        remedy: the sentence that says what to do.
+    """
+    try:
+        yield
+    except OSError as cause:
+        raise error(f"Cannot write {what}: {cause.strerror or cause}. {remedy}") from cause
+
+
+def unfinished_name() -> str:
+    """A new name for a file that is being written: it says which process of which host writes."""
+    return f"{_PREFIX}{os.getpid()}@{socket.gethostname()}-{secrets.token_hex(4)}"
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name is, or was, being written."""
+    return name.startswith(_PREFIX)
+
+
+def writer_is_gone(name: str) -> bool:
+    """Whether the process that was writing a file of this name has died; only told of processes of this host."""
+    writer = _WRITER.fullmatch(name)
+    return writer is not None and writer["host"] == socket.gethostname() and not psutil.pid_exists(int(writer["pid"]))
+
+
+def _open_new(path: Path) -> BinaryIO:
+    """A new file; its folder is made where there is none yet, which is seldom."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
+
+
+def _put(part: Path, target: Path) -> None:
+    """Rename into place, and flush the folder: without that a crash may bring the old name back."""
+    os.replace(part, target)  # noqa: PTH105 - the one call that says "replace" on every system
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    except OSError:
+        # Some network file systems cannot flush a folder; the file itself is safe.
+        pass
+    finally:
+        os.close(folder)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from stj_catalog.catalog import chunks
 from stj_catalog.dedupe import DedupeReport, GroupMember
-from stj_core.files import write
-from stj_dataset.html import Thumbnail, render
+from stj_dataset.html import Thumbnail, render, write_page
 from stj_images.decode import thumbnail
 from stj_images.store import ImageStore
 
@@ -38,7 +37,7 @@ def write_sheet(
             page=number + 1,
             pages=[one.name for one in pages],
         )
-        write(page, text)
+        write_page(page, text)
     return pages
 
 

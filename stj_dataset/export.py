@@ -19,22 +19,13 @@ from stj_catalog.catalog import Catalog
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
 from stj_catalog.selection import product_families
 from stj_core.errors import DatasetError, LeakError
+from stj_core.files import write_json
 from stj_core.folders import aside, swapped
 from stj_core.labels import Category
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
 from stj_dataset.leaks import LeakReport, Pair, check_leaks
-from stj_dataset.manifest import (
-    CARD,
-    COLUMNS,
-    LABELS,
-    MANIFEST,
-    SETTINGS,
-    iter_manifest,
-    manifest_line,
-    write_json,
-    write_labels,
-)
+from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, iter_manifest, manifest_line, write_labels
 from stj_dataset.metadata import write_metadata
 from stj_dataset.plan import AFTER_WRITING, Plan, make_plan
 from stj_dataset.preview import write_preview

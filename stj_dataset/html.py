@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from stj_core.errors import DatasetError
+from stj_core.files import explained, write_text
+
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -49,3 +52,13 @@ def _environment() -> Environment:
     environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
     environment.globals["picture"] = lambda one: Markup(environment.get_template("picture.html").render(one=one))  # noqa: S704 - escaped there
     return environment
+
+
+def write_page(file: Path, page: str) -> None:
+    """Write a page whole, or not at all.
+
+    Raises:
+        DatasetError: it cannot be written there.
+    """
+    with explained(DatasetError, f"the page {file}", "Free some space, or name another file."):
+        write_text(file, page)

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stj_core.errors import DatasetError
+from stj_core.files import file_sha256, write_json
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
 METADATA, PREVIEW = "metadata.csv", "preview.html"
@@ -130,20 +131,6 @@ def read_settings(dataset: Path) -> dict[str, Any]:
         DatasetError: it is missing or is no JSON object.
     """
     return _read_json(dataset / SETTINGS)
-
-
-def write_json(document: Mapping[str, Any], path: Path) -> None:
-    """Write a JSON object the way all files of a dataset are written: indented, UTF-8, ending in a line's end."""
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex, read block by block."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

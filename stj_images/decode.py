@@ -1,104 +1,131 @@
-"""The one decoder."""
+"""The one decoder: bytes become upright RGB, or one typed error says why not.
+
+Crawl, import, training, prediction and the studio all open pictures here, with one limit of bytes and pixels and one budget of
+pixels that are decoded at a time. How pixels come about, mode by mode, is in `pixels.py`.
+"""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+from collections.abc import Iterator, Sequence
+from functools import cache
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+from stj_core.picture_types import FORMATS, is_heif
+from stj_images.budget import Budget
+from stj_images.pixels import BrokenPictureError, load, on_white, open_lazily, upright
 
+MAX_BYTES = 20 << 20
 MAX_PIXELS = 64_000_000
-
-
-# Only what shops serve: a decoder that is never called cannot be attacked.
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "AVIF": "avif"}
-
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
-
-
-_TURNED = {5, 6, 7, 8}
-
-
-_ORIENTATION = 0x0112
-
-
-def open_picture(data: bytes) -> Image.Image:
-    """Open a picture without decoding it; only the formats that shops serve.
-
-    Raises:
-        NotAnImageError: no such picture.
-        TooLargeError: more than 64 megapixels.
-    """
-    try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
-    except UnidentifiedImageError as error:
-        raise NotAnImageError(f"These {len(data)} bytes are no picture: they begin with {data[:12]!r}.") from error
-    except Exception as error:
-        raise TruncatedError(f"The picture's header is broken: {error}.") from error
-    if picture.width * picture.height > MAX_PIXELS:
-        picture.close()
-        raise TooLargeError(
-            f"The picture has {picture.width}x{picture.height} pixels, over {MAX_PIXELS / 1e6:.0f} megapixels."
-        )
-    return picture
-
-
-def on_white(picture: Image.Image) -> Image.Image:
-    """The picture without transparency, on white; 16-bit grey becomes 8-bit."""
-    if picture.mode.startswith("I"):
-        return Image.fromarray((np.asarray(picture, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    if not picture.has_transparency_data:
-        return picture
-    layered = picture.convert("RGBA")
-    white = Image.new("RGBA", layered.size, "white")
-    return Image.alpha_composite(white, layered).convert("RGB")
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        value = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - broken EXIF means no turn, not a broken picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def shrink(data: bytes, side: int) -> Image.Image:
-    """The picture upright, without transparency, at most `side` pixels wide and high.
-
-    Raises:
-        PictureError: the bytes cannot be decoded.
-    """
-    with open_picture(data) as picture:
-        try:
-            picture.draft("RGB", (2 * side, 2 * side))
-            picture.load()
-            small = on_white(ImageOps.exif_transpose(picture)).convert("RGB")
-            small.thumbnail((side, side), Image.Resampling.LANCZOS)
-        except PictureError:
-            raise
-        except Exception as error:
-            raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
-    return small
-
-
 THUMBNAIL_PIXELS = 192
+# Pillow holds four bytes a pixel, and as many again while it puts transparency on white.
+PIXELS_AT_ONCE = Budget(MAX_PIXELS)
+
+
+def decode(data: bytes, draft: int | None = None, formats: Sequence[str] = FORMATS) -> Image.Image:
+    """Decode a picture of any mode: its first frame, turned upright, in RGB, transparency on white.
+
+    Args:
+        data: the file's bytes.
+        draft: a JPEG much larger than this many pixels a side may be decoded at a half, a quarter or an eighth of its size.
+        formats: Pillow's names of the only formats to try.
+
+    Raises:
+        NotAnImageError: no picture of these formats.
+        TruncatedError: the data ends too early or is damaged.
+        TooLargeError: more than 20 MiB or 64 megapixels, or a decompression bomb.
+    """
+    with open_picture(data, formats) as picture:
+        if draft:
+            picture.draft("RGB", (draft, draft))
+        with PIXELS_AT_ONCE.taken(picture.width * picture.height), decoding():
+            load(picture, data)
+            return on_white(upright(picture))
+
+
+def shrink(data: bytes, side: int, formats: Sequence[str] = FORMATS) -> Image.Image:
+    """The picture as `decode` gives it, at most `side` pixels wide and high.
+
+    Raises:
+        PictureError: as in `decode`.
+    """
+    small = decode(data, 2 * side, formats)
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return small
 
 
 def thumbnail(data: bytes, side: int = THUMBNAIL_PIXELS) -> str:
     """A picture's bytes as a small JPEG in a data URL; a grey field where they are no picture."""
     try:
-        with open_picture(data) as picture:
-            picture.draft("RGB", (2 * side, 2 * side))
-            small = on_white(ImageOps.exif_transpose(picture)).convert("RGB")
-    except (PictureError, OSError, SyntaxError):
+        small = shrink(data, side)
+    except PictureError:
         small = Image.new("RGB", (3, 4), "grey")
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=75)
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+@contextlib.contextmanager
+def open_picture(data: bytes, formats: Sequence[str] = FORMATS) -> Iterator[Image.Image]:
+    """Open a picture without decoding it.
+
+    Raises:
+        NotAnImageError: no picture of these formats.
+        TruncatedError: its header is damaged.
+        TooLargeError: more than 20 MiB or 64 megapixels.
+    """
+    if len(data) > MAX_BYTES:
+        raise TooLargeError(f"The picture has {len(data) / 2**20:.1f} MiB, over {MAX_BYTES >> 20}.")
+    heif = "HEIF" in formats and is_heif(data[:16])
+    if heif and not _reads_heif():
+        raise NotAnImageError("This is a HEIC picture, which needs one more package: pip install 'stj[heic]'.")
+    tried = ("HEIF",) if heif else tuple(one for one in formats if one != "HEIF")
+    with contextlib.ExitStack() as stack:
+        try:
+            picture = stack.enter_context(open_lazily(data, tried))
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
+        except UnidentifiedImageError as error:
+            raise NotAnImageError(f"These {len(data)} bytes are no picture: they begin with {data[:12]!r}.") from error
+        except Exception as error:  # whatever a format's reader stumbles over in hostile bytes
+            raise TruncatedError(f"The picture's header is broken: {error}.") from error
+        if picture.width * picture.height > MAX_PIXELS:
+            raise TooLargeError(
+                f"The picture has {picture.width}x{picture.height} pixels, over {MAX_PIXELS / 1e6:.0f} megapixels."
+            )
+        yield picture
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """Say whatever goes wrong while a picture is decoded in one of our errors.
+
+    Raises:
+        TruncatedError: the data ends too early or is damaged.
+        TooLargeError: it is a decompression bomb, or does not fit into memory.
+    """
+    try:
+        yield
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
+    except BrokenPictureError as error:
+        raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
+    except Exception as error:  # a converter met values that no whole picture has
+        raise TruncatedError(f"The picture's data is broken: {error}.") from error
+
+
+@cache
+def _reads_heif() -> bool:
+    """Let Pillow read HEIC pictures, where the optional package for it is there."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True

@@ -8,19 +8,25 @@ decode. The recipe is versioned because another decoder or scale moves a hash by
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from stj_core.errors import PictureError, TooLargeError, TruncatedError
-from stj_images.decode import _TURNED, EXTENSIONS, _orientation, on_white, open_picture
+from stj_core.picture_types import EXTENSIONS, FORMATS
+from stj_images.apart import answer_apart, ask_apart
+from stj_images.budget import Budget
+from stj_images.decode import decoding, open_picture
+from stj_images.pixels import SIDEWAYS, load, on_white, orientation, upright, with_eight_bits
 
 HASH_RECIPE = 1
 DRAFT_SIDE = 256
+# A crawl stays below 400 MB: at up to 16 bytes a pixel (WebP keeps two canvases) what is larger is decoded in another process.
+_PIXELS_AT_ONCE = Budget(12_000_000)
 # Measured on shop photographs: JPEG's noise along an edge stays below these grey levels, and a frame may stand in a margin.
 _BORDER_LEVELS = 24
 _BORDERS = 3
@@ -67,57 +73,82 @@ class Fingerprint:
         return EXTENSIONS[self.format]
 
 
-def fingerprint(data: bytes) -> Fingerprint:
-    """Fingerprint a picture.
+def fingerprint(data: bytes, formats: Sequence[str] = FORMATS) -> Fingerprint:
+    """Fingerprint a picture; a very large one in a process of its own, so that this one stays small.
+
+    Args:
+        data: the file's bytes.
+        formats: Pillow's names of the only formats to try.
 
     Raises:
-        NotAnImageError: no picture format that shops serve.
+        NotAnImageError: no picture of these formats.
         TruncatedError: the data ends too early or is broken.
-        TooLargeError: more than 64 megapixels, or a decompression bomb.
+        TooLargeError: more than 20 MiB or 64 megapixels, or a decompression bomb.
     """
-    with open_picture(data) as picture:
-        width, height = picture.size
-        if _orientation(picture) in _TURNED:
+    with open_picture(data, formats) as picture:
+        name, (width, height) = picture.format or "", picture.size
+        if orientation(picture) in SIDEWAYS:
             width, height = height, width
-        name = picture.format or ""
-        grey = upright_grey(picture)
-    phash, phash_mirror = phashes(grey, 8)
-    phash256, phash256_mirror = phashes(grey, 16)
-    inside = trimmed(grey)
-    bare = inside is grey
+        picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+        cost = _pixels_held(picture, width * height)
+        with _PIXELS_AT_ONCE.taken(cost):
+            hashes = (
+                ask_apart(__spec__.name, data, formats) if cost > _PIXELS_AT_ONCE.units else hashes_of(picture, data)
+            )
     return Fingerprint(
         sha256=hashlib.sha256(data).hexdigest(),
         format="JPEG" if name == "MPO" else name,
         width=width,
         height=height,
         size=len(data),
-        phash=phash,
-        phash256=phash256,
-        phash_mirror=phash_mirror,
-        phash256_mirror=phash256_mirror,
-        phash_trim=phash if bare else phashes(inside, 8)[0],
-        phash256_trim=phash256 if bare else phashes(inside, 16)[0],
+        phash=hashes["phash"],
+        phash256=hashes["phash256"],
+        phash_mirror=hashes["phash_mirror"],
+        phash256_mirror=hashes["phash256_mirror"],
+        phash_trim=hashes["phash_trim"],
+        phash256_trim=hashes["phash256_trim"],
     )
 
 
-def upright_grey(picture: Image.Image) -> Image.Image:
-    """The picture as its hash sees it: drafted, turned upright, alpha on white, mode L.
+def hashes_of(picture: Image.Image, data: bytes) -> dict[str, str]:
+    """All six perceptual hashes of a picture that was opened from `data`, by the names of `Fingerprint`'s fields.
 
     Raises:
         TruncatedError: the data ends too early or is broken.
     """
-    try:
+    grey = upright_grey(picture, data)
+    phash, phash_mirror = phashes(grey, 8)
+    phash256, phash256_mirror = phashes(grey, 16)
+    inside = trimmed(grey)
+    bare = inside is grey
+    return {
+        "phash": phash,
+        "phash256": phash256,
+        "phash_mirror": phash_mirror,
+        "phash256_mirror": phash256_mirror,
+        "phash_trim": phash if bare else phashes(inside, 8)[0],
+        "phash256_trim": phash256 if bare else phashes(inside, 16)[0],
+    }
+
+
+def upright_grey(picture: Image.Image, data: bytes) -> Image.Image:
+    """A picture that was opened from `data` as its hash sees it: drafted, turned upright, transparency on white, mode L.
+
+    Raises:
+        TruncatedError: the data ends too early or is broken.
+    """
+    with decoding():
         picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
-        picture.load()
-        if _orientation(picture) > 1:
-            picture = ImageOps.exif_transpose(picture)
-        return on_white(picture).convert("L")
-    except PictureError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise TooLargeError(f"The picture is a decompression bomb: {error}") from error
-    except Exception as error:
-        raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
+        load(picture, data)
+        turned = with_eight_bits(upright(picture))
+        return turned.convert("L") if turned.mode in {"L", "RGB"} else on_white(turned).convert("L")
+
+
+def _pixels_held(picture: Image.Image, whole: int) -> int:
+    """How many pixels' memory decoding takes: a drafted JPEG's own, unless all its scans are needed before the first pixel."""
+    if picture.format in {"JPEG", "MPO"}:
+        return whole if picture.info.get("progressive") else picture.width * picture.height
+    return whole
 
 
 def trimmed(grey: Image.Image) -> Image.Image:
@@ -193,3 +224,12 @@ def _above_median(low: NDArray[np.float64]) -> NDArray[np.float64]:
     ranked = np.sort(both.reshape(2, -1), axis=1)
     middle = ranked.shape[1] // 2
     return both - ((ranked[:, middle - 1] + ranked[:, middle]) / 2)[:, None, None]
+
+
+def _hash_apart(data: bytes, formats: Sequence[str]) -> dict[str, str]:
+    with open_picture(data, formats) as picture:
+        return hashes_of(picture, data)
+
+
+if __name__ == "__main__":
+    answer_apart(_hash_apart)

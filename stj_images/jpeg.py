@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from stj_core.errors import TruncatedError
-from stj_images.decode import on_white, open_picture
+from stj_images.decode import decode
 
 QUALITY = 95
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SCAN, _END, _EXIF = 0xDA, 0xD9, 0xE1
+_SCAN_BYTES, _END_BYTES = b"\xff\xda", b"\xff\xd9"
 
 
 def is_upright_rgb_jpeg(data: bytes) -> bool:
@@ -24,6 +24,8 @@ def is_upright_rgb_jpeg(data: bytes) -> bool:
     if data[:2] != b"\xff\xd8":
         return False
     colour = False
+    if data.rfind(_END_BYTES) < data.rfind(_SCAN_BYTES):
+        return False  # without its last marker, which some readers refuse
     for marker, body in _segments(data):
         if marker == _EXIF and body[:6] == b"Exif\0\0" and _turned(body[6:]):
             return False
@@ -53,15 +55,8 @@ def as_jpeg(data: bytes) -> bytes:
     Raises:
         PictureError: the bytes are no whole picture.
     """
-    with open_picture(data) as picture:
-        try:
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            flat = on_white(upright).convert("RGB")
-        except Exception as error:
-            raise TruncatedError(f"The picture's data is broken or ends too early: {error}.") from error
     stream = io.BytesIO()
-    flat.save(stream, "JPEG", quality=QUALITY, subsampling=0)
+    decode(data).save(stream, "JPEG", quality=QUALITY, subsampling=0)
     return stream.getvalue()
 
 

@@ -51,7 +51,7 @@ def find_oddities(data: bytes, limits: Limits = Limits()) -> list[Oddity]:
     try:
         with open_picture(data) as picture:
             width, height = picture.size
-            grey = _grey(picture)
+            grey = _grey(picture, data)
     except PictureError:
         return [Oddity("unreadable", 0.0, float("inf"))]
     found = [*_shape(width, height, limits), *_light(grey, limits)]
@@ -65,9 +65,9 @@ def sharpness(grey: Grey) -> float:
     return float(np.percentile(np.abs(laplacian), 99))
 
 
-def _grey(picture: Image.Image) -> Grey:
+def _grey(picture: Image.Image, data: bytes) -> Grey:
     """Grey levels, float64[h, w], the longer side SIDE at most."""
-    small = upright_grey(picture)
+    small = upright_grey(picture, data)
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float64)
 

@@ -6,23 +6,13 @@ whole object or none.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
-import secrets
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import psutil
+from typing import Any
 
 from stj_core.errors import CatalogError
-
-_ASIDE = ".part-"
-# Who writes aside is in the name: what a process left behind that died on this host is nobody's.
-_WRITER = re.compile(r"\.part-(?P<pid>\d+)@(?P<host>.+)-[^-]+")
+from stj_core.files import is_unfinished, write_bytes, writer_is_gone
 
 
 def store_path(sha256: str, extension: str) -> str:
@@ -73,17 +63,10 @@ class ImageStore:
 
     def is_leftover(self, path: str) -> bool:
         """Whether `path` was written aside by a process that died."""
-        return path.rsplit("/", 1)[-1].startswith(_ASIDE)
+        return is_unfinished(path.rsplit("/", 1)[-1])
 
     def tidy(self) -> None:
         """Remove what dead processes wrote aside and never finished; object stores keep nothing unfinished."""
-
-    def holds(self, path: str, sha256: str) -> bool:
-        """Whether the bytes at `path` are those that `sha256` says."""
-        try:
-            return hashlib.sha256(self.read(path)).hexdigest() == sha256
-        except FileNotFoundError:
-            return False
 
 
 class FolderStore(ImageStore):
@@ -100,27 +83,16 @@ class FolderStore(ImageStore):
         with suppress(OSError):
             if target.stat().st_size == len(data):
                 return path
-        aside = target.with_name(f"{_ASIDE}{os.getpid()}@{socket.gethostname()}-{secrets.token_hex(4)}")
         try:
-            file = _open_new(aside)
-        except OSError as error:
+            write_bytes(target, data)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise CatalogError(
                 f"Cannot write to the image store {self.root}: {error.strerror}. Set STJ_IMAGES to another folder."
             ) from error
-        try:
-            with file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, target)  # noqa: PTH105 - the one call that says "replace" on every system
         except OSError as error:
-            aside.unlink(missing_ok=True)
             raise CatalogError(
                 f"Cannot write {target}: {error.strerror}. Free some space, or set STJ_IMAGES to another folder."
             ) from error
-        except BaseException:
-            aside.unlink(missing_ok=True)
-            raise
         return path
 
     def read(self, path: str) -> bytes:
@@ -137,24 +109,14 @@ class FolderStore(ImageStore):
 
     def tidy(self) -> None:
         """Remove what processes of this host wrote aside before they died."""
-        for file in self.root.glob(f"*/{_ASIDE}*"):
-            writer = _WRITER.fullmatch(file.name)
-            if writer and writer["host"] == socket.gethostname() and not psutil.pid_exists(int(writer["pid"])):
+        for file in self.root.glob("*/.*"):
+            if writer_is_gone(file.name):
                 file.unlink(missing_ok=True)
 
     def paths(self) -> Iterator[str]:
         """Every file of the store, sorted."""
         for file in sorted(self.root.glob("*/*")):
             yield file.relative_to(self.root).as_posix()
-
-
-def _open_new(path: Path) -> BinaryIO:
-    """A new file; its folder is made where there is none yet, which is seldom."""
-    try:
-        return path.open("xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
 
 
 class RemoteStore(ImageStore):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stj_core.errors import DatasetError
-from stj_dataset.manifest import SPLITS, ManifestRow, check_files, file_sha256, read_labels, read_settings
+from stj_core.files import file_sha256
+from stj_dataset.manifest import SPLITS, ManifestRow, check_files, read_labels, read_settings
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})
 SOURCES = "SOURCES.csv"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from stj_core.errors import UsageError, WeightsError
-from stj_dataset.manifest import file_sha256
+from stj_core.files import file_sha256
 from stj_model.backbones.base import Architecture, Scaling
 from stj_model.backbones.resnet50 import IMAGENET_LICENCE, IMAGENET_MD5, IMAGENET_SOURCE, IMAGENET_URL
 

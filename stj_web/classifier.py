@@ -19,8 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stj_core.errors import PictureError
+from stj_core.picture_types import FORMATS
 from stj_dataset.manifest import ManifestRow
-from stj_images.decode import FORMATS
 from stj_web.metrics import Metrics
 from stj_web.pool import BoundedPool
 from stj_web.runs import Runs

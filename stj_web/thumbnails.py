@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import IO
 
 from PIL import Image
 
-from stj_core.errors import TooLargeError
-from stj_core.files import write_aside
+from stj_core.errors import CatalogError, TooLargeError
+from stj_core.files import atomic_writer, explained
 from stj_images.decode import open_picture, shrink
 from stj_web.pool import BoundedPool
 
@@ -59,9 +57,13 @@ class Thumbnails:
         assert _SHA256.fullmatch(sha256), sha256
         target = self._root / size / sha256[:2] / f"{sha256}.jpg"
         if not target.is_file():
-            self._pool.run(lambda: write_aside(target, partial(_save, shrink(load(), SIZES[size]))))
+            self._pool.run(lambda: _save(shrink(load(), SIZES[size]), target))
         return target
 
 
-def _save(picture: Image.Image, file: IO[bytes]) -> None:
-    picture.save(file, "JPEG", quality=82, optimize=True, progressive=True)
+def _save(picture: Image.Image, target: Path) -> None:
+    with (
+        explained(CatalogError, f"to {target.parent}", "Set STJ_CACHE to another folder."),
+        atomic_writer(target) as file,
+    ):
+        picture.save(file, "JPEG", quality=82, optimize=True, progressive=True)

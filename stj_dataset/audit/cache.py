@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stj_core import __version__
-from stj_core.errors import DatasetError
-from stj_core.files import write_aside
+from stj_core.errors import CatalogError, DatasetError
+from stj_core.files import explained, write_text
 from stj_dataset.audit.labels import OUT_OF_FOLD, Suspect, rank
 from stj_dataset.manifest import MANIFEST
 
@@ -36,10 +35,7 @@ def keep_odd(cache: Path, found: Iterable[tuple[str, Sequence[str]]]) -> None:
     Raises:
         OSError: the cache cannot be written.
     """
-    cache.mkdir(parents=True, exist_ok=True)
-    aside = cache / f".{_FILE}-{os.getpid()}"
-    aside.write_text(json.dumps([[sha256, list(reasons)] for sha256, reasons in found]), encoding="utf-8")
-    aside.replace(cache / _FILE)
+    write_text(cache / _FILE, json.dumps([[sha256, list(reasons)] for sha256, reasons in found]))
 
 
 def kept_odd(cache: Path) -> dict[str, Sequence[str]]:
@@ -102,7 +98,8 @@ class Doubts:
         """Ask the audit; importing what it needs takes seconds, so the answer is kept."""
         found = [_doubt(one) for one in rank(folder) if one.guess != one.given]
         text = json.dumps([asdict(one) for one in found])
-        write_aside(self._root / f"{name}.json", lambda file: file.write(text.encode()))
+        with explained(CatalogError, f"to {self._root}", "Set STJ_CACHE to another folder."):
+            write_text(self._root / f"{name}.json", text)
         return found
 
 

@@ -12,10 +12,9 @@ from stj_catalog.catalog import Catalog
 from stj_catalog.lookup import kept_ids, stored_paths
 from stj_catalog.reviews import reviewed
 from stj_catalog.selection import PictureFacts, picture_facts
-from stj_core.files import write
 from stj_dataset.audit.cache import WORDS
 from stj_dataset.audit.labels import Suspect
-from stj_dataset.html import Thumbnail, render, safe_link
+from stj_dataset.html import Thumbnail, render, safe_link, write_page
 from stj_dataset.write import WORKERS
 from stj_images.decode import thumbnail
 from stj_images.quality import Oddity, find_oddities
@@ -72,7 +71,7 @@ def odd_pictures(catalog: Catalog, store: ImageStore, tick: Callable[[int], None
     return sorted(found, key=lambda one: (-one.oddities[0].severity, one.facts.sha256))
 
 
-def write_page(
+def write_suspects(
     path: Path, findings: Findings, catalog: Catalog, store: ImageStore, classes: Mapping[int, str], most: int
 ) -> int:
     """Write the page with at most `most` pictures of each kind; returns how many labels it doubts.
@@ -93,7 +92,7 @@ def write_page(
         odd_total=len(findings.odd),
         odd=[_odd(one, store, classes) for one in odd],
     )
-    write(path, page)
+    write_page(path, page)
     return len(doubted)
 
 

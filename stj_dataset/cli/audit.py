@@ -40,7 +40,7 @@ def audit(
     from stj_core.labels import load_labels
     from stj_dataset.audit.cache import keep_odd
     from stj_dataset.audit.labels import find_run, rank
-    from stj_dataset.audit.page import Findings, odd_pictures, write_page
+    from stj_dataset.audit.page import Findings, odd_pictures, write_suspects
     from stj_images.store import open_store
 
     with opened(catalog, images) as (found, config), bars() as progress:
@@ -53,7 +53,7 @@ def audit(
             reasons = ((one.facts.sha256, [why.reason for why in one.oddities]) for one in findings.odd)
             keep_odd(config.cache, reasons)
         classes = {one.label: one.name for one in load_labels(config.labels)}
-        doubted = write_page(page, findings, found, store, classes, most)
+        doubted = write_suspects(page, findings, found, store, classes, most)
     if as_json:
         emit_json(findings.as_json())
     else:

@@ -66,7 +66,7 @@ def small_grey(data: bytes) -> NDArray[np.uint8]:
         PictureError: the bytes are no whole picture.
     """
     with open_picture(data) as picture:
-        grey = trimmed(upright_grey(picture))
+        grey = trimmed(upright_grey(picture, data))
     scale = SIDE / max(grey.size)
     if scale < 1:
         size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))

@@ -20,6 +20,7 @@ from scrapy.utils.httpobj import urlparse_cached
 
 from stj_catalog.intake import FetchedPicture, known_pictures
 from stj_core.errors import NotAnImageError, PictureError, StjError, TooSmallError
+from stj_core.picture_types import SERVED
 from stj_core.shops.amazon import sized_image_url
 from stj_images.fingerprint import fingerprint
 from stj_spiders.exceptions import RobotsRefusedError, StoppingError
@@ -171,7 +172,7 @@ class PicturesPipeline:
         try:
             if not body:
                 raise NotAnImageError("The answer is empty.")
-            found = fingerprint(body)
+            found = fingerprint(body, SERVED)
             if found.width < spider.settings_read.min_width or found.height < spider.settings_read.min_height:
                 raise TooSmallError(f"The picture has {found.width}x{found.height} pixels.")
         except PictureError as error:

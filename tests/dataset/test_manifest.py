@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stj_core.errors import DatasetError
+from stj_core.files import file_sha256
 from stj_dataset.manifest import (
     COLUMNS,
     ManifestRow,
     check_files,
-    file_sha256,
     find_problems,
     manifest_bytes,
     read_labels,

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from stj_dataset.manifest import ManifestRow, write_json, write_labels, write_manifest
+from stj_core.files import write_json
+from stj_dataset.manifest import ManifestRow, write_labels, write_manifest
 from stj_model.config import TrainConfig, resolve
 from stj_model.preprocess import Preprocessing
 from stj_model.run_dir import Run

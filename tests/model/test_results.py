@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from stj_core.errors import ModelError
-from stj_dataset.manifest import read_manifest, write_json, write_manifest
+from stj_core.files import write_json
+from stj_dataset.manifest import read_manifest, write_manifest
 from stj_model import artifacts as results
 from stj_model.artifacts import keep, worst_first
 from stj_model.backend import tensorflow

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from stj_core.errors import DatasetError, ModelError, WeightsError
-from stj_dataset.manifest import read_manifest, write_json, write_manifest
+from stj_core.files import write_json
+from stj_dataset.manifest import read_manifest, write_manifest
 from stj_model import training
 from stj_model.backend import keras
 from stj_model.data import Picture, open_dataset

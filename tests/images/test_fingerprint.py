@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 import warnings
 import zlib
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
 from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+from stj_core.picture_types import SERVED
 from stj_images.decode import open_picture
 from stj_images.fingerprint import Fingerprint, fingerprint, phashes, upright_grey
 from tests.catalog.pictures import draw, encode, jpeg
@@ -72,7 +72,8 @@ def data(request):
 
 def test_hashes_equal_imagehash_bit_for_bit(data):
     made = fingerprint(data)
-    grey = upright_grey(open_picture(data))
+    with open_picture(data) as picture:
+        grey = upright_grey(picture, data)
     mirror = ImageOps.mirror(grey)
     assert made.phash == str(imagehash.phash(grey, 8))
     assert made.phash256 == str(imagehash.phash(grey, 16))
@@ -147,7 +148,9 @@ def test_a_turn_in_the_exif_block_is_undone(turn):
 
 def test_see_through_is_white():
     clear = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
-    assert upright_grey(open_picture(encode(clear, "PNG"))).getextrema() == (255, 255)
+    data = encode(clear, "PNG")
+    with open_picture(data) as picture:
+        assert upright_grey(picture, data).getextrema() == (255, 255)
 
 
 def test_a_mirrored_copy_has_the_mirrored_hash():
@@ -177,7 +180,14 @@ def test_what_is_no_picture_is_said_to_be_none(data):
 @pytest.mark.parametrize("form", ["TIFF", "BMP", "ICO", "PPM"])
 def test_formats_that_shops_do_not_serve_are_not_decoded(form):
     with pytest.raises(NotAnImageError):
-        fingerprint(encode(draw(1, (64, 64)), form))
+        fingerprint(encode(draw(1, (64, 64)), form), SERVED)
+
+
+@pytest.mark.parametrize(("form", "extension"), [("TIFF", "tiff"), ("BMP", "bmp"), ("PPM", "ppm")])
+def test_formats_that_people_have_are_decoded(form, extension):
+    picture = draw(1, (64, 64))
+    made = fingerprint(encode(picture, form))
+    assert (made.extension, made.phash256) == (extension, fingerprint(encode(picture, "PNG")).phash256)
 
 
 def png_of(width, height):
@@ -252,6 +262,7 @@ _SAMPLES = {
 def test_real_photographs_hash_as_imagehash_does(shared):
     for file in sorted((shared / "garments").glob("[0-9]*/*"))[::40]:
         data = file.read_bytes()
-        grey = upright_grey(Image.open(io.BytesIO(data)))
+        with open_picture(data) as picture:
+            grey = upright_grey(picture, data)
         made = fingerprint(data)
         assert (str(imagehash.phash(grey, 8)), str(imagehash.phash(grey, 16))) == (made.phash, made.phash256)

@@ -12,8 +12,7 @@ from PIL import Image
 
 from stj_core.errors import TruncatedError
 from stj_images.jpeg import as_jpeg, is_upright_rgb_jpeg
-
-from .filling import draw, encode
+from tests.dataset.filling import draw, encode
 
 
 def by_pillow(data: bytes) -> bool:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from stj_images.decode import on_white
 from stj_images.fingerprint import fingerprint
 from stj_images.likeness import (
     KINDS,
@@ -24,6 +23,7 @@ from stj_images.likeness import (
     likenesses_among,
     likenesses_of,
 )
+from stj_images.pixels import on_white
 from tests.catalog.crawling import print_of
 from tests.catalog.pictures import draw, encode
 

@@ -1,0 +1,229 @@
+"""The one reader of a folder with a folder of pictures for each class.
+
+A class's folder is called by its number, its slug or its name (`0`, `0_saree`, `saree`, `Sarees`, `T Shirt`, `t-shirt`), however
+the file system spells accents. Nothing is left out in silence: what is no class, no picture, or cannot be read is listed with the
+reason, and a number that says another class than the name beside it is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stj_core.errors import UsageError
+from stj_core.picture_types import SUFFIXES, is_picture_signature
+
+SOURCES = "SOURCES.csv"
+"""A file of this name in the folder says where each picture came from."""
+NONE_NAMES = ("none", "other")
+"""Folders of these names hold pictures of none of the classes."""
+_NUMBERED = re.compile(r"(\d+)(?:[\s_.-]+(.*))?", re.DOTALL)
+# Folders that archive programs and desktops make by themselves.
+_CLUTTER = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Something in a folder that is not read, and why."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """The pictures below a folder, sorted by name, and everything else that is there."""
+
+    files: tuple[Path, ...]
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """The class folders in a folder.
+
+    Attributes:
+        root: the folder.
+        classes: label and folder of each, by label and then by name; one class may have several.
+        none: folders of pictures of none of the classes.
+        passed_over: what else lies in the folder.
+    """
+
+    root: Path
+    classes: tuple[tuple[int, Path], ...]
+    none: tuple[Path, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+@dataclass
+class _Walk:
+    """A walk through a folder that follows links to folders once."""
+
+    root: Path
+    files: list[Path] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+    visited: set[tuple[int, int]] = field(default_factory=set)
+
+    def leave_out(self, path: Path, why: str) -> None:
+        self.passed_over.append(PassedOver(name_below(self.root, path), why))
+
+    def enter(self, folder: Path) -> None:
+        try:
+            place = folder.stat()
+            inside = sorted(folder.iterdir())
+        except OSError as error:
+            self.leave_out(folder, f"cannot be read: {error.strerror or error}")
+            return
+        if (place.st_dev, place.st_ino) in self.visited:
+            self.leave_out(folder, "a link to a folder that was read already")
+            return
+        self.visited.add((place.st_dev, place.st_ino))
+        for path in inside:
+            self.look_at(path)
+
+    def look_at(self, path: Path) -> None:
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            self.leave_out(
+                path, "a link that leads nowhere" if path.is_symlink() else f"cannot be read: {error.strerror}"
+            )
+            return
+        if path.name.startswith(".") or path.name.casefold() in _CLUTTER:
+            self.leave_out(path, "hidden, or made by an archive program")
+        elif stat.S_ISDIR(mode):
+            self.enter(path)
+        elif not stat.S_ISREG(mode):
+            self.leave_out(path, "no regular file")
+        elif path.suffix.lower() in SUFFIXES or _begins_as_picture(path):
+            self.files.append(path)
+        else:
+            self.leave_out(path, "no picture by its ending or its first bytes")
+
+
+def find_class_folders(folder: Path, names: Mapping[int, Sequence[str]], *, what: str = "to read") -> ClassFolders:
+    """Find the class folders in a folder.
+
+    Args:
+        folder: the folder.
+        names: for each label the names that its folder may have: slug and display name.
+        what: ends the sentence that there is no such folder.
+
+    Raises:
+        UsageError: there is no such folder, a folder in it is no class, a folder's number and name disagree, or there is no
+            class folder at all.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            f"There is no folder {folder} {what}: give one with a folder for each class ({_known(names)})."
+        )
+    classes: list[tuple[int, Path]] = []
+    none: list[Path] = []
+    strangers: list[str] = []
+    passed_over: list[PassedOver] = []
+    for path in sorted(folder.iterdir()):
+        name = name_below(folder, path)
+        if path.name.startswith(".") or path.name.casefold() in _CLUTTER:
+            passed_over.append(PassedOver(name, "hidden, or made by an archive program"))
+        elif not path.is_dir():
+            if path.name != SOURCES:
+                passed_over.append(PassedOver(name, "not in the folder of a class"))
+        elif (label := class_of(path.name, names)) is not None:
+            classes.append((label, path))
+        elif path.name.casefold() in NONE_NAMES:
+            none.append(path)
+        else:
+            strangers.append(name)
+    if strangers or not classes:
+        found = f"the folders {', '.join(strangers)} that name none" if strangers else "none"
+        raise UsageError(f"{folder} should hold a folder for each class ({_known(names)}), and holds {found}.")
+    classes.sort(key=lambda pair: (pair[0], pair[1].name))
+    return ClassFolders(folder, tuple(classes), tuple(none), tuple(passed_over))
+
+
+def find_pictures(folder: Path, root: Path | None = None) -> PictureFiles:
+    """Every picture below a folder, and everything else that lies there.
+
+    A file is a picture by its ending, or by its first bytes where the ending is unknown. Links are followed, each folder once.
+
+    Args:
+        folder: where to look.
+        root: what the names of the things passed over begin below; the folder itself by default.
+    """
+    walk = _Walk(root or folder)
+    walk.enter(folder)
+    return PictureFiles(tuple(walk.files), tuple(walk.passed_over))
+
+
+def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
+    """The label that a folder's name means, or None.
+
+    Raises:
+        UsageError: its number is one class's and its words are another's.
+    """
+    by_words = _labelled(name, names)
+    if by_words is not None:
+        return by_words
+    numbered = _NUMBERED.fullmatch(name)
+    if numbered is None:
+        return None
+    number, words = int(numbered[1]), numbered[2] or ""
+    said = _labelled(words, names) if words else None
+    if said is not None and said != number:
+        other = f"{number} is {names[number][0]}" if number in names else f"there is no class {number}"
+        raise UsageError(
+            f"The folder {_printable(name)} says two things: {other}, but {_printable(words)} is class {said} "
+            f"({names[said][0]}). Rename it to {said}_{names[said][0]}, or to the class that it holds."
+        )
+    return number if number in names else None
+
+
+def name_below(root: Path, path: Path) -> str:
+    """A path below a folder as text that can be stored and shown: `/`, composed accents, no byte that is no character."""
+    return _printable(path.relative_to(root).as_posix())
+
+
+def _labelled(words: str, names: Mapping[int, Sequence[str]]) -> int | None:
+    plain = _plain(words)
+    for label, known in names.items():
+        spelled = {_plain(one) for one in known if one}
+        if plain in spelled | {f"{one}s" for one in spelled}:
+            return label
+    return None
+
+
+def _plain(words: str) -> str:
+    """Words as they are compared: composed, without case, with one hyphen for whatever parts them."""
+    return re.sub(r"[\s_.-]+", "-", unicodedata.normalize("NFC", words).casefold()).strip("-")
+
+
+def _printable(name: str) -> str:
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
+def _begins_as_picture(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return is_picture_signature(stream.read(32))
+    except OSError:
+        return True  # whoever reads it next says why it cannot be read
+
+
+def _known(names: Mapping[int, Sequence[str]]) -> str:
+    return ", ".join(f"{label} or {known[0]}" for label, known in sorted(names.items()))
+
+
+def summed_up(passed_over: Sequence[PassedOver], most: int = 5) -> Iterator[str]:
+    """Sentences for a person: how much was passed over for which reason, with the first names."""
+    by_reason: dict[str, list[str]] = {}
+    for one in passed_over:
+        by_reason.setdefault(one.why, []).append(one.name)
+    for why, listed in by_reason.items():
+        more = f" and {len(listed) - most} more" if len(listed) > most else ""
+        things = "thing was" if len(listed) == 1 else "things were"
+        yield f"{len(listed)} {things} passed over ({why}): {', '.join(listed[:most])}{more}."

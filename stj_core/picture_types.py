@@ -1,0 +1,66 @@
+"""The one list of picture types: what is read, under which endings, and what a shop may serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PictureType:
+    """A file format of pictures.
+
+    Attributes:
+        name: Pillow's name of it.
+        extension: the ending that the image store gives it.
+        suffixes: endings that people's files of it have, in lower case.
+        served: whether a shop's image server may answer with it. A decoder that is never called cannot be attacked.
+    """
+
+    name: str
+    extension: str
+    suffixes: tuple[str, ...]
+    served: bool = False
+
+
+PICTURE_TYPES = (
+    PictureType(
+        "JPEG", "jpg", (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"), served=True
+    ),
+    PictureType("PNG", "png", (".png", ".apng"), served=True),
+    PictureType("WEBP", "webp", (".webp",), served=True),
+    PictureType("GIF", "gif", (".gif",), served=True),
+    PictureType("AVIF", "avif", (".avif", ".avifs"), served=True),
+    PictureType("BMP", "bmp", (".bmp", ".dib")),
+    PictureType("TIFF", "tiff", (".tif", ".tiff")),
+    PictureType("PPM", "ppm", (".ppm", ".pgm", ".pbm", ".pnm")),
+    PictureType("HEIF", "heic", (".heic", ".heif", ".hif")),
+)
+FORMATS = tuple(one.name for one in PICTURE_TYPES)
+SERVED = tuple(one.name for one in PICTURE_TYPES if one.served)
+EXTENSIONS = {one.name: one.extension for one in PICTURE_TYPES}
+SUFFIXES = frozenset(suffix for one in PICTURE_TYPES for suffix in one.suffixes)
+_SIGNATURES = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    *(b"P%d\n" % n for n in range(1, 7)),
+)
+_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+
+
+def is_picture_signature(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (16 or more) may be a picture, whatever its name says."""
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _BRANDS
+    return head.startswith(_SIGNATURES)
+
+
+def is_heif(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a HEIC picture, which Pillow alone cannot read."""
+    return head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}

@@ -1,0 +1,205 @@
+"""From a picture's bytes to upright RGB on white: the one way in which every part of STJ sees a picture.
+
+Nothing of STJ is imported here, only Pillow and numpy, because `stj-model export` puts this very file beside the network that
+it writes: an exported network sees the same pixels as training did. What is refused, and how it is said, is in `decode.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+WHITE = (255, 255, 255)
+ORIENTATION = 0x0112
+# What turns a picture upright, by its EXIF orientation (CIPA DC-008, Orientation).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""Orientations that exchange width and height."""
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)\s*([1-8])")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
+# Text and colour profiles say nothing of the pixels, and Pillow refuses the picture where one unpacks to a megabyte.
+_PNG_TALK = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
+_PNG_XMP = b"XML:com.adobe.xmp\0\0"  # keyword, and a flag that says "not compressed"
+_PNG_LARGEST = 1 << 19
+# Anything but 0xFF, which begins a marker: what a decoder makes of it differs from the grey that it fills a cut picture with.
+_JPEG_PADDING = bytes(1 + number * 37 % 254 for number in range(4096))
+
+
+class BrokenPictureError(Exception):
+    """The picture's data ends too early or is damaged."""
+
+
+def open_upright(data: bytes, draft: int | None = None, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """Decode a picture: the first frame, turned upright, in RGB, transparency on white.
+
+    Args:
+        data: the file's bytes.
+        draft: a JPEG much larger than this many pixels a side may be decoded at a half, a quarter or an eighth of its size.
+        formats: Pillow's names of the only formats to try; None tries all.
+
+    Raises:
+        BrokenPictureError: the data ends too early or is damaged.
+        Exception: whatever Pillow says of bytes that are no picture.
+    """
+    with open_lazily(data, formats) as picture:
+        if draft:
+            picture.draft("RGB", (draft, draft))
+        load(picture, data)
+        return on_white(upright(picture))
+
+
+@contextlib.contextmanager
+def open_lazily(data: bytes, formats: tuple[str, ...] | None = None) -> Iterator[Image.Image]:
+    """Open a picture's header only, mended where its metadata alone would keep Pillow from it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a doubtful tag is no reason to refuse a picture
+        with Image.open(io.BytesIO(without_odd_chunks(data)), formats=formats) as picture:
+            yield picture
+
+
+def load(picture: Image.Image, data: bytes) -> None:
+    """Decode the pixels of a picture that `open_lazily` opened from `data`.
+
+    Raises:
+        BrokenPictureError: the data ends too early or is damaged.
+    """
+    try:
+        picture.load()
+    except Exception as error:  # decoders of damaged data raise anything: AVIF's a RuntimeError, others IndexError
+        if picture.format in {"JPEG", "MPO"} and isinstance(error, OSError):
+            _load_without_end(picture, data, error)
+        else:
+            raise BrokenPictureError(str(error) or type(error).__name__) from error
+
+
+def orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read.
+
+    Only this number is looked at: writing the other tags anew, as Pillow's own `exif_transpose` does, fails where a camera
+    wrote one of them in the wrong type.
+    """
+    try:
+        value = picture.getexif().get(ORIENTATION)
+    except Exception:  # noqa: BLE001 - broken EXIF means no turn, not a broken picture
+        value = None
+    if value is None:
+        xmp = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
+        found = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
+        value = int(found[1]) if found else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """A loaded picture turned as its EXIF orientation asks."""
+    turn = _TURNS.get(orientation(picture))
+    return picture if turn is None else picture.transpose(turn)
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """A loaded picture of any mode as RGB, transparency on white."""
+    picture = with_eight_bits(picture)
+    if picture.has_transparency_data:
+        layered = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layered.size, WHITE), layered).convert("RGB")
+    return picture.convert("RGB")
+
+
+def with_eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey levels of 16 and 32 bits and of floating point as 8 bits; every other picture as it is.
+
+    16-bit levels lose their lower byte. Wider ones have no agreed white, so the range that their largest level lies in says
+    it: 1 (floating point), 255, 65535, or 2^32 - 1. Levels below zero, and those that are no numbers, are black.
+    """
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    levels: npt.NDArray[np.float64] = np.nan_to_num(
+        np.asarray(picture).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0
+    )
+    if picture.mode.startswith("I;16"):
+        white = 65535.0
+    else:
+        brightest = float(levels.max(initial=0.0))
+        ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
+        white = next((one for one in ranges if brightest <= one), 2.0**32 - 1)
+    # 65535 and 2^32 - 1 lose their lower bytes; 1 and 255 are rounded.
+    scaled = np.floor(levels * (256 / (white + 1))) if white > 255 else np.round(levels * (255 / white))
+    return Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+
+
+def without_odd_chunks(data: bytes) -> bytes:
+    """A PNG without its text and colour profile, and without what is damaged beside its pixels; anything else as it is.
+
+    Raises:
+        BrokenPictureError: a chunk that the picture itself is made of is damaged.
+    """
+    if not data.startswith(_PNG):
+        return data
+    kept: list[bytes] = []
+    place, dropped = len(_PNG), False
+    while place + 12 <= len(data):
+        length = int.from_bytes(data[place : place + 4])
+        kind, end = data[place + 4 : place + 8], place + 12 + length
+        needed = kind in _PNG_NEEDED
+        if end > len(data):
+            break  # it ends too early, which the decoder tells
+        whole = zlib.crc32(memoryview(data)[place + 4 : end - 4]) == int.from_bytes(data[end - 4 : end])
+        if needed and not whole:
+            raise BrokenPictureError(f"the checksum of its {kind.decode('latin-1')} chunk is wrong")
+        body = data[place + 8 : place + 8 + len(_PNG_XMP)]
+        talk = kind in _PNG_TALK and not (body == _PNG_XMP and length <= _PNG_LARGEST)
+        if whole and not talk:
+            kept.append(data[place:end])
+        else:
+            dropped = True
+        place = end
+    return b"".join([_PNG, *kept, data[place:]]) if dropped else data
+
+
+def _load_without_end(picture: Image.Image, data: bytes, error: OSError) -> None:
+    """Decode a JPEG that lacks its last marker, if all its pixels are there.
+
+    With the marker added, a decoder fills what is missing with grey; with other bytes before the marker, with something else.
+    Where the two agree at full size nothing was missing.
+    """
+    if _JPEG_END in data[-64:] or not data.startswith(_JPEG):
+        raise BrokenPictureError(str(error)) from error
+    wanted = picture.mode, picture.size
+    try:
+        whole, padded = (
+            zlib.crc32(_with_tail(data, tail).tobytes()) for tail in (_JPEG_END, _JPEG_PADDING + _JPEG_END)
+        )
+        mended = _with_tail(data, _JPEG_END, *wanted)
+    except Exception as again:
+        raise BrokenPictureError(str(error)) from again
+    if whole != padded or mended.size != picture.size:
+        raise BrokenPictureError(str(error)) from error
+    assert isinstance(picture, ImageFile.ImageFile)
+    picture.im = mended.im
+    picture.tile = []
+
+
+def _with_tail(data: bytes, tail: bytes, mode: str | None = None, size: tuple[int, int] | None = None) -> Image.Image:
+    """A JPEG with some more bytes at its end, decoded; drafted where a mode and a size are given."""
+    with Image.open(io.BytesIO(data + tail), formats=("JPEG",)) as mended:
+        if mode and size:
+            mended.draft(mode, size)
+        mended.load()
+        return mended.copy()
