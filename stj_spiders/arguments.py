@@ -62,15 +62,19 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None, shop: str = DE
     config = read_config(origin=given.get("origin"))
     if "origin" not in config.model_fields_set:
         config = config.model_copy(update={"origin": SHOPS[shop].ORIGIN})
-    categories = tuple(one for one in load_labels(config.labels) if one.shop == shop)
+    known = load_labels(config.labels)
+    categories = tuple(one for one in known if one.shop == shop)
     if slug is not None and given.get("category") not in {None, slug}:
         raise UsageError(
             f"This spider crawls {slug}, not {given['category']}: use {shop}_category -a category={given['category']}."
         )
     wanted = slug or given.get("category")
     if not wanted:
-        known = ", ".join(category.slug for category in categories)
-        raise UsageError(f"{shop}_category needs -a category=NAME, one of {known}.")
+        listed = ", ".join(category.slug for category in categories)
+        raise UsageError(f"{shop}_category needs -a category=NAME, one of {listed}.")
+    elsewhere = next((one for one in known if one.slug == wanted and one.shop != shop), None)
+    if elsewhere is not None:
+        raise UsageError(f"{wanted} is a category of the shop {elsewhere.shop}: use {elsewhere.shop}_category.")
     return (
         Arguments(
             category=find_category(wanted, categories),
