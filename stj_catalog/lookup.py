@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, or_, select
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import export_images, images, likenesses, products, sightings
 from stj_core.errors import CatalogError, UsageError
-from stj_core.shops.amazon import fold_image_url
+from stj_core.shops.shop import picture_keys
 from stj_core.vocabulary import Status
 
 _CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
@@ -112,7 +112,7 @@ def find_pictures(
             same = select(images.c.id).where(images.c.sha256 == checksum.lower())
             found |= _some(connection.execute(same).scalars().all(), "a picture with the sha256", checksum)
         for url in urls:
-            key = select(images.c.id).where(or_(images.c.image_key == fold_image_url(url), images.c.url == url))
+            key = select(images.c.id).where(or_(images.c.image_key.in_(picture_keys(url)), images.c.url == url))
             found |= _some(connection.execute(key).scalars().all(), "a picture at", url)
         return sorted(found | _duplicates(connection, found))
 

@@ -22,7 +22,7 @@ from stj_catalog.schema import (
     reviews,
     sightings,
 )
-from stj_core.shops.amazon import asin_of, fold_image_url
+from stj_core.shops.shop import picture_keys, product_number
 
 _ASIN = re.compile(r"[A-Z0-9]{10}")
 
@@ -131,7 +131,7 @@ def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
     """
     word = word.strip()
     low = word.lower()
-    asin = asin_of(word) or (word.upper() if _ASIN.fullmatch(word.upper()) and not word.isdigit() else None)
+    asin = product_number(word) or (word.upper() if _ASIN.fullmatch(word.upper()) and not word.isdigit() else None)
     with catalog.read() as connection:
         # Ten hex digits may be either: as typed in capitals they are an ASIN, else a checksum first.
         if _CHECKSUM.fullmatch(low) and asin != word:
@@ -210,10 +210,11 @@ def _trace_product(connection: Connection, asin: str, most: int) -> Trace:
 
 
 def _trace_address(connection: Connection, word: str, most: int) -> Trace:
-    folded = fold_image_url(word)
-    same = or_(images.c.image_key.in_([folded, word]), images.c.id.in_(_shown_at(word)))
+    keys = picture_keys(word)
+    same = or_(images.c.image_key.in_({*keys, word}), images.c.id.in_(_shown_at(word)))
     tiles = connection.execute(select(*_TILE).where(same).limit(most)).all()
     page = connection.execute(select(pages).where(pages.c.url == word).order_by(pages.c.id.desc()).limit(1)).first()
+    folded = next((key for key in sorted(keys) if key != word), word)
     return Trace(folded, "address", _with_titles(connection, tiles), [], None, dict(page._mapping) if page else None)
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from stj_core.errors import UsageError
+from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
 
 DEFAULT_LABELS = Path(__file__).with_name("labels.toml")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -17,20 +18,27 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 @dataclass(frozen=True)
 class Category:
-    """One class of garment and the listing that shows it."""
+    """One class of garment and the listing that shows it.
+
+    Attributes:
+        node: the shop's own name of the listing.
+        spider: the name that crawls it; `<shop>_category` unless it has its own.
+        shop: a name of `stj_core.shops.shop.SHOPS`.
+    """
 
     label: int
     slug: str
     name: str
     node: str
     spider: str = "amazon_category"
+    shop: str = DEFAULT_SHOP
     fits: tuple[str, ...] = ()
     contradicts: tuple[str, ...] = ()
 
     @property
     def listing_path(self) -> str:
-        """The listing's path and query on any host with Amazon's markup."""
-        return f"/s?rh=n%3A{self.node}&fs=true"
+        """The listing's path and query on any host with the shop's markup."""
+        return SHOPS[self.shop].listing_path(self.node)
 
     @cached_property
     def _words(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
@@ -107,7 +115,7 @@ def _category(block: object, source: Path) -> Category:
     for name, kind in fields.items():
         if not isinstance(block.get(name), kind) or isinstance(block.get(name), bool):
             raise UsageError(f"A category in {source} needs {name} = a {kind.__name__}, got {block.get(name)!r}.")
-    unknown = set(block) - set(fields) - {"spider", "fits", "contradicts"}
+    unknown = set(block) - set(fields) - {"spider", "shop", "fits", "contradicts"}
     if unknown:
         raise UsageError(f"A category in {source} has unknown fields: {', '.join(sorted(unknown))}.")
     if block["label"] < 0 or not _SLUG.fullmatch(block["slug"]):
@@ -115,12 +123,16 @@ def _category(block: object, source: Path) -> Category:
             f"A category in {source} needs a label of 0 or more and a slug of a-z, 0-9 and -, "
             f"got {block['label']} and {block['slug']!r}."
         )
+    shop = block.get("shop", DEFAULT_SHOP)
+    if not isinstance(shop, str) or shop not in SHOPS:
+        raise UsageError(f"A category in {source} is of the shop {shop!r}: STJ knows {', '.join(sorted(SHOPS))}.")
     return Category(
         label=block["label"],
         slug=block["slug"],
         name=block["name"],
         node=block["node"],
-        spider=block.get("spider", "amazon_category"),
+        spider=block.get("spider", f"{shop}_category"),
+        shop=shop,
         fits=tuple(block.get("fits", ())),
         contradicts=tuple(block.get("contradicts", ())),
     )

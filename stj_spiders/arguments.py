@@ -9,6 +9,7 @@ from typing import Any
 from stj_core.config import Config, read_config
 from stj_core.errors import UsageError
 from stj_core.labels import Category, find_category, load_labels
+from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
 
 _NAMES = ("category", "origin", "pages", "limit", "fresh", "details", "dry_run")
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -43,12 +44,13 @@ class Arguments:
         }
 
 
-def read_arguments(given: Mapping[str, str], *, slug: str | None) -> tuple[Arguments, Config]:
+def read_arguments(given: Mapping[str, str], *, slug: str | None, shop: str = DEFAULT_SHOP) -> tuple[Arguments, Config]:
     """Read the arguments, and the shared settings with them.
 
     Args:
         given: name to value, as typed.
         slug: the spider's own category; None when `-a category=` must say it.
+        shop: the spider's shop; only its categories can be asked for.
 
     Raises:
         UsageError: an unknown name, or a value that cannot be right.
@@ -58,15 +60,21 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None) -> tuple[Argum
     if unknown:
         raise UsageError(f"There is no argument {', '.join(unknown)}: a crawl takes {', '.join(_NAMES)}.")
     config = read_config(origin=given.get("origin"))
-    categories = load_labels(config.labels)
+    if "origin" not in config.model_fields_set:
+        config = config.model_copy(update={"origin": SHOPS[shop].ORIGIN})
+    known = load_labels(config.labels)
+    categories = tuple(one for one in known if one.shop == shop)
     if slug is not None and given.get("category") not in {None, slug}:
         raise UsageError(
-            f"This spider crawls {slug}, not {given['category']}: use amazon_category -a category={given['category']}."
+            f"This spider crawls {slug}, not {given['category']}: use {shop}_category -a category={given['category']}."
         )
     wanted = slug or given.get("category")
     if not wanted:
-        known = ", ".join(category.slug for category in categories)
-        raise UsageError(f"amazon_category needs -a category=NAME, one of {known}.")
+        listed = ", ".join(category.slug for category in categories)
+        raise UsageError(f"{shop}_category needs -a category=NAME, one of {listed}.")
+    elsewhere = next((one for one in known if one.slug == wanted and one.shop != shop), None)
+    if elsewhere is not None:
+        raise UsageError(f"{wanted} is a category of the shop {elsewhere.shop}: use {elsewhere.shop}_category.")
     return (
         Arguments(
             category=find_category(wanted, categories),

@@ -1,6 +1,6 @@
-"""The crawls' place in the catalogue: every database call of a process goes through one worker thread.
+"""The crawls' way to the catalogue: every database call of a process goes through one worker thread.
 
-The crawls of a process share a desk, so that they agree on what is known, what is being fetched and what waits to be written.
+The crawls of a process share a writer, so that they agree on what is known, what is being fetched and what waits to be written.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ BATCH_ROWS = 100
 BATCH_SECONDS = 1.0
 
 
-class Desk:
+class CatalogWriter:
     """An open catalogue and image store, with a batch of pictures that wait to be written.
 
     Attributes:
         fetching: by picture address, the tasks that fetch pictures now, for whichever crawl.
     """
 
-    desks: ClassVar[dict[tuple[str, str], Desk]] = {}
+    writers: ClassVar[dict[tuple[str, str], CatalogWriter]] = {}
 
     def __init__(self, config: Config) -> None:
         """Take note of where things are; `open` opens them."""
@@ -48,17 +48,17 @@ class Desk:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def open(cls, config: Config) -> Desk:
-        """The desk of this catalogue and image store; it is made when the first crawl needs it."""
+    async def open(cls, config: Config) -> CatalogWriter:
+        """The writer of this catalogue and image store; it is made when the first crawl needs it."""
         place = (config.catalog_url, config.images)
-        if place not in cls.desks:
-            cls.desks[place] = cls(config)
-        desk = cls.desks[place]
-        desk._users += 1
-        if desk._opening is None:
-            desk._opening = asyncio.ensure_future(desk._open())
-        await desk._opening
-        return desk
+        if place not in cls.writers:
+            cls.writers[place] = cls(config)
+        writer = cls.writers[place]
+        writer._users += 1
+        if writer._opening is None:
+            writer._opening = asyncio.ensure_future(writer._open())
+        await writer._opening
+        return writer
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function that uses the catalogue, in the one thread that may."""
@@ -88,7 +88,7 @@ class Desk:
             await self.flush()
         finally:
             if not self._users:
-                self.desks.pop((self.config.catalog_url, self.config.images), None)
+                self.writers.pop((self.config.catalog_url, self.config.images), None)
                 await self.run(self.catalog.close)
                 self._thread.shutdown()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 from scrapy.settings import BaseSettings
 
 from stj_core.errors import UsageError
-from stj_core.shops.amazon import sized_image_url
+from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Render = Literal["never", "auto", "always"]
@@ -63,8 +63,12 @@ class CrawlConfig:
     summary: Literal["table", "json"]
 
     @classmethod
-    def from_settings(cls, settings: BaseSettings) -> CrawlConfig:
+    def from_settings(cls, settings: BaseSettings, shop: str = DEFAULT_SHOP) -> CrawlConfig:
         """Read the settings.
+
+        Args:
+            settings: Scrapy's.
+            shop: whose sizes of pictures are meant.
 
         Raises:
             UsageError: a value cannot be right, or a name is none of ours.
@@ -84,12 +88,13 @@ class CrawlConfig:
             cool_most_seconds=_number(settings, "STJ_COOL_MOST_SECONDS", least=0),
             blocks=int(_number(settings, "STJ_BLOCKS", least=1)),
         )
-        size = settings.get("STJ_IMAGE_SIZE") or ""
+        size = settings.get("STJ_IMAGE_SIZE")
+        size = SHOPS[shop].IMAGE_SIZE if size is None else size
         try:
-            sized_image_url("https://m.media-amazon.com/images/I/x.jpg", size)
+            SHOPS[shop].sized_image_url("https://shop.invalid/picture.jpg", size)
         except ValueError as error:
             raise UsageError(
-                f"STJ_IMAGE_SIZE cannot be {size!r}: it looks like _SL640_, or is empty for the original."
+                f"STJ_IMAGE_SIZE cannot be {size!r}: it looks like {SHOPS[shop].IMAGE_SIZE}, or is empty for the original."
             ) from error
         return cls(
             pace=pace,

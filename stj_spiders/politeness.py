@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from stj_core.shops.amazon import is_loopback
+from stj_core.addresses import is_loopback
 from stj_spiders.config import Pace, Patience
 
 # What a request carries: that it asks for a picture, and the moment of the monotonic clock when it was sent.

@@ -13,14 +13,16 @@ from scrapy.settings import BaseSettings
 
 from stj_catalog import crawls
 from stj_catalog.catalog import open_catalog
+from stj_core.addresses import is_loopback
 from stj_core.cli import INTERRUPTED, emit, emit_json, say
 from stj_core.config import Config
 from stj_core.errors import CatalogError
-from stj_core.shops.amazon import is_loopback
 from stj_spiders.config import CrawlConfig
 from stj_spiders.extensions.progress import Progress
 from stj_spiders.outcome import STOPPED, Outcome
-from stj_spiders.spiders.category import CONDITIONS, CategorySpider
+from stj_spiders.session import find_session
+from stj_spiders.shops.shop import PAGES
+from stj_spiders.spiders.category import CategorySpider
 
 CARDS_A_PAGE = 48
 _STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")
@@ -49,18 +51,18 @@ def tell(sentence: str, settings: BaseSettings) -> None:
 def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
     """Print the summary and how it ended; returns the exit code, the worst of all, and leaves Ctrl-C to be told with it."""
     Progress.take_down()
-    spiders = [crawler.spider for crawler in crawlers if isinstance(crawler.spider, CategorySpider)]
-    summaries = [spider.summary for spider in spiders if spider.summary is not None]
+    sessions = [session for session in map(find_session, crawlers) if session is not None]
+    summaries = [session.summary for session in sessions if session.summary is not None]
     if str(settings.get("STJ_SUMMARY")) == "json":
         emit_json(summaries[0] if len(crawlers) == 1 and summaries else summaries)
     elif summaries:
         _print_summary(summaries)
     sys.stdout.flush()
-    if len(spiders) < len(crawlers):
+    if len(sessions) < len(crawlers):
         tell("A crawl could not start: the log above says why.", settings)
         return 1
     # After a second Ctrl-C nobody had the time to say how it ended.
-    outcomes: list[Outcome] = [spider.outcome or STOPPED for spider in spiders]
+    outcomes: list[Outcome] = [session.outcome or STOPPED for session in sessions]
     told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
     for sentence in dict.fromkeys(told):
         tell(sentence, settings)
@@ -85,8 +87,10 @@ def dry_run(wanted: Sequence[tuple[type[CategorySpider], dict[str, str]]], setti
         minutes = round(sum(plan["minutes"] for plan in plans), 1)
         emit(f"all of them about {minutes:g} minutes: the crawls of a process share one pace")
     emit("robots.txt is asked first; what it refuses is not fetched")
-    if not all(is_loopback(plan["first_url"]) for plan in plans):
-        emit(CONDITIONS)
+    asked = [one.read_arguments(given)[0] for one, given in wanted]
+    shops = {one.category.shop for one, plan in zip(asked, plans, strict=True) if not is_loopback(plan["first_url"])}
+    for shop in sorted(shops):
+        emit(PAGES[shop].CONDITIONS)
 
 
 def _print_plan(plan: dict[str, Any]) -> None:

@@ -18,10 +18,11 @@ quiet()
 
 BOT_NAME = "stj"
 SPIDER_MODULES = ["stj_spiders.spiders"]
+SPIDER_LOADER_CLASS = "stj_spiders.loader.CategoryLoader"
 COMMANDS_MODULE = "stj_spiders.commands"
 
 # Who we are, and what we obey. A rule for STJ or for Scrapy binds us; see docs/decisions/0003.
-USER_AGENT = user_agent()
+USER_AGENT = user_agent("")  # each spider adds what STJ_CONTACT says
 ROBOTSTXT_OBEY = True
 COOKIES_ENABLED = False
 TELNETCONSOLE_ENABLED = False
@@ -48,7 +49,7 @@ HTTPERROR_ALLOW_ALL = True  # every answer is judged by its content
 METAREFRESH_ENABLED = False  # a challenge reloads itself that way: following it would be evading it
 
 # What is fetched.
-STJ_IMAGE_SIZE = "_SL640_"
+STJ_IMAGE_SIZE: str | None = None  # the shop's own; Amazon: _SL640_
 IMAGES_MIN_WIDTH = 64
 IMAGES_MIN_HEIGHT = 64
 STJ_RENDER = "auto"

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from stj_catalog.intake import CardSighting, NextPage
 from stj_core.labels import Category
-from stj_core.shops.amazon import product_url
-from stj_spiders.shops.amazon.listing import Card
-from stj_spiders.shops.amazon.product import Product
+from stj_core.shops.shop import SHOPS
+from stj_spiders.shops.pages import Card, Product
 
 # The products of a listing page come between it and the next one; no page has more cards.
 _PRODUCTS_A_PAGE = 1000
@@ -24,7 +23,7 @@ def listing_sightings(cards: Sequence[Card], category: Category, origin: str) ->
             asin=card.asin,
             title=card.title,
             brand=card.brand,
-            product_url=product_url(origin, card.asin) if card.asin else card.product_url,
+            product_url=SHOPS[category.shop].product_url(origin, card.asin) if card.asin else card.product_url,
             price=card.price,
             currency=card.currency,
             rating=card.rating,
@@ -53,7 +52,7 @@ def gallery_sightings(product: Product, category: Category, origin: str) -> list
             title=product.title,
             brand=product.brand,
             breadcrumb=" › ".join(product.breadcrumb) or None,
-            product_url=product_url(origin, product.asin) if product.asin else None,
+            product_url=SHOPS[category.shop].product_url(origin, product.asin) if product.asin else None,
             price=product.price,
             currency=product.currency,
             reason="title_mismatch" if contradicted else None if picture else "no_image",
@@ -62,17 +61,17 @@ def gallery_sightings(product: Product, category: Category, origin: str) -> list
     ]
 
 
-def product_pages(cards: Sequence[CardSighting], listing: int, origin: str) -> list[NextPage]:
+def product_pages(cards: Sequence[CardSighting], listing: int) -> list[NextPage]:
     """The products' own pages, each once; cards that are not the category's lead nowhere.
 
     Args:
         cards: of one listing page.
         listing: its number.
-        origin: scheme and host of the shop.
     """
-    asins = dict.fromkeys(card.asin for card in cards if card.asin and card.reason in {None, "no_image"})
+    wanted = (card.product_url for card in cards if card.asin and card.reason in {None, "no_image"})
+    addresses = dict.fromkeys(filter(None, wanted))
     first = _PRODUCTS_A_PAGE * listing
-    return [NextPage("product", first + place, product_url(origin, asin)) for place, asin in enumerate(asins)]
+    return [NextPage("product", first + place, url) for place, url in enumerate(addresses)]
 
 
 def doubt(category: Category, title: str | None, picture: str | None, *, sponsored: bool) -> str | None:

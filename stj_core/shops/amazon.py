@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+ORIGIN = "https://www.amazon.in"
+IMAGE_SIZE = "_SL640_"
+
 _IMAGE_PATH = re.compile(
     r"(?P<folder>(?:/[^/]+)*/images/[A-Z]/)(?P<id>[^/.]+)(?:\.(?P<modifiers>[^/]*))?\.(?P<ext>[A-Za-z0-9]{2,5})"
 )
@@ -70,12 +73,14 @@ def asin_of(url: str) -> str | None:
     return None
 
 
-def product_url(origin: str, asin: str) -> str:
-    """The short address of a product's page."""
-    return urljoin(origin, f"/dp/{asin}")
+product_number = asin_of
 
 
-def is_loopback(url: str) -> bool:
-    """Whether `url` names this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+def product_url(origin: str, number: str) -> str:
+    """The short address of a product's page, from its ASIN."""
+    return urljoin(origin, f"/dp/{number}")
+
+
+def listing_path(node: str) -> str:
+    """Path and query of a browse node's first listing page."""
+    return f"/s?rh=n%3A{node}&fs=true"

@@ -33,9 +33,13 @@ class Command(CrawlCommand):
         assert self.crawler_process is not None
         assert self.settings is not None
         loader = self.crawler_process.spider_loader
-        if args[0] not in loader.list():
-            tell(f"There is no spider {args[0]!r}: there are {', '.join(sorted(loader.list()))}.", self.settings)
-            self.exitcode = 2
+        try:
+            names = loader.list()
+            if args[0] not in names:
+                raise UsageError(f"There is no spider {args[0]!r}: there are {', '.join(sorted(names))}.")
+        except StjError as error:
+            tell(str(error), self.settings)
+            self.exitcode = error.exit_code
             return
         spider_class = loader.load(args[0])
         if not issubclass(spider_class, CategorySpider):

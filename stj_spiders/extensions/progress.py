@@ -12,7 +12,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 
 from stj_spiders.politeness import spell
-from stj_spiders.spiders.category import CategorySpider
+from stj_spiders.session import Session, find_session
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -28,7 +28,7 @@ class Progress:
     """One display for all the crawls of a process."""
 
     live: ClassVar[Live | None] = None
-    watched: ClassVar[list[tuple[CategorySpider, float]]] = []
+    watched: ClassVar[list[tuple[Session, float]]] = []
 
     def __init__(self, crawler: Crawler) -> None:
         """Watch one crawl.
@@ -38,6 +38,7 @@ class Progress:
         """
         if not sys.stderr.isatty() or crawler.settings.get("LOG_FILE"):
             raise NotConfigured
+        self._crawler = crawler
         crawler.signals.connect(self.opened, signals.spider_opened)
         crawler.signals.connect(self.closed, signals.spider_closed)
 
@@ -47,9 +48,10 @@ class Progress:
         return cls(crawler)
 
     def opened(self, spider: Spider) -> None:
-        """Show the spider's row."""
-        if isinstance(spider, CategorySpider):
-            Progress.watched.append((spider, time.monotonic()))
+        """Show the crawl's row."""
+        session = find_session(self._crawler)
+        if session is not None:
+            Progress.watched.append((session, time.monotonic()))
         if Progress.live is None:
             from rich.console import Console
             from rich.live import Live
@@ -61,8 +63,9 @@ class Progress:
             Progress.live.start()
 
     def closed(self, spider: Spider) -> None:
-        """Take the display down with the last spider."""
-        Progress.watched[:] = [pair for pair in Progress.watched if pair[0] is not spider]
+        """Take the display down with the last crawl."""
+        session = find_session(self._crawler)
+        Progress.watched[:] = [pair for pair in Progress.watched if pair[0] is not session]
         if not Progress.watched:
             Progress.take_down()
 
@@ -79,7 +82,7 @@ def rows(width: int) -> Table:
     from rich.table import Table
 
     now = time.monotonic()
-    lines = [HEADS, *((spider.name, *describe(spider, now - began)) for spider, began in Progress.watched)]
+    lines = [HEADS, *((session.name, *describe(session, now - began)) for session, began in Progress.watched)]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="")
     # The terminal writes ^C behind the last row; a line more, and the display could not be cleared.
     chosen = fitting([max(map(len, column)) for column in zip(*lines, strict=True)], width - len("^C"))
@@ -101,26 +104,26 @@ def fitting(widths: Sequence[int], width: int) -> list[int]:
     return sorted(chosen)
 
 
-def describe(spider: CategorySpider, seconds: float) -> tuple[str, ...]:
-    """One spider's line, `seconds` after it began: the cells after its name."""
-    fetched = sum(spider.pictures.values())
+def describe(session: Session, seconds: float) -> tuple[str, ...]:
+    """One crawl's line, `seconds` after it began: the cells after its name."""
+    fetched = sum(session.pictures.values())
     pace = fetched / seconds if seconds > 1 else 0.0
     return (
-        str(spider.pages_done),
-        str(sum(spider.tally.values())),
-        f"{spider.kept}/{spider.arguments.limit}",
-        str(spider.tally["duplicate"]),
-        str(spider.tally["rejected"]),
+        str(session.pages_done),
+        str(sum(session.tally.values())),
+        f"{session.kept}/{session.arguments.limit}",
+        str(session.tally["duplicate"]),
+        str(session.tally["rejected"]),
         f"{pace:.1f}/s",
-        _time_left(spider, pace),
+        _time_left(session, pace),
     )
 
 
-def _time_left(spider: CategorySpider, pace: float) -> str:
-    cooling = spider.manners.cooling(spider.host)
+def _time_left(session: Session, pace: float) -> str:
+    cooling = session.manners.cooling(session.host)
     if cooling:
         return f"rests {spell(cooling)}"
-    missing = max(0, spider.arguments.limit - spider.kept)
-    if spider.unseen is not None:
-        missing = min(missing, spider.unseen)
+    missing = max(0, session.arguments.limit - session.kept)
+    if session.unseen is not None:
+        missing = min(missing, session.unseen)
     return spell(missing / pace) if pace and missing else ""

@@ -10,7 +10,7 @@ from scrapy.http import Response
 from scrapy.utils.httpobj import urlparse_cached
 
 from stj_spiders.politeness import PICTURE, Lane
-from stj_spiders.spiders.category import CategorySpider
+from stj_spiders.session import session_of
 
 
 class PoliteThrottle(AutoThrottle):
@@ -20,7 +20,7 @@ class PoliteThrottle(AutoThrottle):
         self.maxdelay = self._max_delay()
 
     def _get_slot(self, request: Request, spider: Spider) -> tuple[str | None, Any]:
-        manners = cast("CategorySpider", spider).manners
+        manners = session_of(self.crawler).manners
         host, picture = urlparse_cached(request).netloc, bool(request.meta.get(PICTURE))
         lane = manners.lane(host, picture=picture)
         # A lane without a gap is this machine's own: nobody is disturbed there.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import cast
 
 from scrapy import Request
 from scrapy.crawler import Crawler
@@ -12,7 +11,7 @@ from scrapy.utils.httpobj import urlparse_cached
 
 from stj_spiders.exceptions import StoppingError
 from stj_spiders.politeness import ASKED_AT, PICTURE
-from stj_spiders.spiders.category import CategorySpider
+from stj_spiders.session import session_of
 
 # Long waits are slept in naps, so that Ctrl-C is heard.
 _NAP = 0.5
@@ -32,12 +31,12 @@ class MannersMiddleware:
 
     async def process_request(self, request: Request) -> None:
         """Hold the request back until it may go."""
-        spider = cast("CategorySpider", self.crawler.spider)
+        session = session_of(self.crawler)
         host, picture = urlparse_cached(request).netloc, bool(request.meta.get(PICTURE))
         while True:
-            if spider.stopping:
+            if session.stopping:
                 raise StoppingError(f"Not asked: the crawl is ending ({request.url})")
-            wait = spider.manners.leave(host, picture=picture)
+            wait = session.manners.leave(host, picture=picture)
             if not wait:
                 break
             await asyncio.sleep(min(wait, _NAP))

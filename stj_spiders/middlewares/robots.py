@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from scrapy import Request
 from scrapy.crawler import Crawler
@@ -19,7 +19,7 @@ from scrapy.utils.httpobj import urlparse_cached
 
 from stj_spiders.exceptions import RobotsRefusedError, RobotsUnreadError, StoppingError
 from stj_spiders.robots import Rules, read_rules
-from stj_spiders.spiders.category import CategorySpider
+from stj_spiders.session import session_of
 
 KEPT_SECONDS = 24 * 3600
 # The request for robots.txt itself.
@@ -70,7 +70,7 @@ class ClosedRobotsMiddleware:
                 rules = await self._ask(origin)
                 self.known[origin] = rules
                 if rules.delay():
-                    cast("CategorySpider", self.crawler.spider).manners.obey_crawl_delay(host, rules.delay())
+                    session_of(self.crawler).manners.obey_crawl_delay(host, rules.delay())
             return rules
 
     async def _ask(self, origin: str) -> Rules:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
 
@@ -11,7 +9,7 @@ from stj_catalog.intake import SeenPage, commit_page
 from stj_core.errors import StjError
 from stj_spiders.items import PageItem
 from stj_spiders.outcome import unexpected
-from stj_spiders.spiders.category import CategorySpider
+from stj_spiders.session import session_of
 
 
 class PagesPipeline:
@@ -19,7 +17,7 @@ class PagesPipeline:
 
     def __init__(self, crawler: Crawler) -> None:
         """Stand ready for one crawl."""
-        self.crawler = crawler
+        self.session = session_of(crawler)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> PagesPipeline:
@@ -28,12 +26,14 @@ class PagesPipeline:
 
     async def process_item(self, item: PageItem) -> PageItem:
         """Commit the page."""
-        spider = cast("CategorySpider", self.crawler.spider)
-        page = SeenPage(item.page.id, spider.crawl.id, spider.crawl.category_id, item.response, item.cards, item.found)
+        session = self.session
+        page = SeenPage(
+            item.page.id, session.crawl.id, session.crawl.category_id, item.response, item.cards, item.found
+        )
         try:
-            tally = await spider.desk.run(commit_page, spider.desk.catalog, spider.desk.settler, page)
+            tally = await session.writer.run(commit_page, session.writer.catalog, session.writer.settler, page)
         except StjError as error:
-            spider.stop(unexpected(error))
+            session.stop(unexpected(error))
             raise DropItem(str(error)) from error
-        spider.page_done(item, tally)
+        session.page_done(item, tally)
         return item

@@ -7,9 +7,9 @@ torn file for ninety days (docs/decisions/0002).
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import cast
 
 from scrapy import Request
 from scrapy.crawler import Crawler
@@ -21,16 +21,18 @@ from scrapy.utils.httpobj import urlparse_cached
 from stj_catalog.intake import FetchedPicture, known_pictures
 from stj_core.errors import NotAnImageError, PictureError, StjError, TooSmallError
 from stj_core.picture_types import SERVED
-from stj_core.shops.amazon import sized_image_url
 from stj_images.fingerprint import fingerprint
 from stj_spiders.exceptions import RobotsRefusedError, StoppingError
 from stj_spiders.items import PageItem
 from stj_spiders.outcome import refused, unexpected
 from stj_spiders.politeness import ASKED_AT, PICTURE, retry_after_seconds
-from stj_spiders.shops.amazon.verdict import Verdict, judge
-from stj_spiders.spiders.category import READ, CategorySpider, body_text
+from stj_spiders.responses import body_text
+from stj_spiders.session import session_of
+from stj_spiders.shops.pages import READ, Verdict
+from stj_spiders.shops.shop import ShopPages
 
 _TURNED_AWAY = (429, 503)
+_log = logging.getLogger(__name__)
 
 
 class PicturesPipeline:
@@ -39,20 +41,16 @@ class PicturesPipeline:
     def __init__(self, crawler: Crawler) -> None:
         """Stand ready for one crawl."""
         self.crawler = crawler
+        self.session = session_of(crawler)
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> PicturesPipeline:
         """Build for a crawl."""
         return cls(crawler)
 
-    @property
-    def spider(self) -> CategorySpider:
-        """The spider whose pages come by."""
-        return cast("CategorySpider", self.crawler.spider)
-
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.spider.desk.store.writers, thread_name_prefix="pictures")
+        return ThreadPoolExecutor(self.session.writer.store.writers, thread_name_prefix="pictures")
 
     def close_spider(self) -> None:
         """Give the threads back, if a picture ever came."""
@@ -66,7 +64,7 @@ class PicturesPipeline:
             await self._fetch_unknown(wanted)
         except (StjError, StoppingError) as error:
             if isinstance(error, StjError):
-                self.spider.stop(unexpected(error))
+                self.session.stop(unexpected(error))
             raise DropItem(f"page {item.page.number} is left for later: the crawl is ending") from error
         return item
 
@@ -77,29 +75,29 @@ class PicturesPipeline:
             StoppingError: the crawl is ending.
             StjError: the catalogue or the image store cannot be written.
         """
-        desk, crawl_id = self.spider.desk, self.spider.crawl.id
+        writer, crawl_id = self.session.writer, self.session.crawl.id
         try:
             while True:
-                known = await desk.run(known_pictures, desk.catalog, list(wanted), crawl_id)
+                known = await writer.run(known_pictures, writer.catalog, list(wanted), crawl_id)
                 missing = [key for key in wanted if key not in known]
                 results = await asyncio.gather(
                     *(self._task(key, wanted[key]) for key in missing), return_exceptions=True
                 )
                 met = {key: error for key, error in zip(missing, results, strict=True) if error is not None}
                 self._note_refusals(met, of=len(wanted))
-                await desk.flush()
+                await writer.flush()
                 if not met:
                     return
                 # What another crawl was fetching when it ended is ours now.
                 for key in met:
-                    desk.fetching.pop(key, None)
+                    writer.fetching.pop(key, None)
         finally:
             for key in wanted:
-                desk.fetching.pop(key, None)
+                writer.fetching.pop(key, None)
 
     def _task(self, key: str, url: str) -> asyncio.Task[None]:
         """The one task of this process that fetches a picture, however many pages and crawls want it meanwhile."""
-        fetching = self.spider.desk.fetching
+        fetching = self.session.writer.fetching
         if key not in fetching:
             fetching[key] = asyncio.ensure_future(self._settle(key, url))
         return fetching[key]
@@ -113,8 +111,8 @@ class PicturesPipeline:
         """
         refusals = [error for error in met.values() if isinstance(error, PictureRefusedError)]
         if refusals and len(refusals) == of:
-            self.spider.stop(refused(f"{refusals[0]} {refusals[0].advice}"))
-        if met and self.spider.stopping:
+            self.session.stop(refused(f"{refusals[0]} {refusals[0].advice}"))
+        if met and self.session.stopping:
             raise StoppingError("the crawl is ending")
         for error in met.values():
             if not isinstance(error, PictureRefusedError | StoppingError):
@@ -124,17 +122,19 @@ class PicturesPipeline:
 
     async def _settle(self, key: str, url: str) -> None:
         """Fetch one picture and have its row written, whatever it turned out to be."""
-        self._note(await self._fetch(key, sized_image_url(url, self.spider.settings_read.image_size)))
+        self._note(
+            await self._fetch(key, self.session.addresses.sized_image_url(url, self.session.settings.image_size))
+        )
 
     def _note(self, picture: FetchedPicture) -> None:
-        self.spider.count_picture(picture.reason)
-        self.spider.desk.record(picture)
+        self.session.count_picture(picture.reason)
+        self.session.writer.record(picture)
 
     async def _fetch(self, key: str, url: str) -> FetchedPicture:
-        spider, host = self.spider, urlparse_cached(Request(url)).netloc
-        crawl_id = spider.crawl.id
+        session, host = self.session, urlparse_cached(Request(url)).netloc
+        crawl_id = session.crawl.id
         while True:
-            async with spider.manners.gate(host):
+            async with session.manners.gate(host):
                 try:
                     response = await self._download(url)
                 except StoppingError:
@@ -142,19 +142,19 @@ class PicturesPipeline:
                 except RobotsRefusedError as error:
                     raise PictureRefusedError(error, FetchedPicture(key, url, crawl_id, reason="robots")) from error
                 except Exception as error:  # noqa: BLE001 - every way a line can break ends in one word
-                    spider.logger.info("picture %s could not be had: %r", url, error)
+                    _log.info("picture %s could not be had: %r", url, error)
                     return FetchedPicture(key, url, crawl_id, reason=_word(error))
-            turned_away = _turned_away(response)
+            turned_away = _turned_away(response, session.pages)
             if turned_away is None:
                 break
             self._cool_down(host, response, turned_away)
-        spider.manners.answered(host, _asked_at(response), picture=True)
+        session.manners.answered(host, _asked_at(response), picture=True)
         if response.status != 200:
             return FetchedPicture(key, url, crawl_id, reason="http_error", http_status=response.status)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._take_in, key, url, response.body)
 
     async def _download(self, url: str) -> Response:
-        if self.spider.stopping:
+        if self.session.stopping:
             raise StoppingError(f"Not asked: the crawl is ending ({url})")
         request = Request(url, callback=NO_CALLBACK, meta={PICTURE: True}, headers={"Accept": "image/*"})
         return await self.crawler.engine.download_async(request)
@@ -162,23 +162,23 @@ class PicturesPipeline:
     def _cool_down(self, host: str, response: Response, what: str) -> None:
         """Leave the picture host alone; the same picture is asked for again unless the crawl had better end."""
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
-        self.spider.turned_away(host, what, _asked_at(response), wait, picture=True)
-        if self.spider.stopping:
+        self.session.turned_away(host, what, _asked_at(response), wait, picture=True)
+        if self.session.stopping:
             raise StoppingError(f"{host} turned us away")
 
     def _take_in(self, key: str, url: str, body: bytes) -> FetchedPicture:
         """Fingerprint and store a picture's bytes; runs in a thread."""
-        spider = self.spider
+        session = self.session
         try:
             if not body:
                 raise NotAnImageError("The answer is empty.")
             found = fingerprint(body, SERVED)
-            if found.width < spider.settings_read.min_width or found.height < spider.settings_read.min_height:
+            if found.width < session.settings.min_width or found.height < session.settings.min_height:
                 raise TooSmallError(f"The picture has {found.width}x{found.height} pixels.")
         except PictureError as error:
-            return FetchedPicture(key, url, spider.crawl.id, reason=error.reason, http_status=200)
-        path = spider.desk.store.put(found.sha256, found.extension, body)
-        return FetchedPicture(key, url, spider.crawl.id, found, path, http_status=200)
+            return FetchedPicture(key, url, session.crawl.id, reason=error.reason, http_status=200)
+        path = session.writer.store.put(found.sha256, found.extension, body)
+        return FetchedPicture(key, url, session.crawl.id, found, path, http_status=200)
 
 
 class PictureRefusedError(RobotsRefusedError):
@@ -190,13 +190,13 @@ class PictureRefusedError(RobotsRefusedError):
         self.picture = picture
 
 
-def _turned_away(response: Response) -> str | None:
+def _turned_away(response: Response, pages: ShopPages) -> str | None:
     """What is wrong when the host would rather not serve us: its status, or a page about robots in a picture's place."""
     if response.status in _TURNED_AWAY:
         return f"picture answered {response.status}"
     if response.body[:512].lstrip()[:1] != b"<":
         return None
-    verdict = judge(body_text(response), response.url)
+    verdict = pages.judge(body_text(response), response.url)
     return None if verdict in READ or verdict is Verdict.UNAVAILABLE else f"picture is a {verdict} page"
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_core.shops.amazon import asin_of, fold_image_url, is_loopback, product_url, sized_image_url
+from stj_core.addresses import is_loopback
+from stj_core.shops.amazon import asin_of, fold_image_url, product_url, sized_image_url
 
 HOSTS = st.sampled_from(["m.media-amazon.com", "images-eu.ssl-images-amazon.com", "127.0.0.1:8080", "localhost"])
 IDS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-", min_size=8, max_size=14)
@@ -160,6 +161,8 @@ def test_a_product_address_names_its_product(asin: str) -> None:
         ("http://localhost", True),
         ("http://[::1]:9/", True),
         ("https://www.amazon.in", False),
+        ("http://127.shop.example", False),
+        ("http://[", False),
     ],
 )
 def test_loopback_is_this_machine_only(address: str, expected: bool) -> None:

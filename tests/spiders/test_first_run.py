@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from stj_spiders.spiders.category import CONDITIONS
+from stj_spiders.shops.amazon import CONDITIONS
 from tests.spiders.conftest import Folder
 
 

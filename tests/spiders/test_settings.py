@@ -87,7 +87,7 @@ def test_the_user_agent_is_honest() -> None:
     assert re.fullmatch(r"STJ/[\d.]+\S* \(Scrapy; \+me@shop\.example\)", user_agent("me@shop.example"))
     assert user_agent("").endswith("(Scrapy; no contact given)")
     assert "\n" not in user_agent("a\r\nX-Evil: 1")
-    assert "Mozilla" not in user_agent()
+    assert "Mozilla" not in user_agent("")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from lxml.etree import _Element as Element
@@ -14,6 +13,7 @@ from stj_spiders.shops.amazon.parts import Parts, find_parts
 from stj_spiders.shops.amazon.pictures import absolute, picture_of, srcset_of
 from stj_spiders.shops.amazon.values import read_price, read_rating
 from stj_spiders.shops.html import classes_of, clean, text_of
+from stj_spiders.shops.pages import Card
 
 _DETAIL = re.compile(r"/(?:dp|gp/product|gp/aw/d|exec/obidos/ASIN)/|%2Fdp%2F|%2Fgp%2Fproduct%2F", re.IGNORECASE)
 _AD_LINKS = ("/sspa/click", "/gp/slredirect/", "picassoRedirect")
@@ -29,39 +29,6 @@ _AD_PREFIX = re.compile(
     re.IGNORECASE,
 )
 _BY = frozenset({"by", "von", "de", "di", "par", "da", "door", "av", "od", "por"})
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a card says; None where it says nothing.
-
-    Attributes:
-        asin: the product's ten-character number.
-        title: without the mark of an advertisement.
-        brand: only where the card prints it apart from the title.
-        product_url: absolute, as linked (an advertisement's is a redirect).
-        image_url: absolute, in the size that the card shows.
-        image_key: `image_url` without its size: the picture's identity.
-        srcset: the attribute as it stands on the page.
-        price: the amount asked, the lower end of a range; never the crossed-out one.
-        currency: ISO 4217 code.
-        rating: stars out of five.
-        position: 1 for the page's first card, in the page's order.
-        sponsored: whether the shop was paid to show it.
-    """
-
-    asin: str
-    title: str | None
-    brand: str | None
-    product_url: str | None
-    image_url: str | None
-    image_key: str | None
-    srcset: str | None
-    price: float | None
-    currency: str | None
-    rating: float | None
-    position: int
-    sponsored: bool
 
 
 def read_card(asin: str, tile: Element, position: int, base: str) -> Card:

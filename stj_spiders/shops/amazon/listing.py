@@ -7,16 +7,16 @@ in its size.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from lxml.etree import _Element as Element
 
-from stj_spiders.shops.amazon.card import Card, read_card
+from stj_spiders.shops.amazon.card import read_card
 from stj_spiders.shops.amazon.pictures import absolute
 from stj_spiders.shops.amazon.tiles import find_tiles
 from stj_spiders.shops.amazon.values import read_total
-from stj_spiders.shops.amazon.verdict import Verdict, judge_tree
+from stj_spiders.shops.amazon.verdict import judge_tree
 from stj_spiders.shops.html import elements, read_tree, strings, text_of
+from stj_spiders.shops.pages import READ, Card, Listing
 
 __all__ = ["Card", "Listing", "parse_listing"]
 
@@ -37,16 +37,6 @@ _TOTAL_TEXT = elements(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a listing page holds; a page whose verdict is not `ok` holds no cards."""
-
-    verdict: Verdict
-    next_url: str | None
-    total_results: int | None
-    cards: tuple[Card, ...]
-
-
 def parse_listing(text: str, url: str, status: int = 200) -> Listing:
     """Read a listing page.
 
@@ -59,7 +49,7 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
     tiles = find_tiles(root, text)
     cards = tuple(read_card(asin, tile, position, url) for position, (asin, tile) in enumerate(tiles, start=1))
     verdict = judge_tree(root, url, status, has_content=bool(cards))
-    if verdict not in {Verdict.OK, Verdict.EMPTY}:
+    if verdict not in READ:
         return Listing(verdict, None, None, ())
     return Listing(verdict, _next_url(root, url), _total(root, text), cards)
 

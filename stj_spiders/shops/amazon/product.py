@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from lxml.etree import _Element as Element
@@ -14,8 +13,11 @@ from stj_core.shops.amazon import asin_of, fold_image_url
 from stj_spiders.shops.amazon.card import price_text
 from stj_spiders.shops.amazon.pictures import absolute, picture_of
 from stj_spiders.shops.amazon.values import read_price
-from stj_spiders.shops.amazon.verdict import Verdict, judge_tree, product_title
+from stj_spiders.shops.amazon.verdict import judge_tree, product_title
 from stj_spiders.shops.html import by_id, classes_of, clean, elements, read_tree, strings, text_of
+from stj_spiders.shops.pages import Picture, Product, Verdict
+
+__all__ = ["Picture", "Product", "parse_product"]
 
 _ASIN = re.compile(r"[A-Z0-9]{10}")
 _PARENT = re.compile(r"""["']parentAsin["']\s*:\s*["']([A-Z0-9]{10})["']""")
@@ -49,37 +51,6 @@ _BYLINE = (
     re.compile(r"^(?P<name>.+?)(?:のストアを表示|\s*स्टोर पर जाएं)$"),
 )
 _BRAND_QUERIES = ("field-brandtextbin", "field-lbr_brands_browse-bin")
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture of the gallery: its address in the best size that the page names, and its identity."""
-
-    image_url: str
-    image_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """What a product's page says; None where it says nothing, and nothing at all unless the verdict is `ok`.
-
-    Attributes:
-        asin: the product's number.
-        parent_asin: the number that its sizes and colours share.
-        breadcrumb: the departments above it, outermost first.
-        price: the amount asked, in `currency` (ISO 4217).
-        pictures: the gallery in the page's order, each picture once.
-    """
-
-    verdict: Verdict
-    asin: str | None = None
-    parent_asin: str | None = None
-    title: str | None = None
-    brand: str | None = None
-    breadcrumb: tuple[str, ...] = ()
-    price: float | None = None
-    currency: str | None = None
-    pictures: tuple[Picture, ...] = ()
 
 
 def parse_product(text: str, url: str, status: int = 200) -> Product:

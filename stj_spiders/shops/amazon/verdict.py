@@ -8,15 +8,14 @@ neither cards nor a product, and only in its title and headings.
 from __future__ import annotations
 
 import re
-from enum import StrEnum
-from typing import Literal
 
 from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.tiles import find_tiles
 from stj_spiders.shops.html import by_id, condition, elements, read_tree, strings, text_of
+from stj_spiders.shops.pages import Kind, Verdict
 
-Kind = Literal["listing", "product"]
+__all__ = ["Verdict", "judge", "promises_script"]
 
 _CHALLENGE = re.compile(
     r"""
@@ -68,18 +67,6 @@ _COUNTED = re.compile(r'"(?:totalResultCount|asinOnPageCount)"\s*:\s*(\d{1,12})'
 _CARD_IN_SCRIPT = re.compile(r"""s-search-result\b(?!s)|data-asin|["']asin["']\s*:""")
 _NEEDS_SCRIPT = re.compile(r"\b(?:java)?script\b", re.IGNORECASE)
 _FEW_WORDS = 2_000
-
-
-class Verdict(StrEnum):
-    """The one word that a page ends in, in the log and in the catalogue."""
-
-    OK = "ok"
-    EMPTY = "empty"
-    ROBOT_CHECK = "robot_check"
-    INTERSTITIAL = "interstitial"
-    CHALLENGE = "challenge"
-    SIGN_IN = "sign_in"
-    UNAVAILABLE = "unavailable"
 
 
 def judge(text: str, url: str = "", status: int = 200, kind: Kind = "listing") -> Verdict:

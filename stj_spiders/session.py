@@ -1,0 +1,273 @@
+"""What a running crawl knows: its spider and the components around it meet here, and know nothing of each other.
+
+A session is made with its spider, before Scrapy builds the middlewares, pipelines and extensions; each of them asks
+`session_of(crawler)` for it. Everything that must outlive the process is in the catalogue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from scrapy.crawler import Crawler
+
+from stj_catalog import crawls, frontier
+from stj_catalog.frontier import LeasedPage
+from stj_core.addresses import is_loopback
+from stj_core.cli import counted
+from stj_core.config import Config
+from stj_core.errors import CrawlError
+from stj_core.labels import Category
+from stj_core.shops.shop import SHOPS
+from stj_spiders.arguments import Arguments
+from stj_spiders.catalog_writer import CatalogWriter
+from stj_spiders.config import CrawlConfig
+from stj_spiders.items import PageItem
+from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, empty, unexpected
+from stj_spiders.politeness import Manners
+from stj_spiders.shops.shop import PAGES
+
+_PATIENCE_SECONDS = 2.0
+_log = logging.getLogger(__name__)
+_sessions: WeakKeyDictionary[Crawler, Session] = WeakKeyDictionary()
+
+
+class Session:
+    """One crawl, from its arguments to its end.
+
+    Attributes:
+        name: of the spider.
+        arguments: what was asked of it.
+        config: the settings that the rooms share.
+        settings: the crawl's own settings.
+        addresses: what is known of the shop's addresses.
+        pages: what is known of the shop's pages.
+        manners: the pace, shared by all crawls of the process.
+        writer: the catalogue and the image store; there once the crawl is open, as is `crawl`, its row.
+        outcome: how it ended; None while it goes on.
+        summary: what it saw, once it is over.
+        pictures: those that were asked for, by reason (`fetched` for a good one).
+        tally: cards of the pages that were written, by the word each ended in.
+        pages_done: pages that were written.
+        unseen: cards that the listing still has to show, by its own count; None when it does not say.
+        kept: distinct kept pictures of the category that the crawl has sighted.
+    """
+
+    shared_manners: ClassVar[Manners | None] = None
+
+    def __init__(self, crawler: Crawler, name: str, arguments: Arguments, config: Config) -> None:
+        """Read the settings; nothing is opened yet.
+
+        Raises:
+            UsageError: a setting cannot be right.
+        """
+        self.crawler = crawler
+        self.name = name
+        self.arguments = arguments
+        self.config = config
+        self.settings = CrawlConfig.from_settings(crawler.settings, arguments.category.shop)
+        self.addresses = SHOPS[arguments.category.shop]
+        self.pages = PAGES[arguments.category.shop]
+        if Session.shared_manners is None:
+            Session.shared_manners = Manners(self.settings.pace, self.settings.patience)
+        self.manners = Session.shared_manners
+        self.writer: CatalogWriter
+        self.crawl: crawls.Crawl
+        self.outcome: Outcome | None = None
+        self.summary: dict[str, Any] | None = None
+        self.pictures: Counter[str] = Counter()
+        self.tally: Counter[str] = Counter()
+        self.pages_done = 0
+        self.unseen: int | None = None
+        self.kept = 0
+        self.leased = 0
+        self._most_cards = 0
+        self._moved = asyncio.Event()
+        _sessions[crawler] = self
+
+    @property
+    def category(self) -> Category:
+        """The category whose listing is read."""
+        return self.arguments.category
+
+    @property
+    def host(self) -> str:
+        """The shop's host, with its port."""
+        return urlsplit(self.config.origin).netloc
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the crawl is ending, by itself or by Ctrl-C."""
+        return self.outcome is not None or not self.crawler.crawling
+
+    def stop(self, outcome: Outcome) -> None:
+        """End the crawl; the first reason counts."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self._moved.set()
+
+    async def open(self) -> None:
+        """Open the catalogue, and begin the crawl there or go on with it.
+
+        Raises:
+            StjError: what is in the way.
+        """
+        self.writer = await CatalogWriter.open(self.config)
+        origin = self.config.origin
+        self.crawl = await self.writer.run(
+            crawls.begin_crawl,
+            self.writer.catalog,
+            spider=self.name,
+            category=self.category,
+            origin=origin,
+            settings=self.arguments.record,
+            first_url=origin + self.category.listing_path,
+            fresh=self.arguments.fresh,
+        )
+        if not is_loopback(origin):
+            _log.warning(self.pages.CONDITIONS)
+            if not self.config.contact:
+                _log.warning("Nobody can be reached about this crawl: set STJ_CONTACT to an address or a URL.")
+        if self.crawl.resumed:
+            _log.info("going on with crawl %d of %s", self.crawl.id, origin)
+
+    # Pages of the frontier.
+
+    async def has_enough(self) -> bool:
+        """Whether as many pictures were kept as the arguments ask for."""
+        self.kept = await self.writer.run(crawls.kept_in_crawl, self.writer.catalog, self.crawl.id, self.category.label)
+        return self.kept >= self.arguments.limit
+
+    async def lease(self) -> LeasedPage | None:
+        """Take the next page from the frontier, if one is free."""
+        seconds, most = self.settings.lease_seconds, self.arguments.pages
+        page = await self.writer.run(frontier.lease_page, self.writer.catalog, self.crawl.id, seconds, max_listing=most)
+        if page is not None:
+            self.leased += 1
+        return page
+
+    async def release(self, page: LeasedPage) -> None:
+        """Give a page back unread."""
+        await self.writer.run(frontier.release_page, self.writer.catalog, page.id)
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Note that a leased page came to an end."""
+        self.leased -= 1
+        self._moved.set()
+
+    async def is_exhausted(self) -> bool:
+        """Whether no page is left, with us or with another process."""
+        pending, leased = await self.writer.run(
+            frontier.open_pages, self.writer.catalog, self.crawl.id, max_listing=self.arguments.pages
+        )
+        return pending == 0 and leased == 0
+
+    async def something_moved(self) -> None:
+        """Wait for one of our pages, or look again for one that another process held."""
+        try:
+            await asyncio.wait_for(self._moved.wait(), _PATIENCE_SECONDS)
+        except TimeoutError:
+            return
+        self._moved.clear()
+
+    # What is learned on the way.
+
+    def turned_away(
+        self, host: str, what: str, asked_at: float, retry_after: float | None, *, picture: bool = False
+    ) -> None:
+        """Cool a host down, or end the crawl when there is no hope left."""
+        away = self.manners.turned_away(host, asked_at, retry_after, picture=picture)
+        if away.over:
+            self.stop(
+                blocked(
+                    f"{host} turned us away ({what}, and {away.over}). What was learned is kept: wait some hours, "
+                    "then give the same command again, or ask the shop for permission."
+                )
+            )
+        else:
+            _log.warning("%s turned us away (%s): leaving it alone for %.0f s", host, what, away.seconds)
+
+    def count_picture(self, reason: str | None) -> None:
+        """Note that a picture was fetched, for those who watch."""
+        self.pictures[reason or "fetched"] += 1
+
+    def page_done(self, item: PageItem, tally: Counter[str]) -> None:
+        """Note that a page is in the catalogue."""
+        self.pages_done += 1
+        self.tally += tally
+        if item.page.kind == "listing":
+            self.unseen = self._cards_unseen(item)
+        words = ", ".join(f"{n} {word}" for word, n in sorted(tally.items())) or "nothing"
+        _log.info("%s: %s: %s", self.page_name(item.page), counted(len(item.cards), "card"), words)
+        self.give_back()
+
+    def page_name(self, page: LeasedPage) -> str:
+        """A page as people call it: by its number in the listing, or by its product's."""
+        if page.kind == "product":
+            return f"product {self.addresses.product_number(page.url)}"
+        return f"listing page {page.number}"
+
+    def _cards_unseen(self, item: PageItem) -> int | None:
+        """Cards of later listing pages that the arguments allow, if the listing says how many it has."""
+        self._most_cards = max(self._most_cards, len(item.cards))
+        if item.response.total_results is None:
+            return None
+        pages = self.arguments.pages - item.page.number
+        return max(0, min(item.response.total_results - item.page.number * self._most_cards, pages * self._most_cards))
+
+    # The end.
+
+    async def close(self, reason: str) -> None:
+        """Write how the crawl ended and close the catalogue.
+
+        Args:
+            reason: Scrapy's word; `finished` when nothing was left to do.
+        """
+        try:
+            if hasattr(self, "crawl"):
+                outcome = self.outcome or (FINISHED if reason == "finished" else STOPPED)
+                await self.writer.flush()
+                self.outcome = await self._judge_end(outcome)
+                catalog, crawl_id = self.writer.catalog, self.crawl.id
+                await self.writer.run(crawls.end_crawl, catalog, crawl_id, self.outcome.state, self.outcome.sentence)
+                self.summary = await self.writer.run(crawls.crawl_summary, catalog, crawl_id)
+            if hasattr(self, "writer"):
+                await self.writer.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, people are told how the crawl ended
+            if self.outcome is None or not self.outcome.exit_code:
+                self.outcome = unexpected(error)
+        self.outcome = self.outcome or STOPPED
+
+    async def _judge_end(self, outcome: Outcome) -> Outcome:
+        """A listing without a single card is no success."""
+        if outcome is not FINISHED:
+            return outcome
+        cards = await self.writer.run(crawls.cards_in_crawl, self.writer.catalog, self.crawl.id)
+        if cards:
+            return outcome
+        hint = f"check the node of {self.category.slug} in labels.toml"
+        if self.settings.render != "always":
+            hint += ", or try -s STJ_RENDER=always"
+        return empty(f"{self.config.origin}{self.category.listing_path} shows no card: {hint}.")
+
+
+def find_session(crawler: Crawler) -> Session | None:
+    """The session of a crawler; None when its spider is none of ours, or could not begin."""
+    return _sessions.get(crawler)
+
+
+def session_of(crawler: Crawler) -> Session:
+    """The session of a crawler.
+
+    Raises:
+        CrawlError: its spider is none of ours.
+    """
+    found = find_session(crawler)
+    if found is None:
+        raise CrawlError("This crawl has no session: start one of the spiders that `scrapy list` shows.")
+    return found
