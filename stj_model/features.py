@@ -25,7 +25,7 @@ from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
-from stj_model.data import Picture
+from stj_model.data import LabelledPicture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
 
 Floats = npt.NDArray[np.float32]
@@ -121,14 +121,14 @@ class FeatureStore:
 
 
 def compute_features(
-    pictures: Sequence[Picture], extractor: Extractor, cache: Path, talk: Talk = SILENT
+    pictures: Sequence[LabelledPicture], extractor: Extractor, cache: Path, talk: Talk = SILENT
 ) -> FeatureStore:
     """Make sure that every picture's feature is in the store, as `compute_views` does for several views."""
     return compute_views(pictures, [extractor], cache, talk)[0]
 
 
 def compute_views(
-    pictures: Sequence[Picture], extractors: Sequence[Extractor], cache: Path, talk: Talk = SILENT
+    pictures: Sequence[LabelledPicture], extractors: Sequence[Extractor], cache: Path, talk: Talk = SILENT
 ) -> list[FeatureStore]:
     """Make sure that every picture's feature is in every store; only what is new is computed.
 
@@ -156,7 +156,10 @@ def compute_views(
 
 
 def _compute(
-    wanted: Sequence[tuple[Picture, int]], extractors: Sequence[Extractor], stores: Sequence[FeatureStore], talk: Talk
+    wanted: Sequence[tuple[LabelledPicture, int]],
+    extractors: Sequence[Extractor],
+    stores: Sequence[FeatureStore],
+    talk: Talk,
 ) -> None:
     """Ask the network about pictures, each as the extractor of that place sees it, and add what it says to the stores."""
     first = extractors[0]
@@ -208,8 +211,8 @@ def run_padded(run: Any, pixels: npt.NDArray[Any], size: int) -> Floats:  # noqa
 
 
 def read_batches(
-    asked: Sequence[tuple[Picture, View]], how: Preprocessing, together: int = BATCH
-) -> Iterator[tuple[list[Picture], Pixels]]:
+    asked: Sequence[tuple[LabelledPicture, View]], how: Preprocessing, together: int = BATCH
+) -> Iterator[tuple[list[LabelledPicture], Pixels]]:
     """Decode pictures in threads, a batch ahead of whoever consumes them.
 
     Args:
@@ -237,7 +240,7 @@ def read_batches(
             pending = ahead
 
 
-def _read_checked(picture: Picture, how: Preprocessing, view: View) -> Pixels:
+def _read_checked(picture: LabelledPicture, how: Preprocessing, view: View) -> Pixels:
     try:
         data = picture.path.read_bytes()
     except OSError as error:

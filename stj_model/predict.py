@@ -73,9 +73,9 @@ class Predictor:
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
         """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
-        return self.judge(*self.scores(pixels), names)
+        return self.answers_of(*self.scores(pixels), names)
 
-    def judge(self, chances: Doubles, features: npt.NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
+    def answers_of(self, chances: Doubles, features: npt.NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
         """Answers from what `scores` gave: probabilities (n, k) and raw features (n, d)."""
         distances, nearest = self.neighbours.distances(features)
         return [
