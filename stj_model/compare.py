@@ -11,6 +11,7 @@ from typing import Any
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError
 from stj_core.intervals import wilson
+from stj_model.damage import reading
 from stj_model.data import LabelledPicture, open_labelled_folder, trained_on
 from stj_model.evaluation import judge_pictures
 from stj_model.predict import Predictor
@@ -226,21 +227,18 @@ def _read(run: Run, split: str) -> _Table:
     rows = {row.sha256: row for row in run.manifest()}
     labels = list(run.labels())
     found = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for line in csv.DictReader(stream):
-                row = rows.get(line["sha256"])
-                picture = LabelledPicture(
-                    path=run.folder,
-                    name=row.file if row else line["sha256"],
-                    sha256=line["sha256"],
-                    label=int(line["label"]),
-                    group=row.group if row else "",
-                    original_sha256=row.original_sha256 if row else "",
-                )
-                found[picture.sha256] = _Guessed(picture, max(labels, key=lambda label: float(line[f"p{label}"])))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"The run's {path} cannot be read ({type(error).__name__}: {error}): train again.") from error
+    with reading(path), path.open(encoding="utf-8", newline="") as stream:
+        for line in csv.DictReader(stream):
+            row = rows.get(line["sha256"])
+            picture = LabelledPicture(
+                path=run.folder,
+                name=row.file if row else line["sha256"],
+                sha256=line["sha256"],
+                label=int(line["label"]),
+                group=row.group if row else "",
+                original_sha256=row.original_sha256 if row else "",
+            )
+            found[picture.sha256] = _Guessed(picture, max(labels, key=lambda label: float(line[f"p{label}"])))
     return found
 
 

@@ -22,16 +22,17 @@ import numpy.typing as npt
 
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
-from stj_core.errors import DatasetError, ModelError
+from stj_core.errors import DatasetError, ModelError, WeightsError
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
+from stj_model.damage import PARSER_ERRORS
 from stj_model.data import LabelledPicture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
 
 Floats = npt.NDArray[np.float32]
 
 BATCH = 8
-"""Every batch has this size, the last one padded: one compiled graph, and a picture's feature never depends on company.
+"""Every batch has this size, the last one padded, so that features are batch-invariant: the same whatever else is asked.
 
 No larger, so that a few new pictures are not padded to many; more at once are no cheaper by the picture.
 """
@@ -57,7 +58,12 @@ class Extractor:
     @property
     def key(self) -> str:
         """The store's folder name."""
-        document = {**self.record, "preprocessing": self.preprocessing.describe()}
+        document = {
+            **self.record,
+            "preprocessing": self.preprocessing.describe(),
+            "dtype": self.model.compute_dtype,
+            "batch": BATCH,
+        }
         if not self.view.is_plain:
             document["view"] = {"name": self.view.name, "version": VERSION}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:20]
@@ -111,9 +117,9 @@ class FeatureStore:
         try:
             array = np.load(names.with_suffix(".npy"), mmap_mode="r")
             listed = json.loads(names.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except PARSER_ERRORS:
             return  # half a shard, from a copy or a full disk: it is computed again
-        if len(listed) != len(array):
+        if not isinstance(listed, list) or array.dtype != np.float32 or not array.ndim or len(listed) != len(array):
             return
         self._shards.append(array)
         for row, name in enumerate(listed):
@@ -183,6 +189,11 @@ def _compute(
             places = iter(place for _, place in wanted)
             for batch, pixels in read_batches(asked, first.preprocessing):
                 rows = run_padded(first.run, pixels, BATCH)
+                if not np.isfinite(rows).all():
+                    raise WeightsError(
+                        f"The network answers {batch[0].name} with what is no number: its weights are damaged; "
+                        "give others with --weights."
+                    )
                 for picture, row in zip(batch, rows, strict=True):
                     waiting.append((next(places), picture.sha256, row))
                 advance(len(batch))

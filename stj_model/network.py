@@ -13,6 +13,7 @@ from stj_core.errors import WeightsError
 from stj_model.backbones.base import Backbone, build
 from stj_model.backbones.registry import find_backbone
 from stj_model.backend import KerasModel, Tensor, as_array, keras
+from stj_model.damage import PARSER_ERRORS, reason
 from stj_model.weights import Weights
 
 WHITEN_FLOOR = 1e-4
@@ -48,9 +49,9 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mi
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)
                 backbone.load_weights(weights.path)
-        except (ValueError, OSError, KeyError, UserWarning) as error:
+        except (UserWarning, *PARSER_ERRORS) as error:
             raise WeightsError(
-                f"{weights.path} does not hold the weights of {weights.architecture} without its top: {_first_line(error)}"
+                f"{weights.path} does not hold the weights of {weights.architecture} without its top: {reason(error)}."
             ) from error
     return backbone
 
@@ -149,8 +150,3 @@ def weights_digest(model: KerasModel) -> str:
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__).rstrip(".") + "."

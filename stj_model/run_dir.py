@@ -58,8 +58,20 @@ class Run:
 
     @property
     def document(self) -> dict[str, Any]:
-        """`config.json` as it is."""
-        return self.read_json(CONFIG)
+        """`config.json` as it is.
+
+        Raises:
+            ModelError: it is missing, damaged, or lacks what every training writes.
+        """
+        document = self.read_json(CONFIG)
+        kinds = {"config": dict, "weights": dict, "fit": dict, "dataset": str, "dataset_digest": str}
+        for name, kind in kinds.items():
+            if not isinstance(document.get(name), kind):
+                raise ModelError(
+                    f"The run's {self.folder / CONFIG} is not one that this STJ knows ({name} is "
+                    f"{document.get(name)!r}): train again."
+                )
+        return document
 
     def config(self) -> TrainConfig:
         """The resolved config."""

@@ -17,6 +17,7 @@ from stj_core.errors import UsageError, WeightsError
 from stj_core.files import file_sha256
 from stj_model.backbones.base import Download, Scaling
 from stj_model.backbones.registry import BACKBONES, DEFAULT, find_backbone
+from stj_model.damage import PARSER_ERRORS, reason
 
 DOWNLOAD_SECONDS = 30.0
 _ALTERNATIVES = (
@@ -134,8 +135,8 @@ def _read_about(path: Path) -> dict[str, str]:
     """Read the small file beside the weights: architecture, preprocessing, source, licence, sha256."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"Cannot read {path}: {error}.") from error
+    except PARSER_ERRORS as error:
+        raise WeightsError(f"Cannot read {path}: {reason(error)}.") from error
     if not isinstance(document, dict):
         raise WeightsError(f"{path} should hold a JSON object, got a {type(document).__name__}.")
     architecture = str(document.get("architecture"))

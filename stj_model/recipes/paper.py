@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stj_core.errors import UsageError
+from stj_core.errors import ModelError, UsageError
 from stj_core.files import write_json
 from stj_model.backbones.base import Backbone, NotebookCut
 from stj_model.backend import KerasModel, Tensor, as_array, keras
 from stj_model.calibration import Calibration, Neighbours
+from stj_model.damage import PARSER_ERRORS, check_stored, reading
 from stj_model.data import LabelledPicture
 from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
 from stj_model.head import Doubles, Epoch, Ints, Normaliser, row
@@ -213,8 +214,14 @@ class _Loop:
         found = _read_checkpoint(self.job.folder)
         if found is None:
             return
-        self.state, self.history = _State(**found["state"]), list(found["history"])
-        _restore([*self.tail.variables, *self.tail.optimizer.variables], self.job.folder / _last_name(self.state.epoch))
+        state = _State(**found["state"])
+        variables = [*self.tail.variables, *self.tail.optimizer.variables]
+        try:
+            _restore(variables, self.job.folder / _last_name(state.epoch))
+        except ModelError as error:
+            self.job.talk.say(f"Not going on from the checkpoint of an interrupted training: {error}")
+            return
+        self.state, self.history = state, list(found["history"])
         self.job.talk.say(f"Going on after epoch {self.state.epoch} of an interrupted training.")
 
 
@@ -222,9 +229,9 @@ def _read_checkpoint(folder: Path) -> Mapping[str, Any] | None:
     try:
         document = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
         state = _State(**document["state"])
-    except (OSError, ValueError, KeyError, TypeError):
+        needed = (_last_name(state.epoch), _best_name(state.best_epoch))
+    except PARSER_ERRORS:
         return None
-    needed = (_last_name(state.epoch), _best_name(state.best_epoch))
     return document if all((folder / name).is_file() for name in needed) else None
 
 
@@ -245,9 +252,20 @@ def _keep(variables: list[Any], path: Path) -> None:
 
 
 def _restore(variables: list[Any], path: Path) -> None:
-    with np.load(path, allow_pickle=False) as held:
-        for number, variable in enumerate(variables):
-            variable.assign(held[f"arr_{number}"])
+    """Give variables the values of a checkpoint, all or none of them.
+
+    Raises:
+        ModelError: the file is damaged, or of another network.
+    """
+    with reading(path):
+        check_stored(path)
+        with np.load(path, allow_pickle=False) as held:
+            values = [held[f"arr_{number}"] for number in range(len(variables))]
+        for value, variable in zip(values, variables, strict=True):
+            if value.shape != tuple(variable.shape):
+                raise ValueError(f"a shape is {value.shape}, not {tuple(variable.shape)}")
+    for value, variable in zip(values, variables, strict=True):
+        variable.assign(value)
 
 
 def _probabilities(tail: KerasModel, store: FeatureStore, pictures: list[LabelledPicture]) -> dict[str, Doubles]:
