@@ -72,16 +72,19 @@ def without_some(dataset: Path, into: Path) -> Path:
 
 def notebook(dataset: Path, weights: str) -> None:
     """Two epochs the notebook's way; prints the CPU-seconds of one."""
+    from stj_model.backbones.registry import find_backbone
     from stj_model.backend import make_deterministic
     from stj_model.network import load_backbone
     from stj_model.preprocess import Preprocessing, read_pixels
-    from stj_model.recipes.paper import build, compile_as_notebook
+    from stj_model.recipes.paper import build, compile_as_notebook, notebook_cut
     from stj_model.weights import find_weights
 
     make_deterministic(42)
     rows = read_manifest(dataset)
     how = Preprocessing(256, "nearest")
-    whole = build(load_backbone(find_weights(weights, None), how.size, "unit"), 3, 1e-4, 42).whole
+    found = find_weights(weights, None)
+    where = notebook_cut(find_backbone(found.architecture))
+    whole = build(load_backbone(found, how.size, "unit"), where, 3, 1e-4, 42).whole
     compile_as_notebook(whole, 1e-4)
 
     def batches(split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -22,7 +22,6 @@ from typing import Any, Literal
 from stj_core.config import read_config
 from stj_core.console import SILENT
 from stj_model import evaluation, training
-from stj_model.backbones.base import Architecture
 from stj_model.config import Balance, Recipe, resolve
 from stj_model.exporting import Export, export_run
 from stj_model.predict import Predictor
@@ -36,7 +35,7 @@ def train(
     *,
     recipe: Recipe = "default",
     weights: PathLike | None = None,
-    architecture: Architecture | None = None,
+    architecture: str | None = None,
     epochs: int | None = None,
     patience: int | None = None,
     batch_size: int | None = None,
@@ -52,7 +51,7 @@ def train(
         dataset: folder that `stj-dataset export` made.
         recipe: `default`, `thorough` or `paper`.
         weights: `imagenet`, `random`, or a `.weights.h5` file.
-        architecture: of a weights file without its `.json`.
+        architecture: the backbone of random weights, or of a file without its `.json`.
         epochs: passes over the training pictures, at most.
         patience: epochs without a better val_loss after which `paper` stops.
         batch_size: pictures per step of `paper`.

@@ -14,7 +14,7 @@ from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError
 from stj_core.files import write_csv, write_json
 from stj_core.folders import beside, sweep
-from stj_model.evaluation import Evaluation, Judged
+from stj_model.evaluation import Evaluation, JudgedPicture
 from stj_model.explain import Maps, last_maps, warmth
 from stj_model.features import FeatureStore
 from stj_model.predict import Predictor
@@ -24,7 +24,7 @@ LOOKED_AT = 24
 """So many mistakes, the surest first, are asked where the network looked: a person does not read more."""
 
 
-def write_judged(judged: Sequence[Judged], labels: Sequence[int], folder: Path) -> None:
+def write_judged(judged: Sequence[JudgedPicture], labels: Sequence[int], folder: Path) -> None:
     """Write `predictions.csv` and `mistakes.json`.
 
     Args:
@@ -52,7 +52,7 @@ def write_judged(judged: Sequence[Judged], labels: Sequence[int], folder: Path) 
 
 
 def write_heat(
-    judged: Sequence[Judged],
+    judged: Sequence[JudgedPicture],
     predictor: Predictor,
     folder: Path,
     talk: Talk = SILENT,
@@ -80,7 +80,7 @@ def write_heat(
         Image.fromarray((heat * 255).round().astype(np.uint8)).save(place / f"{one.picture.sha256}.png")
 
 
-def _maps(one: Judged, predictor: Predictor, kept: FeatureStore | None) -> Maps:
+def _maps(one: JudgedPicture, predictor: Predictor, kept: FeatureStore | None) -> Maps:
     name = one.picture.sha256
     if kept is not None and name in kept:
         found: Maps = kept.rows([name])[0]
@@ -91,7 +91,7 @@ def _maps(one: Judged, predictor: Predictor, kept: FeatureStore | None) -> Maps:
     return maps
 
 
-def keep(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
+def write_evaluation(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
     """Write an evaluation beside its run: `evaluations/<name>/` with predictions, figures, mistakes and a report.
 
     It is made aside and renamed when it is whole; an older one of the same name makes way, and so does what a killed one left.
@@ -126,12 +126,12 @@ def keep(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
     return target
 
 
-def worst_first(judged: Sequence[Judged]) -> list[Judged]:
+def worst_first(judged: Sequence[JudgedPicture]) -> list[JudgedPicture]:
     """The mistakes, those it was surest of first."""
     return sorted((one for one in judged if not one.correct), key=lambda one: (-one.confidence, one.picture.name))
 
 
-def _row(one: Judged, labels: Sequence[int]) -> list[object]:
+def _row(one: JudgedPicture, labels: Sequence[int]) -> list[object]:
     chances = one.answer.probabilities or {}
     shares = (f"{chances[label]:.6f}" for label in labels)
     scope = f"{one.answer.out_of_scope:.6f}"

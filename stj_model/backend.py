@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from stj_core.errors import ModelError
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -19,7 +21,11 @@ KerasLayer: TypeAlias = Any
 Tensor: TypeAlias = Any
 """Keras and TensorFlow ship without types: these names say at least what is meant."""
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+PINNED = {"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"}
+"""Settings of a machine that would change which library computes; a person's `keras.json` is overruled in `_pin`."""
+FLOAT, LAYOUT, FUZZ = "float32", "channels_last", 1e-7
+"""The numbers' type, the order of a picture's axes and Keras' small constant, whatever `keras.json` says of them."""
 JUST_IN_CASE = ("cv2", "matplotlib", "pandas", "sklearn")
 """What Keras imports where it finds it, in case it is handed a table of theirs or asked for a plot.
 
@@ -39,14 +45,37 @@ def spare_keras() -> None:
 
 @cache
 def keras() -> Any:  # noqa: ANN401 - a module without types
-    """Import Keras on TensorFlow without its start-up chatter."""
+    """Import Keras on TensorFlow, in float32 and channels last, without its start-up chatter.
+
+    Raises:
+        ModelError: somebody has imported Keras on another library before, or there is none.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    with hushed(), hidden(_spared), uncollected():
-        import keras
-        import tensorflow as tf  # noqa: F401 - loaded here, so that its first words are hushed too
-
+    if "keras" not in sys.modules:
+        os.environ.update(PINNED)
+    try:
+        with hushed(), hidden(_spared), uncollected():
+            import keras
+            import tensorflow as tf  # noqa: F401 - loaded here, so that its first words are hushed too
+    except ModuleNotFoundError as error:
+        raise ModelError(f"There is no module {error.name}: pip install 'stj[model]'.") from error
+    _pin(keras)
     return keras
+
+
+def _pin(module: Any) -> None:  # noqa: ANN401 - a module without types
+    """Overrule what `keras.json` or a notebook has set: features are kept, and must not depend on it."""
+    config = module.config
+    if config.backend() != PINNED["KERAS_BACKEND"]:
+        raise ModelError(
+            f"Keras runs on {config.backend()} in this process, and STJ needs it on TensorFlow: "
+            "set KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+    config.set_floatx(FLOAT)
+    config.set_image_data_format(LAYOUT)
+    config.set_epsilon(FUZZ)
+    config.set_dtype_policy(FLOAT)
 
 
 @cache

@@ -20,7 +20,7 @@ WORTH = 0.5
 
 
 @dataclass(frozen=True)
-class Coordinates:
+class SpannedFeatures:
     """Features (n, d) in a basis of r ≤ n dimensions: `rows` is (n, r).
 
     The basis is never written out: it is `lower`⁻¹ @ `features[chosen]`, a triangle (r, r) and r of the features themselves.
@@ -32,7 +32,7 @@ class Coordinates:
     features: Doubles
 
     @classmethod
-    def of(cls, features: Floats) -> Coordinates:
+    def of(cls, features: Floats) -> SpannedFeatures:
         """Turn (n, d) features, by a pivoted Cholesky factor of their products with each other (LAPACK's pstrf)."""
         from scipy.linalg.lapack import dpstrf
         from threadpoolctl import threadpool_limits

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from stj_core.errors import ModelError
+from stj_model.damage import check_stored, reading
 from stj_model.head import Doubles, Ints, Normaliser, log_softmax
 
 CALIBRATION, NEIGHBOURS = "calibration.json", "neighbours.npz"
@@ -44,10 +43,25 @@ class Calibration:
         Raises:
             ModelError: it is missing or says something else.
         """
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"The run's {path} cannot be read ({error}): train again.") from error
+        with reading(path):
+            held = json.loads(path.read_text(encoding="utf-8"))
+            found = cls(**{item.name: held[item.name] for item in fields(cls) if item.name in held})
+            found.check()
+        return found
+
+    def check(self) -> None:
+        """Make sure that the numbers can be what they are called.
+
+        Raises:
+            ValueError: one is no number, not finite, or out of its range.
+        """
+        ranges = {"temperature": (1e-6, 1e6), "abstain_below": (0.0, 1.0), "out_of_scope_above": (-1e6, 1e6)}
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise ValueError(f"its {name} is {value!r}")
+        if not isinstance(self.fitted_on, str):
+            raise ValueError(f"its fitted_on is {self.fitted_on!r}")  # noqa: TRY004 - a wrong value in a file
 
 
 def fit_temperature(logits: Doubles, classes: Ints) -> float:
@@ -126,14 +140,32 @@ class Neighbours:
         """Read `neighbours.npz` (arrays only: no code can hide in it).
 
         Raises:
-            ModelError: it is missing or broken.
+            ModelError: it is missing, damaged, or holds other shapes.
         """
-        try:
+        with reading(path):
+            check_stored(path)
             with np.load(path, allow_pickle=False) as held:
                 normaliser = Normaliser(held["mean"], held["scale"])
-                return cls(str(held["layer"]), normaliser, held["points"], held["names"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ModelError(f"The run's {path} cannot be read ({error}): train again.") from error
+                found = cls(str(held["layer"]), normaliser, held["points"], held["names"])
+            found.check()
+        return found
+
+    def check(self) -> None:
+        """Make sure that the arrays belong together and hold numbers.
+
+        Raises:
+            ValueError: a shape or a value cannot be right.
+        """
+        n, d = self.points.shape
+        mean, scale = self.normaliser.mean, self.normaliser.scale
+        if not n or mean.shape != (d,) or scale.shape != (d,) or self.names.shape != (n,):
+            raise ValueError(
+                f"its shapes do not fit: {n} points of width {d}, mean {mean.shape}, names {self.names.shape}"
+            )
+        if self.names.dtype.kind != "U" or not all(np.isfinite(part).all() for part in (self.points, mean, scale)):
+            raise ValueError("it holds what is no number")
+        if not (scale > 0).all():
+            raise ValueError("its scale is not above 0")
 
 
 def held_out_distances(points: Doubles, folds: Ints) -> Doubles:

@@ -11,7 +11,8 @@ from typing import Any
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError
 from stj_core.intervals import wilson
-from stj_model.data import Picture, open_labelled_folder, trained_on
+from stj_model.damage import reading
+from stj_model.data import LabelledPicture, open_labelled_folder, trained_on
 from stj_model.evaluation import judge_pictures
 from stj_model.predict import Predictor
 from stj_model.run_dir import OUT_OF_FOLD, PREDICTIONS, Run
@@ -34,7 +35,7 @@ class Discordant:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunComparison:
     """Two runs on the same pictures.
 
     Attributes:
@@ -119,7 +120,7 @@ class Comparison:
 class _Guessed:
     """What a run said of a picture, and what it took for its true class."""
 
-    picture: Picture
+    picture: LabelledPicture
     guess: int
 
     @property
@@ -131,7 +132,9 @@ _Table = Mapping[str, _Guessed]
 """Guesses by sha256."""
 
 
-def compare(run_a: Run, run_b: Run, split: str = "test", *, on: Path | None = None, talk: Talk = SILENT) -> Comparison:
+def compare(
+    run_a: Run, run_b: Run, split: str = "test", *, on: Path | None = None, talk: Talk = SILENT
+) -> RunComparison:
     """Compare two runs on the pictures that both have judged.
 
     Args:
@@ -180,7 +183,7 @@ def mcnemar(b: int, c: int) -> float:
     return float(binomtest(b, b + c).pvalue) if b + c else 1.0
 
 
-def _compared(run_a: Run, run_b: Run, split: str, tables: tuple[_Table, _Table], seen: set[str]) -> Comparison:
+def _compared(run_a: Run, run_b: Run, split: str, tables: tuple[_Table, _Table], seen: set[str]) -> RunComparison:
     one, two = tables
     both = sorted((one.keys() & two.keys()) - seen)
     alike = [name for name in both if one[name].picture.label == two[name].picture.label]
@@ -192,7 +195,7 @@ def _compared(run_a: Run, run_b: Run, split: str, tables: tuple[_Table, _Table],
         )
     differ = [name for name in alike if one[name].right != two[name].right]
     b = sum(one[name].right for name in differ)
-    return Comparison(
+    return RunComparison(
         run_a=run_a.name,
         run_b=run_b.name,
         split=split,
@@ -224,25 +227,22 @@ def _read(run: Run, split: str) -> _Table:
     rows = {row.sha256: row for row in run.manifest()}
     labels = list(run.labels())
     found = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            for line in csv.DictReader(stream):
-                row = rows.get(line["sha256"])
-                picture = Picture(
-                    path=run.folder,
-                    name=row.file if row else line["sha256"],
-                    sha256=line["sha256"],
-                    label=int(line["label"]),
-                    group=row.group if row else "",
-                    original_sha256=row.original_sha256 if row else "",
-                )
-                found[picture.sha256] = _Guessed(picture, max(labels, key=lambda label: float(line[f"p{label}"])))
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ModelError(f"The run's {path} cannot be read ({type(error).__name__}: {error}): train again.") from error
+    with reading(path), path.open(encoding="utf-8", newline="") as stream:
+        for line in csv.DictReader(stream):
+            row = rows.get(line["sha256"])
+            picture = LabelledPicture(
+                path=run.folder,
+                name=row.file if row else line["sha256"],
+                sha256=line["sha256"],
+                label=int(line["label"]),
+                group=row.group if row else "",
+                original_sha256=row.original_sha256 if row else "",
+            )
+            found[picture.sha256] = _Guessed(picture, max(labels, key=lambda label: float(line[f"p{label}"])))
     return found
 
 
-def _judge(run: Run, pictures: list[Picture], talk: Talk) -> _Table:
+def _judge(run: Run, pictures: list[LabelledPicture], talk: Talk) -> _Table:
     """A run's guesses about pictures, made now; what cannot be read is left out by both."""
     if not pictures:
         return {}
@@ -259,7 +259,7 @@ def _seen(runs: tuple[Run, Run], tables: tuple[_Table, _Table]) -> set[str]:
     return _learned(runs, [guessed.picture for table in tables for guessed in table.values()])
 
 
-def _learned(runs: tuple[Run, Run], pictures: list[Picture]) -> set[str]:
+def _learned(runs: tuple[Run, Run], pictures: list[LabelledPicture]) -> set[str]:
     return {picture.sha256 for run in runs for picture in trained_on(_manifest(run), pictures)}
 
 

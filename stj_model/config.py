@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from stj_core.errors import UsageError
-from stj_model.preprocess import Preprocessing
+from stj_model.preprocess import Preprocessing, Resample
 
 Recipe = Literal["default", "thorough", "paper"]
 Balance = Literal["none", "class", "source"]
 Pooling = Literal["mean", "centre"]
+LARGEST = 2048
+"""Pixels of a side beyond which a run's config cannot be right: no network here is fed so many."""
 
 PAPER_ASSUMPTIONS = (
     "RMSprop's learning rate is 1e-4: the report's line is cut after “1e”.",
@@ -111,7 +113,28 @@ def from_document(document: dict[str, Any]) -> TrainConfig:
     values["preprocessing"] = Preprocessing(size=about["size"], resample=about["resample"])
     values["assumptions"] = tuple(values.get("assumptions", ()))
     values["views"] = tuple(values.get("views", ("plain",)))
-    return TrainConfig(**values)
+    config = TrainConfig(**values)
+    _check_types(config)
+    _check(config)
+    return config
+
+
+def _check_types(config: TrainConfig) -> None:
+    """Make sure that what was read from a file is of the kinds that a recipe has.
+
+    Raises:
+        TypeError: a value is of another kind.
+    """
+    usual = asdict(TrainConfig())
+    for name, value in asdict(config).items():
+        kind = (int, float) if isinstance(usual[name], float) else type(usual[name])
+        missing = value is None and name == "architecture"
+        if not missing and (isinstance(value, bool) or not isinstance(value, str if name == "architecture" else kind)):
+            raise TypeError(f"{name} is {value!r}")
+    if type(config.preprocessing.size) is not int or config.preprocessing.resample not in get_args(Resample):
+        raise TypeError(f"preprocessing is {config.preprocessing}")
+    if config.preprocessing.size > LARGEST:
+        raise ValueError(f"its size is {config.preprocessing.size} pixels")
 
 
 def _check(config: TrainConfig) -> None:
@@ -131,4 +154,4 @@ def _check(config: TrainConfig) -> None:
     if config.l2 <= 0 or config.learning_rate <= 0:
         raise UsageError("--l2 and --learning-rate are above 0.")
     if config.preprocessing.size < 64:
-        raise UsageError(f"--size cannot be {config.preprocessing.size}: ResNet50 needs 64 pixels or more.")
+        raise UsageError(f"--size cannot be {config.preprocessing.size}: a backbone needs 64 pixels or more.")

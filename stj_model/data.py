@@ -19,7 +19,7 @@ _CLASS_FOLDER = re.compile(r"(\d+)(?:[_-].*)?")
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabelledPicture:
     """One picture on disk and what is known of it; `name` is its path as the person knows it."""
 
     path: Path
@@ -43,11 +43,11 @@ class Dataset:
     """A dataset folder: its pictures in the manifest's order, the classes by label, and its digest."""
 
     folder: Path
-    pictures: tuple[Picture, ...]
+    pictures: tuple[LabelledPicture, ...]
     labels: Mapping[int, str]
     digest: str
 
-    def split(self, name: str) -> list[Picture]:
+    def split(self, name: str) -> list[LabelledPicture]:
         """The pictures of one split."""
         return [picture for picture in self.pictures if picture.split == name]
 
@@ -63,9 +63,9 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(folder, pictures, read_labels(folder), str(read_settings(folder)["digest"]))
 
 
-def picture_of(row: ManifestRow, folder: Path) -> Picture:
+def picture_of(row: ManifestRow, folder: Path) -> LabelledPicture:
     """A line of a manifest as a picture in the dataset's folder."""
-    return Picture(
+    return LabelledPicture(
         folder / row.file,
         row.file,
         row.sha256,
@@ -107,7 +107,7 @@ def check_trainable(dataset: Dataset, recipe: str) -> None:
         raise DatasetError(f"The dataset {dataset.folder} has no validation picture: export it with a larger --split.")
 
 
-def open_labelled_folder(folder: Path, labels: Mapping[int, str]) -> list[Picture]:
+def open_labelled_folder(folder: Path, labels: Mapping[int, str]) -> list[LabelledPicture]:
     """Read a folder of `0/ 1/ 2/` or `0_…/ 1_…/ 2_…/`; a `SOURCES.csv` in it names each file's source.
 
     Raises:
@@ -127,7 +127,7 @@ def open_labelled_folder(folder: Path, labels: Mapping[int, str]) -> list[Pictur
         raise DatasetError(f"{folder} has {what}: name its subfolders like {names}.")
     sources = _read_sources(folder)
     pictures = [
-        Picture(
+        LabelledPicture(
             path,
             name := path.relative_to(folder).as_posix(),
             file_sha256(path),
@@ -150,8 +150,8 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def trained_on(
-    manifest: Iterable[ManifestRow], pictures: Iterable[Picture], learned: Sequence[str] = SPLITS[:2]
-) -> list[Picture]:
+    manifest: Iterable[ManifestRow], pictures: Iterable[LabelledPicture], learned: Sequence[str] = SPLITS[:2]
+) -> list[LabelledPicture]:
     """Those of `pictures` that a run has learned from, or whose relatives it has.
 
     A picture is known again by its bytes, by the bytes that the shop sent (another export may have written them anew), or

@@ -14,7 +14,7 @@ from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError
 from stj_core.intervals import wilson
-from stj_model.data import Picture, list_pictures, open_dataset, open_labelled_folder, trained_on
+from stj_model.data import LabelledPicture, list_pictures, open_dataset, open_labelled_folder, trained_on
 from stj_model.features import compute_features
 from stj_model.head import Doubles, Ints, softmax
 from stj_model.out_of_scope import scope_figures
@@ -31,10 +31,10 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPicture:
     """One picture with its true class and the model's answer."""
 
-    picture: Picture
+    picture: LabelledPicture
     answer: Answer
 
     @property
@@ -132,7 +132,7 @@ def _of_class(right: int, there: int, said: int) -> dict[str, Any]:
 
 
 def figures_on(
-    pictures: Sequence[Picture], chances: Doubles, labels: Sequence[int], temperature: float = 1.0
+    pictures: Sequence[LabelledPicture], chances: Doubles, labels: Sequence[int], temperature: float = 1.0
 ) -> dict[str, Any]:
     """The figures of predictions for these pictures, also by listing page and by day of the crawl, where these are known.
 
@@ -154,8 +154,8 @@ def figures_on(
 
 
 def judge_pictures(
-    predictor: Predictor, pictures: Sequence[Picture], talk: Talk = SILENT
-) -> tuple[list[Judged], list[Answer]]:
+    predictor: Predictor, pictures: Sequence[LabelledPicture], talk: Talk = SILENT
+) -> tuple[list[JudgedPicture], list[Answer]]:
     """The one prediction pass: every picture with its answer, and the answers of those that cannot be read."""
     with talk.bar(f"Predicting {counted(len(pictures), 'picture')}", len(pictures)) as advance:
         answers = list(
@@ -164,14 +164,16 @@ def judge_pictures(
             )
         )
     judged = [
-        Judged(picture, answer) for picture, answer in zip(pictures, answers, strict=True) if answer.error is None
+        JudgedPicture(picture, answer)
+        for picture, answer in zip(pictures, answers, strict=True)
+        if answer.error is None
     ]
     return judged, [answer for answer in answers if answer.error is not None]
 
 
 def judge_with_kept(
-    predictor: Predictor, pictures: Sequence[Picture], frozen: dict[str, Any], cache: Path, talk: Talk = SILENT
-) -> list[Judged]:
+    predictor: Predictor, pictures: Sequence[LabelledPicture], frozen: dict[str, Any], cache: Path, talk: Talk = SILENT
+) -> list[JudgedPicture]:
     """The same prediction pass where nothing before the network's raw feature was trained.
 
     What an earlier training's network said of a picture up to there, this one would say again: it is kept, and only what comes
@@ -190,11 +192,11 @@ def judge_with_kept(
     whole = predictor.chances_once(read_pixels(pictures[0].path, predictor.preprocessing)[None])
     if np.abs(whole - chances[:1]).max() > TOLERANCE:
         return judge_pictures(predictor, pictures, talk)[0]
-    answers = predictor.judge(chances, features, [picture.name for picture in pictures])
-    return [Judged(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
+    answers = predictor.answers_of(chances, features, [picture.name for picture in pictures])
+    return [JudgedPicture(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
 
 
-def figures_of(judged: Sequence[Judged], labels: Sequence[int], temperature: float = 1.0) -> dict[str, Any]:
+def figures_of(judged: Sequence[JudgedPicture], labels: Sequence[int], temperature: float = 1.0) -> dict[str, Any]:
     """The figures of one prediction pass, whose probabilities were made with this temperature."""
     chances = np.array(
         [[(one.answer.probabilities or {})[label] for label in labels] for one in judged], dtype=np.float64
@@ -208,7 +210,7 @@ class Evaluation:
 
     run: Run
     name: str
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedPicture, ...]
     document: dict[str, Any]
     predictor: Predictor
 
@@ -297,7 +299,7 @@ def _answers_to(predictor: Predictor, folder: Path, talk: Talk) -> list[Answer]:
     return answers
 
 
-def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[Picture], str]:
+def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[LabelledPicture], str]:
     """The pictures of a split, and what to call it: another export's is not the run's own."""
     folder = dataset or Path(str(run.document.get("dataset", "dataset")))
     opened = open_dataset(folder)

@@ -22,16 +22,17 @@ import numpy.typing as npt
 
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
-from stj_core.errors import DatasetError, ModelError
+from stj_core.errors import DatasetError, ModelError, WeightsError
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
-from stj_model.data import Picture
+from stj_model.damage import PARSER_ERRORS
+from stj_model.data import LabelledPicture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
 
 Floats = npt.NDArray[np.float32]
 
 BATCH = 8
-"""Every batch has this size, the last one padded: one compiled graph, and a picture's feature never depends on company.
+"""Every batch has this size, the last one padded, so that features are batch-invariant: the same whatever else is asked.
 
 No larger, so that a few new pictures are not padded to many; more at once are no cheaper by the picture.
 """
@@ -57,7 +58,12 @@ class Extractor:
     @property
     def key(self) -> str:
         """The store's folder name."""
-        document = {**self.record, "preprocessing": self.preprocessing.describe()}
+        document = {
+            **self.record,
+            "preprocessing": self.preprocessing.describe(),
+            "dtype": self.model.compute_dtype,
+            "batch": BATCH,
+        }
         if not self.view.is_plain:
             document["view"] = {"name": self.view.name, "version": VERSION}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:20]
@@ -111,9 +117,9 @@ class FeatureStore:
         try:
             array = np.load(names.with_suffix(".npy"), mmap_mode="r")
             listed = json.loads(names.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except PARSER_ERRORS:
             return  # half a shard, from a copy or a full disk: it is computed again
-        if len(listed) != len(array):
+        if not isinstance(listed, list) or array.dtype != np.float32 or not array.ndim or len(listed) != len(array):
             return
         self._shards.append(array)
         for row, name in enumerate(listed):
@@ -121,14 +127,14 @@ class FeatureStore:
 
 
 def compute_features(
-    pictures: Sequence[Picture], extractor: Extractor, cache: Path, talk: Talk = SILENT
+    pictures: Sequence[LabelledPicture], extractor: Extractor, cache: Path, talk: Talk = SILENT
 ) -> FeatureStore:
     """Make sure that every picture's feature is in the store, as `compute_views` does for several views."""
     return compute_views(pictures, [extractor], cache, talk)[0]
 
 
 def compute_views(
-    pictures: Sequence[Picture], extractors: Sequence[Extractor], cache: Path, talk: Talk = SILENT
+    pictures: Sequence[LabelledPicture], extractors: Sequence[Extractor], cache: Path, talk: Talk = SILENT
 ) -> list[FeatureStore]:
     """Make sure that every picture's feature is in every store; only what is new is computed.
 
@@ -156,7 +162,10 @@ def compute_views(
 
 
 def _compute(
-    wanted: Sequence[tuple[Picture, int]], extractors: Sequence[Extractor], stores: Sequence[FeatureStore], talk: Talk
+    wanted: Sequence[tuple[LabelledPicture, int]],
+    extractors: Sequence[Extractor],
+    stores: Sequence[FeatureStore],
+    talk: Talk,
 ) -> None:
     """Ask the network about pictures, each as the extractor of that place sees it, and add what it says to the stores."""
     first = extractors[0]
@@ -180,6 +189,11 @@ def _compute(
             places = iter(place for _, place in wanted)
             for batch, pixels in read_batches(asked, first.preprocessing):
                 rows = run_padded(first.run, pixels, BATCH)
+                if not np.isfinite(rows).all():
+                    raise WeightsError(
+                        f"The network answers {batch[0].name} with what is no number: its weights are damaged; "
+                        "give others with --weights."
+                    )
                 for picture, row in zip(batch, rows, strict=True):
                     waiting.append((next(places), picture.sha256, row))
                 advance(len(batch))
@@ -208,8 +222,8 @@ def run_padded(run: Any, pixels: npt.NDArray[Any], size: int) -> Floats:  # noqa
 
 
 def read_batches(
-    asked: Sequence[tuple[Picture, View]], how: Preprocessing, together: int = BATCH
-) -> Iterator[tuple[list[Picture], Pixels]]:
+    asked: Sequence[tuple[LabelledPicture, View]], how: Preprocessing, together: int = BATCH
+) -> Iterator[tuple[list[LabelledPicture], Pixels]]:
     """Decode pictures in threads, a batch ahead of whoever consumes them.
 
     Args:
@@ -237,7 +251,7 @@ def read_batches(
             pending = ahead
 
 
-def _read_checked(picture: Picture, how: Preprocessing, view: View) -> Pixels:
+def _read_checked(picture: LabelledPicture, how: Preprocessing, view: View) -> Pixels:
     try:
         data = picture.path.read_bytes()
     except OSError as error:

@@ -162,7 +162,7 @@ def softmax(logits: Doubles, temperature: float = 1.0) -> Doubles:
     return result
 
 
-def judge(logits: Doubles, classes: Ints) -> tuple[float, float]:
+def accuracy_and_loss(logits: Doubles, classes: Ints) -> tuple[float, float]:
     """Accuracy and mean cross-entropy of (n, k) logits."""
     log_p = log_softmax(logits)
     return float((logits.argmax(axis=1) == classes).mean()), -float(log_p[np.arange(len(classes)), classes].mean())

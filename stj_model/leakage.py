@@ -17,8 +17,8 @@ from stj_model.config import TrainConfig
 from stj_model.data import check_trainable, open_dataset
 from stj_model.folds import grouped_folds, holdable
 from stj_model.head import Ints
-from stj_model.recipes import Job
-from stj_model.recipes.frozen import fitter, group_folds, held_out_logits, see, source_folds
+from stj_model.recipes import TrainingJob
+from stj_model.recipes.frozen import extract_table, fitter, group_folds, held_out_logits, source_folds
 from stj_model.weights import find_weights
 
 Right = npt.NDArray[np.bool_]
@@ -28,7 +28,7 @@ RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
-class Draw:
+class LeakageDraw:
     """One seed's folds, each picture judged once under each split: how many of n pictures were named rightly.
 
     Attributes:
@@ -54,7 +54,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Pooled:
+class PooledLeakage:
     """Some pictures over all draws.
 
     Attributes:
@@ -97,10 +97,10 @@ class Leakage:
 
     folds: int
     groups: int
-    draws: tuple[Draw, ...]
-    pooled: Pooled
-    related: Pooled | None
-    alone: Pooled | None
+    draws: tuple[LeakageDraw, ...]
+    pooled: PooledLeakage
+    related: PooledLeakage | None
+    alone: PooledLeakage | None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON document of `stj-model leakage`."""
@@ -148,24 +148,24 @@ def measure(dataset: Path, config: TrainConfig, seeds: Sequence[int], *, cache: 
     opened = open_dataset(dataset)
     check_trainable(opened, config.recipe)
     weights = find_weights(config.weights, config.architecture)
-    job = Job(opened, config, weights, cache, cache, talk)  # nothing is written but features
-    seen = see(job)
+    job = TrainingJob(opened, config, weights, cache, cache, talk)  # nothing is written but features
+    seen = extract_table(job)
     table = seen.table
     fit_one = fitter(job, standardise=seen.weights.is_random)
     count, by_shop = len(opened.labels), holdable(table.classes, table.sources())
     alone = [picture.sha256 for picture in table.pictures]
 
-    def judge(folds: Ints) -> Right:
+    def right_by(folds: Ints) -> Right:
         found: Right = held_out_logits(table, folds, fit_one, count).argmax(axis=1) == table.classes
         return found
 
     right: dict[str, list[Right]] = {NAIVE: [], GROUPED: [], **({SHOPS: []} if by_shop else {})}
     with talk.bar(f"Judging {len(alone)} pictures", len(seeds) * len(right)) as advance:
         for seed in seeds:
-            right[NAIVE].append(judge(grouped_folds(table.classes, alone, config.folds, seed)))
-            right[GROUPED].append(judge(group_folds(table, config.folds, seed)))
+            right[NAIVE].append(right_by(grouped_folds(table.classes, alone, config.folds, seed)))
+            right[GROUPED].append(right_by(group_folds(table, config.folds, seed)))
             if by_shop:
-                right[SHOPS].append(judge(source_folds(table, config.folds, seed)))
+                right[SHOPS].append(right_by(source_folds(table, config.folds, seed)))
             advance(len(right))
     groups = [picture.group for picture in table.pictures]
     return summarise({name: np.stack(draws) for name, draws in right.items()}, groups, seeds, config.folds)
@@ -187,9 +187,9 @@ def summarise(right: dict[str, Right], groups: Sequence[str], seeds: Sequence[in
         naive, grouped = right[NAIVE][place], right[GROUPED][place]
         b, c = int((naive & ~grouped).sum()), int((grouped & ~naive).sum())
         correct = {name: int(every[place].sum()) for name, every in right.items()}
-        draws.append(Draw(seed, len(naive), correct, b, c, mcnemar(b, c)))
+        draws.append(LeakageDraw(seed, len(naive), correct, b, c, mcnemar(b, c)))
 
-    def part(chosen: Right) -> Pooled | None:
+    def part(chosen: Right) -> PooledLeakage | None:
         return (
             _pool({name: every[:, chosen] for name, every in right.items()}, members[chosen]) if chosen.any() else None
         )
@@ -197,7 +197,7 @@ def summarise(right: dict[str, Right], groups: Sequence[str], seeds: Sequence[in
     return Leakage(folds, len(sizes), tuple(draws), _pool(right, members), part(related), part(~related))
 
 
-def _pool(right: dict[str, Right], members: Ints) -> Pooled:
+def _pool(right: dict[str, Right], members: Ints) -> PooledLeakage:
     _, place, sizes = np.unique(members, return_inverse=True, return_counts=True)
     gain = right[NAIVE].astype(np.float64) - right[GROUPED]
     sums = np.stack([np.bincount(place, line) for line in gain])  # by draw and group
@@ -208,7 +208,7 @@ def _pool(right: dict[str, Right], members: Ints) -> Pooled:
     means = ((draws @ sums) * groups).sum(axis=1) / len(gain) / (groups @ sizes)
     low, high = np.quantile(means, (0.025, 0.975))
     accuracy = {name: float(every.mean()) for name, every in right.items()}
-    return Pooled(gain.shape[1], accuracy, float(gain.mean()), (float(low), float(high)))
+    return PooledLeakage(gain.shape[1], accuracy, float(gain.mean()), (float(low), float(high)))
 
 
 def _share(correct: float, n: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The backbone: ResNet50 as Keras has it, or v1.5, with its preprocessing inside the graph."""
+"""The backbone with its weights, and what is made of its maps: pooled features, textures, statistics."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from stj_core.errors import WeightsError
-from stj_model.backbones.resnet50 import build_backbone
+from stj_model.backbones.base import Backbone, build
+from stj_model.backbones.registry import find_backbone
 from stj_model.backend import KerasModel, Tensor, as_array, keras
+from stj_model.damage import PARSER_ERRORS, reason
 from stj_model.weights import Weights
 
 WHITEN_FLOOR = 1e-4
@@ -20,7 +22,6 @@ PATCHES = 100
 NEARLY_ZERO = 1e-8
 CROPPED = 1 / 7, 2 / 7
 """What `centred_features` leaves out above and below, and at either side: garments are taller than wide."""
-"""Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
 
 
 def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mirrored: bool = False) -> KerasModel:
@@ -30,13 +31,17 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mi
         weights: from `find_weights`.
         size: height and width of the input, in pixels.
         scaling: how pixels are scaled, where a recipe insists; None takes what the weights want.
-        mirrored: each picture is followed by its mirror image, as in `build_backbone`.
+        mirrored: each picture is followed by its mirror image, as in `stj_model.backbones.base.build`.
 
     Raises:
         WeightsError: the file is of another network.
     """
-    backbone = build_backbone(
-        weights.architecture, scaling or weights.preprocessing, size, mirrored=mirrored, drawn=weights.is_random
+    backbone = build(
+        find_backbone(weights.architecture),
+        scaling or weights.preprocessing,
+        size,
+        mirrored=mirrored,
+        drawn=weights.is_random,
     )
     if weights.path is not None:
         try:
@@ -44,9 +49,9 @@ def load_backbone(weights: Weights, size: int, scaling: str | None = None, *, mi
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)
                 backbone.load_weights(weights.path)
-        except (ValueError, OSError, KeyError, UserWarning) as error:
+        except (UserWarning, *PARSER_ERRORS) as error:
             raise WeightsError(
-                f"{weights.path} does not hold the weights of {weights.architecture} without its top: {_first_line(error)}"
+                f"{weights.path} does not hold the weights of {weights.architecture} without its top: {reason(error)}."
             ) from error
     return backbone
 
@@ -66,7 +71,8 @@ def centred_features(backbone: KerasModel, layer: str) -> Tensor:
     sides = zip(CROPPED, map(int, maps.shape[1:3]), strict=True)
     middle = layers.Cropping2D(tuple(min(round(share * side), (side - 1) // 2) for share, side in sides))(maps)
     both = [layers.GlobalAveragePooling2D()(one) for one in (maps, middle)]
-    return keras().ops.sqrt(layers.Concatenate()(both))
+    # Means of a ReLU's map have no negative; those of other activations may.
+    return keras().ops.sqrt(keras().ops.relu(layers.Concatenate()(both)))
 
 
 def textures(backbone: KerasModel, layer: str, grid: int) -> Tensor:
@@ -82,19 +88,20 @@ def textures(backbone: KerasModel, layer: str, grid: int) -> Tensor:
     return keras().layers.Flatten()(both)
 
 
-def whiten_first(backbone: KerasModel, batches: Iterable[Any], seed: int) -> None:
+def whiten_first(backbone: KerasModel, about: Backbone, batches: Iterable[Any], seed: int) -> None:
     """Give the first convolution random orthogonal filters of whitened patches of these pictures.
 
     Plain random filters hear little but brightness and colour, which is where natural pictures have their energy; whitened
     ones hear fine texture as loudly (zero-phase components: A. J. Bell and T. J. Sejnowski, 1997).
 
     Args:
-        backbone: a ResNet50, changed in place.
+        backbone: the network, changed in place.
+        about: the names of its layers.
         batches: pixels, each of shape (n, size, size, 3).
         seed: of the patches' places and of the filters.
     """
-    scaled = keras().Model(backbone.inputs[0], backbone.get_layer("conv1_pad").input)
-    first = backbone.get_layer("conv1_conv")
+    scaled = keras().Model(backbone.inputs[0], backbone.get_layer(about.stem).input)
+    first = backbone.get_layer(about.first_convolution)
     side, _, depth, filters = first.kernel.shape
     random = np.random.default_rng(seed)
     patches = np.concatenate(
@@ -105,7 +112,8 @@ def whiten_first(backbone: KerasModel, batches: Iterable[Any], seed: int) -> Non
     whitening = (axes / np.sqrt(np.maximum(energy, 0) + WHITEN_FLOOR * energy.max())) @ axes.T
     directions, _ = np.linalg.qr(random.standard_normal((side * side * depth, filters)))
     kernel = (whitening @ directions).reshape(side, side, depth, filters)
-    first.set_weights([kernel.astype(np.float32), np.zeros(filters, dtype=np.float32)])
+    bias = [np.zeros(filters, dtype=np.float32)] if first.use_bias else []
+    first.set_weights([kernel.astype(np.float32), *bias])
 
 
 def _patches(pictures: Any, side: int, random: np.random.Generator) -> Any:  # noqa: ANN401 - float arrays of any origin
@@ -142,8 +150,3 @@ def weights_digest(model: KerasModel) -> str:
         digest.update(str(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__).rstrip(".") + "."

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from stj_core.errors import ModelError, PictureError
 from stj_model.backend import KerasModel, keras, tensorflow
+from stj_model.damage import PARSER_ERRORS, reason
 from stj_model.features import BATCH, Extractor, compiled, run_padded
 from stj_model.head import Doubles
 from stj_model.preprocess import Pixels, read_pixels
@@ -73,9 +74,9 @@ class Predictor:
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
         """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
-        return self.judge(*self.scores(pixels), names)
+        return self.answers_of(*self.scores(pixels), names)
 
-    def judge(self, chances: Doubles, features: npt.NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
+    def answers_of(self, chances: Doubles, features: npt.NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
         """Answers from what `scores` gave: probabilities (n, k) and raw features (n, d)."""
         distances, nearest = self.neighbours.distances(features)
         return [
@@ -87,10 +88,18 @@ class Predictor:
         """Probabilities (n, k) and raw features (n, d) of pixels (n, size, size, 3).
 
         One picture alone takes the short way; more go in batches of one fixed size.
+
+        Raises:
+            ModelError: the network's weights are damaged.
         """
         size = 1 if len(pixels) == 1 else BATCH
         parts = [self._batch(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        chances, features = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+        if not (np.isfinite(chances).all() and np.isfinite(features).all()):
+            raise ModelError(
+                f"The network of {self.run.folder} answers with what is no number: its weights are damaged; train again."
+            )
+        return chances, features
 
     def extractor(self, frozen: dict[str, Any]) -> Extractor:
         """What gives the raw feature of a picture, to be kept under all that decides it."""
@@ -175,11 +184,12 @@ def load_model(path: Path) -> KerasModel:
     Raises:
         ModelError: it is no Keras model, or one that needs foreign code.
     """
+    module = keras()
     try:
-        return keras().models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, AttributeError, ImportError) as error:
+        return module.models.load_model(path, compile=False, safe_mode=True)
+    except PARSER_ERRORS as error:
         # Keras goes on to say how its safe mode can be left: nobody should, for a run that STJ did not write.
-        first = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
+        first = reason(error).split(". ")[0].rstrip(".")
         raise ModelError(f"{path} cannot be loaded as a Keras model: {first}.") from error
 
 

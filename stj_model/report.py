@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from stj_dataset.manifest import ManifestRow
-from stj_model.data import Picture, picture_of
+from stj_model.data import LabelledPicture, picture_of
 from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
 from stj_model.run_dir import CONFIG, ENVIRONMENT, HEAT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
-from stj_model.thumbnails import Thumbnails
+from stj_model.thumbnails import ReportThumbnails
 
 UNUSED = {
     "default": {"patience", "batch_size", "learning_rate"},
@@ -43,13 +43,13 @@ JUDGED_ON = {
 
 
 @dataclass(frozen=True)
-class Guess:
+class ReportedPicture:
     """A judged picture as the report shows it: `probabilities` are by label; the worst mistake is the surest."""
 
-    picture: Picture
+    picture: LabelledPicture
     probabilities: Mapping[int, float]
     answer: str
-    nearest: Picture | None
+    nearest: LabelledPicture | None
 
     @property
     def label(self) -> int:
@@ -105,7 +105,7 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
     dataset = Path(str(run.document["dataset"]))
     known = {row.sha256: picture_of(row, dataset) for row in run.manifest()}
     guesses = [
-        Guess(one.picture, one.answer.probabilities or {}, one.answer.answer, known.get(one.answer.nearest))
+        ReportedPicture(one.picture, one.answer.probabilities or {}, one.answer.answer, known.get(one.answer.nearest))
         for one in evaluation.judged
     ]
     own = JUDGED_ON.get(str(head["split"]))
@@ -123,7 +123,7 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
     _render(run, folder, content, head, guesses, {})
 
 
-def read_guesses(run: Run, rows: Sequence[ManifestRow], dataset: Path) -> list[Guess]:
+def read_guesses(run: Run, rows: Sequence[ManifestRow], dataset: Path) -> list[ReportedPicture]:
     """The lines of `predictions.csv` with their pictures, and the nearest training picture of each mistake."""
     by_file = {row.file: row for row in rows}
     by_hash = {row.sha256: picture_of(row, dataset) for row in rows}
@@ -132,7 +132,7 @@ def read_guesses(run: Run, rows: Sequence[ManifestRow], dataset: Path) -> list[G
     labels = list(run.labels())
     with (run.folder / PREDICTIONS).open(encoding="utf-8", newline="") as stream:
         return [
-            Guess(
+            ReportedPicture(
                 picture_of(by_file[line["file"]], dataset),
                 {label: float(line[f"p{label}"]) for label in labels},
                 line["answer"],
@@ -147,15 +147,15 @@ def _render(
     folder: Path,
     content: Mapping[str, Any],
     head: Mapping[str, Any],
-    guesses: Sequence[Guess],
+    guesses: Sequence[ReportedPicture],
     drawings: Mapping[str, Drawing],
 ) -> None:
-    """Draw, and fill the template with what runs and evaluations have in common, and `content`."""
+    """LeakageDraw, and fill the template with what runs and evaluations have in common, and `content`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     plots = folder / PLOTS
     plots.mkdir(exist_ok=True)
-    thumbs = Thumbnails()
+    thumbs = ReportThumbnails()
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -183,9 +183,9 @@ def _render(
 def _common(
     run: Run,
     head: Mapping[str, Any],
-    guesses: Sequence[Guess],
+    guesses: Sequence[ReportedPicture],
     plots: Path,
-    thumbs: Thumbnails,
+    thumbs: ReportThumbnails,
     more: Mapping[str, Drawing],
     samples: Mapping[int, Sequence[Path]],
 ) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _draw_history(run: Run) -> dict[str, Drawing]:
     return {kind: draw_curve(history, kind, best) for kind in ("accuracy", "loss")} if history else {}
 
 
-def _draw(head: Mapping[str, Any], guesses: Sequence[Guess], labels: Mapping[int, str]) -> dict[str, Drawing]:
+def _draw(head: Mapping[str, Any], guesses: Sequence[ReportedPicture], labels: Mapping[int, str]) -> dict[str, Drawing]:
     drawings = {"confusion": draw_confusion(head["confusion"], list(labels.values()))}
     if len(guesses) >= 2 * ECE_BINS:
         sure = np.array([guess.sure for guess in guesses])
@@ -237,11 +237,11 @@ def _draw(head: Mapping[str, Any], guesses: Sequence[Guess], labels: Mapping[int
 
 
 def _save_mosaics(
-    thumbs: Thumbnails,
+    thumbs: ReportThumbnails,
     plots: Path,
     samples: Mapping[int, Sequence[Path]],
-    guesses: Sequence[Guess],
-    wrong: Sequence[Guess],
+    guesses: Sequence[ReportedPicture],
+    wrong: Sequence[ReportedPicture],
 ) -> None:
     """The grids as picture files: samples (a line per class), test pictures, and mistakes, framed by right and wrong."""
     grids: dict[str, list[tuple[Path, bool | None]]] = {

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stj_core.errors import ModelError
+from stj_core.errors import ModelError, UsageError
 from stj_core.files import write_csv
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, read_labels, read_manifest
 from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration, Neighbours
 from stj_model.config import TrainConfig, from_document
+from stj_model.damage import PARSER_ERRORS, reading, reason
 from stj_model.preprocess import Preprocessing
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
 PREDICTIONS, OUT_OF_FOLD, MISTAKES = "predictions.csv", "out_of_fold.csv", "mistakes.json"
 MODEL, REPORT, PLOTS = "model.keras", "report.html", "plots"
 HEAT, EVALUATIONS, TENSORBOARD, EXPORTS = f"{PLOTS}/heat", "evaluations", "tensorboard", "exports"
+HISTORY_COLUMNS = ("epoch", "accuracy", "loss", "val_accuracy", "val_loss")
 LATEST, UNFINISHED = "latest", ".unfinished"
 _NEEDED = (CONFIG, LABELS, MANIFEST, MODEL, CALIBRATION, NEIGHBOURS)
 _SCRATCH = ("lock", "checkpoint.json", "*.state.npz", "*.part")
@@ -48,27 +50,37 @@ class Run:
             ModelError: it is missing or is no JSON object.
         """
         path = self.folder / name
-        try:
+        with reading(path):
             document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"The run's {path} cannot be read ({error}): train again.") from error
         if not isinstance(document, dict):
             raise ModelError(f"The run's {path} should hold a JSON object: train again.")
         return document
 
     @property
     def document(self) -> dict[str, Any]:
-        """`config.json` as it is."""
-        return self.read_json(CONFIG)
+        """`config.json` as it is.
+
+        Raises:
+            ModelError: it is missing, damaged, or lacks what every training writes.
+        """
+        document = self.read_json(CONFIG)
+        kinds = {"config": dict, "weights": dict, "fit": dict, "dataset": str, "dataset_digest": str}
+        for name, kind in kinds.items():
+            if not isinstance(document.get(name), kind):
+                raise ModelError(
+                    f"The run's {self.folder / CONFIG} is not one that this STJ knows ({name} is "
+                    f"{document.get(name)!r}): train again."
+                )
+        return document
 
     def config(self) -> TrainConfig:
         """The resolved config."""
         document = self.document
         try:
             return from_document(document["config"])
-        except (KeyError, TypeError) as error:
+        except (UsageError, *PARSER_ERRORS) as error:
             raise ModelError(
-                f"The run's {self.folder / CONFIG} is not one that this STJ knows ({error}): train again."
+                f"The run's {self.folder / CONFIG} is not one that this STJ knows ({reason(error)}): train again."
             ) from error
 
     def preprocessing(self) -> Preprocessing:
@@ -77,11 +89,13 @@ class Run:
 
     def labels(self) -> dict[int, str]:
         """The classes, by label."""
-        return read_labels(self.folder)
+        with reading(self.folder / LABELS):
+            return read_labels(self.folder)
 
     def manifest(self) -> list[ManifestRow]:
         """What the run was trained, validated and tested on."""
-        return read_manifest(self.folder)
+        with reading(self.folder / MANIFEST):
+            return read_manifest(self.folder)
 
     def calibration(self) -> Calibration:
         """When to believe it."""
@@ -92,7 +106,11 @@ class Run:
         return Neighbours.load(self.folder / NEIGHBOURS)
 
     def history(self) -> list[dict[str, float]]:
-        """The lines of `history.csv`."""
+        """The lines of `history.csv`; none where there is no such file.
+
+        Raises:
+            ModelError: it is damaged.
+        """
         return read_history(self.folder / HISTORY)
 
 
@@ -186,13 +204,13 @@ def discard(folder: Path) -> None:
 
 def write_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Write accuracy and loss by epoch."""
-    columns = ("epoch", "accuracy", "loss", "val_accuracy", "val_loss")
-    write_csv(columns, [[int(line["epoch"]), *(f"{line[name]:.6f}" for name in columns[1:])] for line in history], path)
+    rows = [[int(line["epoch"]), *(f"{line[name]:.6f}" for name in HISTORY_COLUMNS[1:])] for line in history]
+    write_csv(HISTORY_COLUMNS, rows, path)
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """Read accuracy and loss by epoch; empty where there is no such file."""
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [{name: float(value) for name, value in line.items()} for line in csv.DictReader(stream)]
+    with reading(path), path.open(encoding="utf-8", newline="") as stream:
+        return [{name: float(line[name]) for name in HISTORY_COLUMNS} for line in csv.DictReader(stream)]

@@ -1,33 +1,39 @@
-"""The runs that there are, for a table: finished ones with their figures, unfinished ones, and broken ones with the reason."""
+"""The runs that there are: finished ones with their figures, unfinished ones, and broken ones marked with the reason."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
 from stj_core.errors import StjError
-from stj_model.run_dir import CONFIG, METRICS, UNFINISHED, open_run
+from stj_model.damage import PARSER_ERRORS, reason
+from stj_model.run_dir import CONFIG, LATEST, METRICS, UNFINISHED, open_run
 
 Status = Literal["finished", "training", "interrupted", "broken"]
+HEADLINES = ("leave_sources_out", "test", "out_of_fold", "val", "train")
+"""The splits by how far their figure can be believed for pictures of other shops, the most honest first."""
+_SUMMARY = ("n", "accuracy", "interval")
 
 
 @dataclass(frozen=True)
-class RunLine:
-    """A run as a table shows it; what is not known is empty or None.
+class RunEntry:
+    """A run as a table or a page shows it; what is not known is empty or None.
 
     Attributes:
         name: the folder's name; an unfinished run has a key instead.
-        status: `training` while a process is at it, `interrupted` where the same command would go on.
+        status: `training` while a process is at it, `interrupted` where the same command would go on, `broken` where a
+            file is missing, damaged or of another program: `reason` says which.
         recipe: how it was trained.
-        weights: where its weights are from.
-        dataset: the digest of what it was trained on.
-        test: `n`, `accuracy` and `interval` on the test split.
-        leave_sources_out: the same with each picture's shop left out of what was learned.
-        out_of_fold: the same out of fold.
-        seconds: how long the training took.
+        digest: of the dataset that it was trained on.
+        figures: the figures of each split in the shape of `stj-model evaluate --json`, checked.
+        config: everything that was asked for.
+        weights: what is known of the backbone's weights.
+        cost: seconds and CPU-seconds.
         reason: what is wrong with it, or how far it is.
         changed: when it was last written, in seconds since 1970.
     """
@@ -35,22 +41,46 @@ class RunLine:
     name: str
     status: Status
     recipe: str = ""
-    weights: str = ""
-    dataset: str = ""
-    test: dict[str, Any] | None = None
-    leave_sources_out: dict[str, Any] | None = None
-    out_of_fold: dict[str, Any] | None = None
-    seconds: float | None = None
+    digest: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     changed: float = 0.0
 
+    @property
+    def head(self) -> str | None:
+        """The split whose figure speaks for the run, or None."""
+        return next((split for split in HEADLINES if self.figures.get(split)), None)
+
+    @property
+    def source(self) -> str:
+        """Where the weights are from."""
+        return str(self.weights.get("source", ""))
+
+    def figure(self, split: str) -> dict[str, Any] | None:
+        """`n`, `accuracy` and `interval` of a split, or None."""
+        part = self.figures.get(split)
+        return None if part is None else {key: part[key] for key in _SUMMARY}
+
     def as_json(self) -> dict[str, Any]:
         """The line in the document of `stj-model runs`."""
-        return asdict(self)
+        return {
+            "name": self.name,
+            "status": self.status,
+            "recipe": self.recipe,
+            "weights": self.source,
+            "dataset": self.digest,
+            **{split: self.figure(split) for split in ("test", "leave_sources_out", "out_of_fold")},
+            "seconds": self.cost.get("seconds"),
+            "reason": self.reason,
+            "changed": self.changed,
+        }
 
 
-def list_runs(runs: Path) -> list[RunLine]:
-    """Every run below a folder, the newest first; a folder that is none is a line with the reason.
+def list_runs(runs: Path) -> list[RunEntry]:
+    """Every run below a folder, the newest first; a folder that is none is an entry with the reason.
 
     Args:
         runs: the folder of runs (STJ_RUNS); it may be missing.
@@ -58,47 +88,87 @@ def list_runs(runs: Path) -> list[RunLine]:
     if not runs.is_dir():
         return []
     whole = [
-        _finished(path) for path in runs.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."
+        read_run(path) for path in runs.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."
     ]
     aside = runs / UNFINISHED
     begun = [_unfinished(path) for path in aside.iterdir() if path.is_dir()] if aside.is_dir() else []
-    return sorted([*whole, *begun], key=lambda line: (-line.changed, line.name))
+    return sorted([*whole, *begun], key=lambda entry: (-entry.changed, entry.name))
 
 
-def _finished(folder: Path) -> RunLine:
+def latest_run(runs: Path) -> str | None:
+    """The name that `latest` points at, else that of the newest whole run, or None."""
+    link = runs / LATEST
+    whole = [entry.name for entry in list_runs(runs) if entry.status == "finished"]
+    if link.is_dir() and link.resolve().name in whole:
+        return link.resolve().name
+    return whole[0] if whole else None
+
+
+def read_run(folder: Path) -> RunEntry:
+    """A run folder as an entry; whatever is wrong with it makes it a broken one."""
     try:
         run = open_run(folder, folder.parent)
         document, metrics = run.document, run.read_json(METRICS)
-        figures = metrics["figures"]
-        return RunLine(
+        run.config()
+        run.labels()
+        return RunEntry(
             name=run.name,
             status="finished",
             recipe=str(document["config"]["recipe"]),
-            weights=str(document["weights"].get("source", "")),
-            dataset=str(document["dataset_digest"]),
-            test=_figure(figures.get("test")),
-            leave_sources_out=_figure(figures.get("leave_sources_out")),
-            out_of_fold=_figure(figures.get("out_of_fold")),
-            seconds=metrics.get("cost", {}).get("seconds"),
+            digest=str(document["dataset_digest"]),
+            figures={str(split): _checked(part) for split, part in metrics["figures"].items()},
+            config=dict(document["config"]),
+            weights=dict(document["weights"]),
+            cost={str(name): float(value) for name, value in metrics.get("cost", {}).items()},
             changed=_changed(folder / CONFIG),
         )
     except StjError as error:
-        reason = str(error)
-    except (KeyError, TypeError, AttributeError) as error:
-        reason = f"{CONFIG} or {METRICS} is not one that this STJ knows ({type(error).__name__}: {error}): train again."
-    return RunLine(folder.name, "broken", reason=reason, changed=_changed(folder))
+        why = str(error)
+    except PARSER_ERRORS as error:
+        why = f"{CONFIG} or {METRICS} is not one that this STJ knows ({reason(error)}): train again."
+    return RunEntry(folder.name, "broken", reason=why, changed=_changed(folder))
 
 
-def _figure(part: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if part is None else {key: part[key] for key in ("n", "accuracy", "interval")}
+def _checked(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of a split, if everything that tables and pages read of them is there and of its kind.
+
+    Raises:
+        KeyError: a figure is missing.
+        ValueError: one is not what it is called.
+    """
+    for name in ("n", "correct", "accuracy", "ece"):
+        if name != "ece" or name in part:
+            _number(part[name], name)
+    if len(part["interval"]) != 2:
+        raise ValueError(f"interval is {part['interval']!r}")
+    for end in part["interval"]:
+        _number(end, "interval")
+    for label, figures in part["per_class"].items():
+        int(label)
+        for name in ("precision", "recall", "f1", "n"):
+            _number(figures[name], name)
+    size = len(part["per_class"])
+    if len(part["confusion"]) != size or any(len(line) != size for line in part["confusion"]):
+        raise ValueError(f"confusion is not of {size} × {size} classes")
+    for count in (count for line in part["confusion"] for count in line):
+        _number(count, "confusion")
+    for figures in part["per_source"].values():
+        for name in ("n", "correct"):
+            _number(figures[name], name)
+    return dict(part)
 
 
-def _unfinished(folder: Path) -> RunLine:
+def _number(value: object, name: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not abs(float(value)) < float("inf"):
+        raise ValueError(f"{name} is {value!r}")
+
+
+def _unfinished(folder: Path) -> RunEntry:
     busy = _is_held(folder / "lock")
     epoch = _epoch(folder)
     far = "" if epoch is None else f"after epoch {epoch}"
     hint = "" if busy else "the same stj-model train goes on from here"
-    return RunLine(
+    return RunEntry(
         name=f"{UNFINISHED}/{folder.name}",
         status="training" if busy else "interrupted",
         reason="; ".join(filter(None, (far, hint))),
@@ -121,7 +191,7 @@ def _is_held(lock: Path) -> bool:
 def _epoch(folder: Path) -> int | None:
     try:
         return int(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["state"]["epoch"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except PARSER_ERRORS:
         return None
 
 

@@ -21,8 +21,8 @@ _TILE, _GAP = 132, 6
 _GOOD, _BAD, _PAPER = (58, 125, 82), (190, 58, 46), (255, 255, 255)
 
 
-class Thumbnails:
-    """Thumbnails by file, each made once."""
+class ReportThumbnails:
+    """ReportThumbnails by file, each made once."""
 
     def __init__(self, side: int = 200) -> None:
         self.side = side

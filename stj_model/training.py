@@ -20,10 +20,10 @@ from stj_model.artifacts import write_heat, write_judged
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.config import TrainConfig
 from stj_model.data import check_trainable, open_dataset
-from stj_model.evaluation import Judged, figures_of, figures_on, judge_pictures, judge_with_kept
+from stj_model.evaluation import JudgedPicture, figures_of, figures_on, judge_pictures, judge_with_kept
 from stj_model.features import FeatureStore
 from stj_model.predict import Predictor
-from stj_model.recipes import Fitted, Job, OutOfFold
+from stj_model.recipes import FittedModel, HeldOutPredictions, TrainingJob
 from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
@@ -41,7 +41,7 @@ from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights
 
 MAPS = "last map"
-LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "scikit-learn", "pillow")
+LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "pillow")
 
 
 def train(dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, talk: Talk = SILENT) -> Run:
@@ -66,7 +66,7 @@ def train(dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, talk: 
     check_trainable(opened, config.recipe)
     weights = find_weights(config.weights, config.architecture)
     with unfinished(runs, config.digest(opened.digest, weights.sha256)) as folder:
-        job = Job(opened, config, weights, folder, cache, talk)
+        job = TrainingJob(opened, config, weights, folder, cache, talk)
         try:
             fitted = _recipe(config.recipe)(job)
             _write_fit(job, fitted)
@@ -86,7 +86,7 @@ def summary(run: Run) -> dict[str, Any]:
     return {"run": run.name, **{name: {"run": run.name, **part} for name, part in metrics["figures"].items()}}
 
 
-def _recipe(name: str) -> Callable[[Job], Fitted]:
+def _recipe(name: str) -> Callable[[TrainingJob], FittedModel]:
     if name == "paper":
         from stj_model.recipes import paper
 
@@ -96,7 +96,7 @@ def _recipe(name: str) -> Callable[[Job], Fitted]:
     return default.fit
 
 
-def _write_fit(job: Job, fitted: Fitted) -> None:
+def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
     """Write the model and all that belongs to it."""
     folder = job.folder
     fitted.model.save(folder / MODEL)
@@ -118,7 +118,7 @@ def _write_fit(job: Job, fitted: Fitted) -> None:
         _write_out_of_fold(fitted.out_of_fold, list(job.dataset.labels), folder / OUT_OF_FOLD)
 
 
-def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> None:
+def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, float]) -> None:
     """Judge the finished model file on the test split, in one pass that all test figures come from."""
     labels, temperature = list(job.dataset.labels), fitted.calibration.temperature
     found: dict[str, Any] = {}
@@ -127,7 +127,7 @@ def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> No
         chances = np.stack([fitted.probabilities[picture.sha256] for picture in known])
         found[split] = {"split": split, **figures_on(known, chances, labels, temperature)}
     test = job.dataset.split("test")
-    judged: list[Judged] = []
+    judged: list[JudgedPicture] = []
     if test:
         predictor = Predictor(Run(job.folder))
         kept = None
@@ -152,7 +152,7 @@ def _write_figures(job: Job, fitted: Fitted, started: tuple[float, float]) -> No
     write_json({"figures": found, "cost": spent}, job.folder / METRICS)
 
 
-def _write_out_of_fold(out: OutOfFold, labels: list[int], path: Path) -> None:
+def _write_out_of_fold(out: HeldOutPredictions, labels: list[int], path: Path) -> None:
     columns = ("sha256", "label", "group", "fold", *(f"p{label}" for label in labels))
     rows = [
         (picture.sha256, picture.label, picture.group, int(fold), *(f"{p:.6f}" for p in chances))

@@ -15,8 +15,9 @@ from typing import Any, cast, get_args
 
 from stj_core.errors import UsageError, WeightsError
 from stj_core.files import file_sha256
-from stj_model.backbones.base import Architecture, Scaling
-from stj_model.backbones.resnet50 import IMAGENET_LICENCE, IMAGENET_MD5, IMAGENET_SOURCE, IMAGENET_URL
+from stj_model.backbones.base import Download, Scaling
+from stj_model.backbones.registry import BACKBONES, DEFAULT, find_backbone
+from stj_model.damage import PARSER_ERRORS, reason
 
 DOWNLOAD_SECONDS = 30.0
 _ALTERNATIVES = (
@@ -33,7 +34,7 @@ class Weights:
     """
 
     name: str
-    architecture: Architecture
+    architecture: str
     preprocessing: Scaling
     source: str
     licence: str
@@ -61,37 +62,39 @@ def find_weights(spec: str, architecture: str | None = None) -> Weights:
         WeightsError: they cannot be had, or are not what the file beside them says.
         UsageError: the architecture is unknown or contradicts the weights.
     """
-    if architecture is not None and architecture not in get_args(Architecture):
-        raise UsageError(f"--architecture cannot be {architecture!r}: it is {' or '.join(get_args(Architecture))}.")
-    wanted = cast("Architecture | None", architecture)
+    backbone = find_backbone(architecture or DEFAULT)
     if spec == "random":
-        return Weights("random", wanted or "resnet50", "caffe", "none: drawn at random", "none needed")
+        return Weights("random", backbone.name, backbone.scaling, "none: drawn at random", "none needed")
     if spec == "imagenet":
-        if wanted not in {None, "resnet50"}:
+        if backbone.imagenet is None:
+            known = " or ".join(name for name, one in BACKBONES.items() if one.imagenet)
             raise UsageError(
-                f"The ImageNet weights of Keras are of resnet50, --architecture says {wanted}: leave it out."
+                f"STJ knows ImageNet weights of {known} only, not of {backbone.name}: leave --backbone out, "
+                "or give a file (--weights FILE.weights.h5)."
             )
-        return _imagenet(imagenet_path())
-    return _from_file(Path(spec), wanted)
+        path = imagenet_path(backbone.imagenet)
+        _fetch_imagenet(backbone.imagenet, path)
+        about = backbone.imagenet.source, backbone.imagenet.licence
+        return Weights("imagenet", backbone.name, backbone.scaling, *about, file_sha256(path), path)
+    return _from_file(Path(spec), architecture)
 
 
-def imagenet_path() -> Path:
+def imagenet_path(download_: Download) -> Path:
     """Where Keras keeps its own download, so that a machine that has it fetches nothing."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    return home / "models" / IMAGENET_URL.rsplit("/", 1)[1]
+    return home / "models" / download_.url.rsplit("/", 1)[1]
 
 
-def _imagenet(path: Path) -> Weights:
+def _fetch_imagenet(wanted: Download, path: Path) -> None:
     if not path.is_file():
-        download(IMAGENET_URL, path, DOWNLOAD_SECONDS)
-    if _md5(path) != IMAGENET_MD5:
+        download(wanted.url, path, DOWNLOAD_SECONDS)
+    if _md5(path) != wanted.md5:
         raise WeightsError(
             f"The ImageNet weights at {path} are damaged: delete that file and try again. {_ALTERNATIVES}"
         )
-    return Weights("imagenet", "resnet50", "caffe", IMAGENET_SOURCE, IMAGENET_LICENCE, file_sha256(path), path)
 
 
-def _from_file(path: Path, architecture: Architecture | None) -> Weights:
+def _from_file(path: Path, architecture: str | None) -> Weights:
     if not path.is_file():
         raise WeightsError(
             f"There is no weights file {path}: give imagenet, random, or the path of a .weights.h5 file."
@@ -104,13 +107,14 @@ def _from_file(path: Path, architecture: Architecture | None) -> Weights:
         if architecture is None:
             raise WeightsError(
                 f"{path.name} has no {beside.name} beside it, so its network is unknown: "
-                "say --architecture resnet50 or --architecture resnet50_v1_5."
+                f"say {' or '.join(f'--backbone {name}' for name in BACKBONES)}."
             )
-        return Weights(str(path), architecture, "caffe", f"file {path.name}", "not stated", sha256, path)
+        scaling = find_backbone(architecture).scaling
+        return Weights(str(path), architecture, scaling, f"file {path.name}", "not stated", sha256, path)
     about = _read_about(beside)
     if architecture not in {None, about["architecture"]}:
         raise UsageError(
-            f"{beside} says {about['architecture']}, --architecture says {architecture}: leave the option out."
+            f"{beside} says {about['architecture']}, --backbone says {architecture}: leave the option out."
         )
     if about["sha256"] not in {"", sha256}:
         raise WeightsError(
@@ -118,7 +122,7 @@ def _from_file(path: Path, architecture: Architecture | None) -> Weights:
         )
     return Weights(
         str(path),
-        cast("Architecture", about["architecture"]),
+        about["architecture"],
         cast("Scaling", about["preprocessing"]),
         about["source"],
         about["licence"],
@@ -131,18 +135,20 @@ def _read_about(path: Path) -> dict[str, str]:
     """Read the small file beside the weights: architecture, preprocessing, source, licence, sha256."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"Cannot read {path}: {error}.") from error
+    except PARSER_ERRORS as error:
+        raise WeightsError(f"Cannot read {path}: {reason(error)}.") from error
     if not isinstance(document, dict):
         raise WeightsError(f"{path} should hold a JSON object, got a {type(document).__name__}.")
+    architecture = str(document.get("architecture"))
+    usual = BACKBONES[architecture].scaling if architecture in BACKBONES else ""
     about = {
-        "architecture": str(document.get("architecture")),
-        "preprocessing": str(document.get("preprocessing", "caffe")),
+        "architecture": architecture,
+        "preprocessing": str(document.get("preprocessing", usual)),
         "source": str(document.get("source", "not stated")),
         "licence": str(document.get("licence", "not stated")),
         "sha256": str(document.get("sha256", "")).lower(),
     }
-    for name, known in (("architecture", get_args(Architecture)), ("preprocessing", get_args(Scaling))):
+    for name, known in (("architecture", tuple(BACKBONES)), ("preprocessing", get_args(Scaling))):
         if about[name] not in known:
             raise WeightsError(f"{path} has the {name} {about[name]!r}: STJ knows {', '.join(known)}.")
     return about

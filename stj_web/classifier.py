@@ -158,7 +158,7 @@ class Classifier:
     def _judge(self, name: str, predictor: Predictor, upload: Upload, pixels: Any, *, explain: bool) -> Judged:  # noqa: ANN401
         began = time.perf_counter()
         chances, features = predictor.scores(pixels[None])
-        answer = predictor.judge(chances, features, [upload.name])[0]
+        answer = predictor.answers_of(chances, features, [upload.name])[0]
         self._metrics.model_seconds.observe(time.perf_counter() - began)
         distances, places = predictor.neighbours.closest(features, NEAREST)
         rows = self._runs.manifest(name)

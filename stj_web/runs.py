@@ -12,51 +12,16 @@ if TYPE_CHECKING:
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from stj_core.errors import DatasetError
 from stj_dataset.manifest import ManifestRow
-from stj_model.run_dir import CONFIG, ENVIRONMENT, LATEST, METRICS, MISTAKES, PREDICTIONS, REPORT, Run, is_run
+from stj_model.run_dir import ENVIRONMENT, LATEST, MISTAKES, PREDICTIONS, REPORT, Run, is_run
+from stj_model.runs import RunEntry, read_run
 from stj_web.errors import RefusalError, not_found
 
 _SPLITS = ("test", "out_of_fold", "val", "train")
-
-
-@dataclass(frozen=True)
-class RunStory:
-    """A run as a table shows it.
-
-    Attributes:
-        name: its folder's name.
-        recipe: how it was trained.
-        digest: of the dataset.
-        figures: what `stj-model evaluate` would say, by split.
-        head: the split whose figure speaks for it, or None.
-        config: everything that was asked for.
-        weights: where its trunk came from.
-        cost: seconds, by part.
-    """
-
-    name: str
-    recipe: str
-    digest: str
-    figures: dict[str, Any]
-    head: str | None
-    config: dict[str, Any]
-    weights: Any
-    cost: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """The run in the REST interface."""
-        return {
-            "name": self.name,
-            "recipe": self.recipe,
-            "dataset_digest": self.digest,
-            "figures": self.figures,
-            "config": self.config,
-        }
 
 
 class Runs:
@@ -96,31 +61,19 @@ class Runs:
             raise not_found(f"There is no run of this name: {len(names)} are in STJ_RUNS.")
         return Run(self._root / name)
 
-    def story(self, name: str) -> RunStory:
+    def story(self, name: str) -> RunEntry:
         """What a run was and how it did.
 
         Raises:
             RefusalError: there is no such run.
             ModelError: its files are not what a training writes.
         """
-        run = self.open(name)
-        document, figures = run.document, _optional(run, METRICS)
-        config = document.get("config", {})
-        if not isinstance(config, dict):
-            raise ModelError(f"The run's {CONFIG} is not one that this STJ knows: train again.")
-        found = figures.get("figures", {})
-        return RunStory(
-            name=run.name,
-            recipe=str(config.get("recipe", "?")),
-            digest=str(document.get("dataset_digest", "")),
-            figures=found,
-            head=next((split for split in _SPLITS if found.get(split)), None),
-            config=config,
-            weights=document.get("weights"),
-            cost=figures.get("cost", {}),
-        )
+        found = read_run(self.open(name).folder)
+        if found.status != "finished":
+            raise ModelError(found.reason)
+        return found
 
-    def stories(self) -> list[RunStory]:
+    def stories(self) -> list[RunEntry]:
         """Every run that can be read, newest first."""
         found = []
         for name in self.names():
@@ -166,7 +119,18 @@ class Runs:
         return Path(str(self.open(name).document.get("dataset", ""))) / row.file
 
 
-def shared_splits(stories: Sequence[RunStory]) -> list[str]:
+def run_json(entry: RunEntry) -> dict[str, Any]:
+    """A run in the REST interface."""
+    return {
+        "name": entry.name,
+        "recipe": entry.recipe,
+        "dataset_digest": entry.digest,
+        "figures": entry.figures,
+        "config": entry.config,
+    }
+
+
+def shared_splits(stories: Sequence[RunEntry]) -> list[str]:
     """The splits that all of some runs were judged on."""
     return [split for split in _SPLITS if stories and all(story.figures.get(split) for story in stories)]
 

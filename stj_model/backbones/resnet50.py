@@ -1,41 +1,31 @@
-"""ResNet50: its layers, its stages and where its ImageNet weights lie."""
+"""ResNet50 (He et al. 2015) as Keras has it, and v1.5: layers, stages, and where its ImageNet weights are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
-from stj_model.backbones.base import Architecture, scaled_input
-from stj_model.backend import KerasLayer, KerasModel, Tensor, keras
+from stj_model.backbones.base import Backbone, Download, NotebookCut
+from stj_model.backend import KerasLayer, Tensor, keras
 
 BATCH_NORM_EPSILON = 1.001e-5
-
-
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
+"""Filters, blocks and stride of conv2 to conv5 (He et al. 2015, table 1)."""
 
 
-def build_backbone(
-    architecture: Architecture, scaling: str, size: int, *, mirrored: bool = False, drawn: bool = True
-) -> KerasModel:
-    """ResNet50 without its top, from pixels: (n, size, size, 3) RGB 0 to 255 → (n, size/32, size/32, 2048).
+def _as_keras(scaled: Tensor, drawn: bool) -> Tensor:  # noqa: ARG001 - every body is told; Keras draws always
+    return keras().applications.ResNet50(include_top=False, weights=None, input_tensor=scaled).output
 
-    One flat graph with Keras' layer names. `resnet50` is Keras' own; `resnet50_v1_5` has the same layers and weights, but
-    the stride of conv3, conv4 and conv5 is in the 3×3 convolution, padded by one pixel on each side, as the wider world
-    trains it. Where `mirrored`, every picture is followed through the network by its mirror image: n pictures give 2n
-    maps, all pictures first, then all mirror images; `each` is the layer after which they are one batch. Filters that are
-    not `drawn` wait for weights that are loaded: 25 million random numbers need not be drawn for that.
+
+def _v1_5(scaled: Tensor, drawn: bool) -> Tensor:
+    """The same layers and weights as `resnet50`, the stride of conv3 to conv5 in the 3×3 convolution.
+
+    It is padded by one pixel on each side, as the wider world trains it. Filters that wait for loaded weights are zeros:
+    drawing 25 million random numbers takes seconds.
     """
-    pixels, scaled = scaled_input(size, scaling, mirrored=mirrored)
-    if architecture == "resnet50":
-        features = keras().applications.ResNet50(include_top=False, weights=None, input_tensor=scaled).output
-    else:
-        features = _v1_5(scaled, "glorot_uniform" if drawn else "zeros")
-    return keras().Model(pixels, features, name=architecture)
-
-
-def _v1_5(scaled: Tensor, initial: str) -> Tensor:
     layers = keras().layers
-    conv = partial(layers.Conv2D, kernel_initializer=initial)
+    conv = partial(layers.Conv2D, kernel_initializer="glorot_uniform" if drawn else "zeros")
     x = layers.ZeroPadding2D(3, name="conv1_pad")(scaled)
     x = conv(64, 7, strides=2, name="conv1_conv")(x)
     x = _norm("conv1")(x)
@@ -76,16 +66,27 @@ def _norm(name: str) -> KerasLayer:
     return keras().layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, name=f"{name}_bn")
 
 
-IMAGENET_URL = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
-    "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+RESNET50 = Backbone(
+    name="resnet50",
+    body=_as_keras,
+    scaling="caffe",
+    stem="conv1_pad",
+    first_convolution="conv1_conv",
+    early_stage="conv2_block3_out",
+    last_stage="conv5_block3_out",
+    imagenet=Download(
+        "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
+        "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        md5="4d473c1dd8becc155b73f8504c6f6626",
+        source="Keras Applications ResNet50, ImageNet-1k, ported from Kaiming He's release",
+        licence="MIT (Kaiming He, deep-residual-networks)",
+    ),
+    notebook=NotebookCut(
+        "conv5_block2_out",
+        (
+            *(f"conv5_block3_{n}_{what}" for n in (1, 2) for what in ("conv", "bn", "relu")),
+            *(f"conv5_block3_{what}" for what in ("3_conv", "3_bn", "add", "out")),
+        ),
+    ),
 )
-
-
-IMAGENET_MD5 = "4d473c1dd8becc155b73f8504c6f6626"
-
-
-IMAGENET_SOURCE = "Keras Applications ResNet50, ImageNet-1k, ported from Kaiming He's release"
-
-
-IMAGENET_LICENCE = "MIT (Kaiming He, deep-residual-networks)"
+RESNET50_V1_5 = replace(RESNET50, name="resnet50_v1_5", body=_v1_5, imagenet=None)

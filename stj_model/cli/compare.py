@@ -11,7 +11,7 @@ from stj_core.cli import JsonOption, emit, emit_json
 from stj_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from stj_model.compare import Comparison
+    from stj_model.compare import RunComparison
 
 SPLITS = ("test", "out_of_fold")
 SHOWN = 20
@@ -42,7 +42,7 @@ def compare(
         _print(found)
 
 
-def _print(found: Comparison) -> None:
+def _print(found: RunComparison) -> None:
     emit(found.sentence())
     for name, correct, (low, high) in (
         (found.run_a, found.correct_a, found.interval_a),

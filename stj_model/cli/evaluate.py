@@ -31,7 +31,7 @@ def evaluate(
     """Judge a run on pictures that it has not learned from."""
     from stj_core.config import read_config
     from stj_core.console import Talk
-    from stj_model.artifacts import keep
+    from stj_model.artifacts import write_evaluation
     from stj_model.evaluation import judge_run, sentence
     from stj_model.run_dir import REPORT, open_run
 
@@ -42,7 +42,7 @@ def evaluate(
     evaluation = judge_run(opened, split=split, on=on, none=none, dataset=dataset, talk=talk)
     document = evaluation.document
     try:
-        kept = keep(evaluation, talk)
+        kept = write_evaluation(evaluation, talk)
         talk.say(f"Report: {kept / REPORT}")
     except ModelError as error:  # the figures are there all the same
         talk.say(str(error))

@@ -29,7 +29,12 @@ def leakage(
         str | None, typer.Option(help="imagenet, random, or a .weights.h5 file [STJ_WEIGHTS, imagenet].")
     ] = None,
     architecture: Annotated[
-        str | None, typer.Option(help="resnet50 or resnet50_v1_5, for a file without its .json.")
+        str | None,
+        typer.Option(
+            "--backbone",
+            "--architecture",
+            help="resnet50, resnet50_v1_5 or efficientnetv2b0: for random weights, or a file without its .json.",
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times the folds are drawn.")] = 5,
     seed: Annotated[int, typer.Option(help="The first of them.")] = 42,

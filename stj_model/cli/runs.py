@@ -12,9 +12,10 @@ import typer
 from stj_core.cli import JsonOption, emit_json, say
 
 if TYPE_CHECKING:
-    from stj_model.runs import RunLine
+    from stj_model.runs import RunEntry
 
 HEAD = ("Run", "Recipe", "Weights", "Dataset", "Test", "Leaving shops out", "Out of fold", "Seconds")
+SPLITS = ("test", "leave_sources_out", "out_of_fold")
 SOURCE = 40
 """Letters of where the weights are from: --json has all of them."""
 WIDE = 200
@@ -42,7 +43,7 @@ def runs(
         say(f"There is no run in {folder} yet: stj-model train makes one.")
 
 
-def _print(lines: Sequence[RunLine]) -> None:
+def _print(lines: Sequence[RunEntry]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -57,10 +58,10 @@ def _print(lines: Sequence[RunLine]) -> None:
         table.add_column(name, justify="left" if left else "right", overflow="fold", no_wrap=name == "Run")
     for line in lines:
         if line.status == "finished":
-            seconds = "" if line.seconds is None else f"{line.seconds:,.0f}"
-            figures = map(_figure, (line.test, line.leave_sources_out, line.out_of_fold))
-            weights = shorten(line.weights, SOURCE, placeholder=" …")
-            cells = (line.name, line.recipe, weights, line.dataset[:12], *figures, seconds)
+            seconds = f"{line.cost['seconds']:,.0f}" if "seconds" in line.cost else ""
+            figures = (_figure(line.figure(split)) for split in SPLITS)
+            weights = shorten(line.source, SOURCE, placeholder=" …")
+            cells = (line.name, line.recipe, weights, line.digest[:12], *figures, seconds)
             table.add_row(*(cell for name, cell in zip(HEAD, cells, strict=True) if name in shown))
         else:
             table.add_row(line.name, line.status)

@@ -24,7 +24,12 @@ def train(
         str | None, typer.Option(help="imagenet, random, or a .weights.h5 file [STJ_WEIGHTS, imagenet].")
     ] = None,
     architecture: Annotated[
-        str | None, typer.Option(help="resnet50 or resnet50_v1_5, for a file without its .json.")
+        str | None,
+        typer.Option(
+            "--backbone",
+            "--architecture",
+            help="resnet50, resnet50_v1_5 or efficientnetv2b0: for random weights, or a file without its .json.",
+        ),
     ] = None,
     balance: Annotated[
         str | None, typer.Option(help="What weighs the same: none, class, or source (classes, and shops more evenly).")

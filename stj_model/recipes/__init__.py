@@ -1,4 +1,4 @@
-"""How a network is fitted: one module per recipe, all with the same `fit(job) -> Fitted`."""
+"""How a network is fitted: one module per recipe, all with the same `fit(job) -> FittedModel`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import numpy as np
 
 from stj_core.console import Talk
 from stj_model.augment import View
+from stj_model.backbones.base import Backbone
+from stj_model.backbones.registry import find_backbone
 from stj_model.backend import KerasModel, keras, make_deterministic
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.config import TrainConfig
-from stj_model.data import Dataset, Picture
+from stj_model.data import Dataset, LabelledPicture
 from stj_model.features import read_batches
 from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
@@ -26,7 +28,7 @@ NORM_PICTURES = 8 * NORM_BATCH
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """Everything that a recipe is given; what it writes goes into `folder`, the unfinished run."""
 
     dataset: Dataset
@@ -36,23 +38,28 @@ class Job:
     cache: Path
     talk: Talk
 
-    def classes(self, pictures: list[Picture]) -> Ints:
+    @property
+    def backbone(self) -> Backbone:
+        """The names of the network's layers."""
+        return find_backbone(self.weights.architecture)
+
+    def classes(self, pictures: list[LabelledPicture]) -> Ints:
         """The position of each picture's label among the dataset's labels, (n,)."""
         place = {label: number for number, label in enumerate(self.dataset.labels)}
         return np.array([place[picture.label] for picture in pictures], dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class OutOfFold:
+class HeldOutPredictions:
     """Predictions for every picture by a head that saw nothing of its fold: probabilities (n, k), folds (n,)."""
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple[LabelledPicture, ...]
     folds: Ints
     probabilities: Doubles
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedModel:
     """What a recipe gives back.
 
     `model` goes from pixels to calibrated probabilities; `probabilities` holds those of each training and validation
@@ -66,14 +73,14 @@ class Fitted:
     calibration: Calibration
     neighbours: Neighbours
     probabilities: dict[str, Doubles]
-    out_of_fold: OutOfFold | None
+    out_of_fold: HeldOutPredictions | None
     about: dict[str, Any]
-    leave_sources_out: OutOfFold | None = None
+    leave_sources_out: HeldOutPredictions | None = None
     frozen: dict[str, Any] | None = None
 
 
 def prepare_backbone(
-    job: Job, scaling: str | None = None, used_if_random: Sequence[str] = (), *, mirrored: bool = False
+    job: TrainingJob, scaling: str | None = None, used_if_random: Sequence[str] = (), *, mirrored: bool = False
 ) -> tuple[KerasModel, Weights]:
     """Load the backbone, everything in it frozen; random weights are fitted to the training pictures without their labels.
 
@@ -107,7 +114,7 @@ def prepare_backbone(
 
         if used_if_random:
             few = read_batches(train[:WHITEN_PICTURES], job.config.preprocessing, NORM_BATCH)
-            whiten_first(backbone, (pixels for _, pixels in few), job.config.seed)
+            whiten_first(backbone, job.backbone, (pixels for _, pixels in few), job.config.seed)
         wanted = [backbone.get_layer(name).output for name in used_if_random] or backbone.output
         estimate_norms(keras().Model(backbone.inputs[0], wanted), batches())
     return backbone, replace(job.weights, sha256=weights_digest(backbone))

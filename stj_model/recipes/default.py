@@ -15,26 +15,35 @@ from stj_model.calibration import (
     threshold_for,
 )
 from stj_model.folds import holdable
-from stj_model.head import Doubles, Epoch, Head, Ints, Normaliser, attach, judge, row, softmax
-from stj_model.recipes import Fitted, Job, OutOfFold
-from stj_model.recipes.frozen import FitOne, Seen, Table, fitter, group_folds, held_out_logits, see, source_folds
+from stj_model.head import Doubles, Epoch, Head, Ints, Normaliser, accuracy_and_loss, attach, row, softmax
+from stj_model.recipes import FittedModel, HeldOutPredictions, TrainingJob
+from stj_model.recipes.frozen import (
+    FeatureTable,
+    FrozenFeatures,
+    HeadFitter,
+    extract_table,
+    fitter,
+    group_folds,
+    held_out_logits,
+    source_folds,
+)
 from stj_model.run_dir import HISTORY, write_history
 
 FEATURES = "features"
 
 
-def fit(job: Job) -> Fitted:
+def fit(job: TrainingJob) -> FittedModel:
     """Fit the head on the training split; validation calibrates nothing and chooses nothing, it is only shown."""
     from threadpoolctl import threadpool_limits
 
-    seen = see(job)
+    seen = extract_table(job)
     with threadpool_limits(1):  # many small products: a second thread spins between them for longer than it helps
         return _fit(job, seen)
 
 
-def _fit(job: Job, seen: Seen) -> Fitted:
+def _fit(job: TrainingJob, seen: FrozenFeatures) -> FittedModel:
     table = seen.table
-    held_out = _HeldOut(fitter(job, standardise=seen.weights.is_random), len(job.dataset.labels))
+    held_out = _HeldOutHeads(fitter(job, standardise=seen.weights.is_random), len(job.dataset.labels))
     splits = [picture.split for picture in table.pictures]
     train = table.part([split == "train" for split in splits])
     val = table.part([split == "val" for split in splits])
@@ -43,8 +52,10 @@ def _fit(job: Job, seen: Seen) -> Fitted:
 
     def watch(epoch: int, head: Head) -> None:
         if not points:  # the normaliser is the same in every epoch
-            points.extend(head.normaliser(part.asked) for part in (train, val))
-        judged = [judge(head.logits_at(at), part.classes) for at, part in zip(points, (train, val), strict=True)]
+            points.extend(head.normaliser(part.averaged) for part in (train, val))
+        judged = [
+            accuracy_and_loss(head.logits_at(at), part.classes) for at, part in zip(points, (train, val), strict=True)
+        ]
         history.append(dict(row(epoch, *judged)))
 
     head = held_out.fit_one(train, watch=watch)
@@ -52,13 +63,13 @@ def _fit(job: Job, seen: Seen) -> Fitted:
     learned = table.part([split != "test" for split in splits])
     calibration = _calibrate(learned, train, head.normaliser, job, held_out)
     temperature = calibration.temperature
-    known = softmax(head.logits(learned.asked), temperature)
+    known = softmax(head.logits(learned.averaged), temperature)
     features = keras().layers.Identity(name=FEATURES)(mean_of_mirrored(seen.tensor))
     folds, seed = job.config.folds, job.config.seed
     raw = seen.raw.part([split == "train" for split in splits])
     normaliser = Normaliser.fit(raw.flat(), standardise=seen.weights.is_random)
     whole = Head(normaliser, seen.widen(head.kernel), head.bias)
-    return Fitted(
+    return FittedModel(
         model=attach(seen.backbone, features, whole, temperature),
         weights=seen.weights,
         calibration=calibration,
@@ -73,29 +84,31 @@ def _fit(job: Job, seen: Seen) -> Fitted:
     )
 
 
-class _HeldOut:
+class _HeldOutHeads:
     """Heads that saw nothing of what they judge, fitted once for the same pictures and folds.
 
     Without a test split the temperature and `leave_sources_out` are asked of the very same heads.
     """
 
-    def __init__(self, fit_one: FitOne, count: int) -> None:
+    def __init__(self, fit_one: HeadFitter, count: int) -> None:
         self.fit_one, self.count = fit_one, count
         self._known: dict[tuple[object, ...], Doubles] = {}
 
-    def logits(self, table: Table, folds: Ints) -> Doubles:
+    def logits(self, table: FeatureTable, folds: Ints) -> Doubles:
         """Logits (n, k) of a table's pictures, each by a head fitted on the other folds."""
         key = (*(picture.sha256 for picture in table.pictures), folds.tobytes())
         if key not in self._known:
             self._known[key] = held_out_logits(table, folds, self.fit_one, self.count)
         return self._known[key]
 
-    def judged(self, table: Table, folds: Ints, temperature: float) -> OutOfFold:
+    def judged(self, table: FeatureTable, folds: Ints, temperature: float) -> HeldOutPredictions:
         """Probabilities from these logits."""
-        return OutOfFold(tuple(table.pictures), folds, softmax(self.logits(table, folds), temperature))
+        return HeldOutPredictions(tuple(table.pictures), folds, softmax(self.logits(table, folds), temperature))
 
 
-def _calibrate(learned: Table, train: Table, normaliser: Normaliser, job: Job, held_out: _HeldOut) -> Calibration:
+def _calibrate(
+    learned: FeatureTable, train: FeatureTable, normaliser: Normaliser, job: TrainingJob, held_out: _HeldOutHeads
+) -> Calibration:
     """Temperature and scope from pictures of shops that were held out; of groups, where a class has one shop only.
 
     The test split has no part in it.
@@ -104,7 +117,7 @@ def _calibrate(learned: Table, train: Table, normaliser: Normaliser, job: Job, h
     folds = (source_folds if by_source else group_folds)(learned, job.config.folds, job.config.seed)
     logits = held_out.logits(learned, folds)
     at_train = folds[[picture.split == "train" for picture in learned.pictures]]
-    distances = held_out_distances(normaliser(train.asked), at_train)
+    distances = held_out_distances(normaliser(train.averaged), at_train)
     temperature = fit_temperature(logits, learned.classes)
     return Calibration(
         temperature=temperature,
@@ -114,6 +127,6 @@ def _calibrate(learned: Table, train: Table, normaliser: Normaliser, job: Job, h
     )
 
 
-def _neighbours(train: Table, normaliser: Normaliser) -> Neighbours:
+def _neighbours(train: FeatureTable, normaliser: Normaliser) -> Neighbours:
     names = np.array([picture.sha256 for picture in train.pictures], dtype=np.str_)
-    return Neighbours(FEATURES, normaliser, normaliser(train.asked).astype(np.float32), names)
+    return Neighbours(FEATURES, normaliser, normaliser(train.averaged).astype(np.float32), names)

@@ -9,42 +9,39 @@ from typing import Any, Protocol
 import numpy as np
 
 from stj_model.augment import MIRROR, PLAIN, View
-from stj_model.backbones.base import one_way
+from stj_model.backbones.base import Backbone, one_way
 from stj_model.backend import KerasModel, Tensor
-from stj_model.basis import Coordinates, worth_turning
+from stj_model.basis import SpannedFeatures, worth_turning
 from stj_model.config import Pooling
-from stj_model.data import Picture
+from stj_model.data import LabelledPicture
 from stj_model.features import Extractor, Floats, compute_views
 from stj_model.folds import grouped_folds
 from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
 from stj_model.network import CROPPED, centred_features, pooled_features, textures
-from stj_model.recipes import Job, prepare_backbone
+from stj_model.recipes import TrainingJob, prepare_backbone
 from stj_model.weights import Weights
 
-LAST_STAGE = "conv5_block3_out"
-EARLY_STAGE = "conv2_block3_out"
-"""Where random weights still say something: deeper, everything looks alike to them."""
 GRID = 4
 
 
 @dataclass(frozen=True)
-class Table:
+class FeatureTable:
     """Pictures with their classes (n,), how they look from each view (v, n, d), and what the network will say of them (n, d).
 
     The network looks at each picture and its mirror image and takes the mean (`asked`); a head is fitted on the views one by
     one, which teaches it more than their mean would.
     """
 
-    pictures: list[Picture]
+    pictures: list[LabelledPicture]
     classes: Ints
     views: Floats
-    asked: Floats
+    averaged: Floats
 
-    def part(self, chosen: Sequence[bool] | np.ndarray) -> Table:
+    def part(self, chosen: Sequence[bool] | np.ndarray) -> FeatureTable:
         """The rows where `chosen`, (n,), is true."""
         mask = np.asarray(chosen, dtype=bool)
         kept = [picture for picture, keep in zip(self.pictures, mask, strict=True) if keep]
-        return Table(kept, self.classes[mask], self.views[:, mask], self.asked[mask])
+        return FeatureTable(kept, self.classes[mask], self.views[:, mask], self.averaged[mask])
 
     def flat(self) -> Floats:
         """Every view as a row of its own, (v·n, d), the views one after the other."""
@@ -56,7 +53,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FrozenFeatures:
     """The dataset's table, and the frozen network that it comes from.
 
     `raw` holds the features as the network gives them; `table` the same in fewer numbers where that pays, and `widen` brings
@@ -64,8 +61,8 @@ class Seen:
     first, mirror images behind them; `record` is what decides it.
     """
 
-    raw: Table
-    table: Table
+    raw: FeatureTable
+    table: FeatureTable
     widen: Callable[[Doubles], Doubles]
     backbone: KerasModel
     tensor: Tensor
@@ -73,17 +70,17 @@ class Seen:
     record: dict[str, Any]
 
 
-class FitOne(Protocol):
+class HeadFitter(Protocol):
     """What fits a head on a table."""
 
-    def __call__(self, table: Table, *, watch: Callable[[int, Head], None] | None = None) -> Head:
+    def __call__(self, table: FeatureTable, *, watch: Callable[[int, Head], None] | None = None) -> Head:
         """Fit; `watch` is called after each epoch."""
 
 
-def see(job: Job) -> Seen:
+def extract_table(job: TrainingJob) -> FrozenFeatures:
     """See every picture of the dataset from every view of the recipe, and from the two that the network will look from."""
-    backbone, weights = prepare_backbone(job, used_if_random=(EARLY_STAGE,), mirrored=True)
-    tensor, layer, pooling = _features(backbone, job.config.pooling, random=weights.is_random)
+    backbone, weights = prepare_backbone(job, used_if_random=(job.backbone.early_stage,), mirrored=True)
+    tensor, layer, pooling = _features(backbone, job.backbone, job.config.pooling, random=weights.is_random)
     record = {
         "weights": weights.sha256,
         "architecture": weights.architecture,
@@ -98,36 +95,40 @@ def see(job: Job) -> Seen:
     stores = compute_views(pictures, [replace(extractor, view=View(view)) for view in views], job.cache, job.talk)
     together = np.stack([store.rows(names) for store in stores])
 
-    def table_of(seen: Floats) -> Table:
+    def table_of(seen: Floats) -> FeatureTable:
         asked = 0.5 * (seen[views.index(PLAIN)] + seen[views.index(MIRROR)])
         shown = [views.index(view) for view in job.config.views]
         # Nothing is copied where every view is shown, in order: these are the largest arrays of all.
-        return Table(pictures, job.classes(pictures), seen if shown == [*range(len(seen))] else seen[shown], asked)
+        return FeatureTable(
+            pictures, job.classes(pictures), seen if shown == [*range(len(seen))] else seen[shown], asked
+        )
 
     raw = table_of(together)
     rows = together.reshape(-1, together.shape[-1])
     # What is standardised cannot be turned: each of its columns has a scale of its own.
     if weights.is_random or not worth_turning(rows):
-        return Seen(raw, raw, lambda kernel: kernel, backbone, tensor, weights, record)
-    turned = Coordinates.of(rows)
+        return FrozenFeatures(raw, raw, lambda kernel: kernel, backbone, tensor, weights, record)
+    turned = SpannedFeatures.of(rows)
     table = table_of(turned.rows.reshape(*together.shape[:2], -1))
-    return Seen(raw, table, turned.widen, backbone, tensor, weights, record)
+    return FrozenFeatures(raw, table, turned.widen, backbone, tensor, weights, record)
 
 
-def _features(backbone: KerasModel, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
+def _features(network: KerasModel, backbone: Backbone, pooling: Pooling, *, random: bool) -> tuple[Tensor, str, str]:
     """What the head is given, (n, d); of which layer; and how that was pooled, for the record."""
     if random:
-        return textures(backbone, EARLY_STAGE, GRID), EARLY_STAGE, f"mean and deviation in {GRID}×{GRID} cells"
+        layer = backbone.early_stage
+        return textures(network, layer, GRID), layer, f"mean and deviation in {GRID}×{GRID} cells"
+    layer = backbone.last_stage
     if pooling == "centre":
         shares = "×".join(f"{1 - 2 * share:.2f}" for share in CROPPED)
-        return centred_features(backbone, LAST_STAGE), LAST_STAGE, f"root of the mean, and of the middle {shares}"
-    return pooled_features(backbone, LAST_STAGE), LAST_STAGE, "mean"
+        return centred_features(network, layer), layer, f"root of the mean, and of the middle {shares}"
+    return pooled_features(network, layer), layer, "mean"
 
 
-def fitter(job: Job, *, standardise: bool) -> FitOne:
+def fitter(job: TrainingJob, *, standardise: bool) -> HeadFitter:
     """What fits a head on a table, as the config wants it."""
 
-    def fit_one(table: Table, *, watch: Callable[[int, Head], None] | None = None) -> Head:
+    def fit_one(table: FeatureTable, *, watch: Callable[[int, Head], None] | None = None) -> Head:
         times = len(table.views)
         return fit_head(
             table.flat(),
@@ -143,20 +144,20 @@ def fitter(job: Job, *, standardise: bool) -> FitOne:
     return fit_one
 
 
-def group_folds(table: Table, folds: int, seed: int) -> Ints:
+def group_folds(table: FeatureTable, folds: int, seed: int) -> Ints:
     """Folds that hold out relatives together, (n,)."""
     return grouped_folds(table.classes, [picture.group for picture in table.pictures], folds, seed)
 
 
-def source_folds(table: Table, folds: int, seed: int) -> Ints:
+def source_folds(table: FeatureTable, folds: int, seed: int) -> Ints:
     """Folds that hold out whole shops, (n,)."""
     return grouped_folds(table.classes, table.sources(), folds, seed, every_class=False)
 
 
-def held_out_logits(table: Table, folds: Ints, fit_one: FitOne, count: int) -> Doubles:
+def held_out_logits(table: FeatureTable, folds: Ints, fit_one: HeadFitter, count: int) -> Doubles:
     """Logits (n, k), each by a head fitted on the other folds."""
     logits = np.zeros((len(folds), count))
     for fold in np.unique(folds):
         out = folds == fold
-        logits[out] = fit_one(table.part(~out)).logits(table.asked[out])
+        logits[out] = fit_one(table.part(~out)).logits(table.averaged[out])
     return logits

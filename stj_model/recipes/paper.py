@@ -1,7 +1,7 @@
 """The student's recipe, faithfully, with its frozen part computed once.
 
-ResNet50 with all but its last ten layers frozen is cut by exactly one tensor, the output of `conv5_block2`. That tensor is
-cached per picture; the tail (the ten layers and the head) is trained on it and shares its layers with the whole network.
+A ResNet50 with all but its last ten layers frozen is cut by exactly one tensor, the output of the block before. That tensor
+is cached per picture; the tail (the ten layers and the head) is trained on it and shares its layers with the whole network.
 """
 
 from __future__ import annotations
@@ -15,28 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_core.errors import ModelError, UsageError
 from stj_core.files import write_json
+from stj_model.backbones.base import Backbone, NotebookCut
 from stj_model.backend import KerasModel, Tensor, as_array, keras
 from stj_model.calibration import Calibration, Neighbours
-from stj_model.data import Picture
+from stj_model.damage import PARSER_ERRORS, check_stored, reading
+from stj_model.data import LabelledPicture
 from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
 from stj_model.head import Doubles, Epoch, Ints, Normaliser, row
-from stj_model.recipes import Fitted, Job, prepare_backbone
+from stj_model.recipes import FittedModel, TrainingJob, prepare_backbone
 from stj_model.run_dir import HISTORY, write_history
 
-CUT = "conv5_block2_out"
-LAST_TEN = (
-    "conv5_block3_1_conv",
-    "conv5_block3_1_bn",
-    "conv5_block3_1_relu",
-    "conv5_block3_2_conv",
-    "conv5_block3_2_bn",
-    "conv5_block3_2_relu",
-    "conv5_block3_3_conv",
-    "conv5_block3_3_bn",
-    "conv5_block3_add",
-    "conv5_block3_out",
-)
 SCALING = "unit"
 CHECKPOINT = "checkpoint.json"
 
@@ -50,24 +40,39 @@ class Networks:
     tail: KerasModel
 
 
-def build(backbone: KerasModel, count: int, learning_rate: float, seed: int) -> Networks:
+def notebook_cut(backbone: Backbone) -> NotebookCut:
+    """Where the notebook cuts a backbone.
+
+    Raises:
+        UsageError: it cannot be cut by one tensor.
+    """
+    if backbone.notebook is None:
+        raise UsageError(
+            f"--recipe paper is the student's notebook on ResNet50 and cannot be done with {backbone.name}: "
+            "leave --backbone out, or take --recipe default."
+        )
+    return backbone.notebook
+
+
+def build(backbone: KerasModel, where: NotebookCut, count: int, learning_rate: float, seed: int) -> Networks:
     """Put the notebook's head on the backbone, free its last ten layers, and cut it.
 
     Args:
-        backbone: ResNet50 without its top, from pixels.
+        backbone: a network without its top, from pixels.
+        where: to cut it, and what to train.
         count: number of classes.
         learning_rate: of RMSprop.
         seed: of the head's first weights and of the dropouts.
     """
     keras().utils.set_random_seed(seed)
     for layer in backbone.layers:
-        layer.trainable = layer.name in LAST_TEN
+        layer.trainable = layer.name in where.trained
     head = _head_layers(count)
     whole = keras().Model(backbone.inputs[0], _through(head, backbone.output), name="stj_paper")
-    cut = backbone.get_layer(CUT).output
+    cut = backbone.get_layer(where.layer).output
     front = keras().Model(backbone.inputs[0], cut, name="front")
-    door = keras().Input(tuple(cut.shape[1:]), name=CUT)
-    tail = keras().Model(door, _through(head, _last_block(backbone, door)), name="tail")
+    door = keras().Input(tuple(cut.shape[1:]), name=where.layer)
+    tail = keras().Model(door, _through(head, _last_block(backbone, where, door)), name="tail")
     compile_as_notebook(tail, learning_rate)
     return Networks(whole, front, tail)
 
@@ -97,27 +102,28 @@ def _through(layers: list[Any], x: Tensor) -> Tensor:
     return x
 
 
-def _last_block(backbone: KerasModel, cut: Tensor) -> Tensor:
-    """Apply the backbone's own last ten layers to another input."""
-    *inner, add, out = (backbone.get_layer(name) for name in LAST_TEN)
+def _last_block(backbone: KerasModel, where: NotebookCut, cut: Tensor) -> Tensor:
+    """Apply the backbone's own last layers to another input."""
+    *inner, add, out = (backbone.get_layer(name) for name in where.trained)
     return out(add([cut, _through(inner, cut)]))
 
 
-def fit(job: Job) -> Fitted:
+def fit(job: TrainingJob) -> FittedModel:
     """Train the tail by epochs on the cached tensor, keep the best epoch, and hand back the whole network."""
+    where = notebook_cut(job.backbone)
     backbone, weights = prepare_backbone(job, SCALING)
-    networks = build(backbone, len(job.dataset.labels), job.config.learning_rate, job.config.seed)
-    record = {"weights": weights.sha256, "architecture": weights.architecture, "scaling": SCALING, "layer": CUT}
+    networks = build(backbone, where, len(job.dataset.labels), job.config.learning_rate, job.config.seed)
+    record = {"weights": weights.sha256, "architecture": weights.architecture, "scaling": SCALING, "layer": where.layer}
     extractor = Extractor(networks.front, job.config.preprocessing, record)
     train, val = job.dataset.split("train"), job.dataset.split("val")
     store = compute_features([*train, *val], extractor, job.cache, job.talk)
     loop = _Loop(job, networks.tail, store, train, val)
     loop.run()
-    return Fitted(
+    return FittedModel(
         model=networks.whole,
         weights=weights,
         calibration=Calibration(fitted_on="nothing: the notebook has no calibration"),
-        neighbours=_neighbours(networks, backbone, store, train),
+        neighbours=_neighbours(networks, backbone, where, store, train),
         probabilities=_probabilities(networks.tail, store, [*train, *val]),
         out_of_fold=None,
         about={"features": record, "epochs_run": loop.state.epoch, "best_epoch": loop.state.best_epoch},
@@ -137,7 +143,12 @@ class _Loop:
     """Epochs over the cached tensor, with a checkpoint after each, so that the same command goes on after any end."""
 
     def __init__(
-        self, job: Job, tail: KerasModel, store: FeatureStore, train: list[Picture], val: list[Picture]
+        self,
+        job: TrainingJob,
+        tail: KerasModel,
+        store: FeatureStore,
+        train: list[LabelledPicture],
+        val: list[LabelledPicture],
     ) -> None:
         self.job, self.tail, self.store, self.train, self.val = job, tail, store, train, val
         self.truth = {
@@ -166,7 +177,7 @@ class _Loop:
         self.history.append(dict(row(number, learned, seen)))
         self._save(number, seen[1])
 
-    def _pass(self, step: Callable[..., Mapping[str, float]], pictures: list[Picture]) -> tuple[float, float]:
+    def _pass(self, step: Callable[..., Mapping[str, float]], pictures: list[LabelledPicture]) -> tuple[float, float]:
         """Step once over all pictures; returns accuracy and loss, each picture counting the same (Keras says them per batch)."""
         accuracy = loss = 0.0
         for x, y in self._batches(pictures):
@@ -175,7 +186,7 @@ class _Loop:
             loss += len(y) * float(logs["loss"])
         return accuracy / len(pictures), loss / len(pictures)
 
-    def _batches(self, pictures: list[Picture]) -> Iterator[tuple[Floats, Ints]]:
+    def _batches(self, pictures: list[LabelledPicture]) -> Iterator[tuple[Floats, Ints]]:
         size = self.job.config.batch_size
         for start in range(0, len(pictures), size):
             names = [picture.sha256 for picture in pictures[start : start + size]]
@@ -203,8 +214,14 @@ class _Loop:
         found = _read_checkpoint(self.job.folder)
         if found is None:
             return
-        self.state, self.history = _State(**found["state"]), list(found["history"])
-        _restore([*self.tail.variables, *self.tail.optimizer.variables], self.job.folder / _last_name(self.state.epoch))
+        state = _State(**found["state"])
+        variables = [*self.tail.variables, *self.tail.optimizer.variables]
+        try:
+            _restore(variables, self.job.folder / _last_name(state.epoch))
+        except ModelError as error:
+            self.job.talk.say(f"Not going on from the checkpoint of an interrupted training: {error}")
+            return
+        self.state, self.history = state, list(found["history"])
         self.job.talk.say(f"Going on after epoch {self.state.epoch} of an interrupted training.")
 
 
@@ -212,9 +229,9 @@ def _read_checkpoint(folder: Path) -> Mapping[str, Any] | None:
     try:
         document = json.loads((folder / CHECKPOINT).read_text(encoding="utf-8"))
         state = _State(**document["state"])
-    except (OSError, ValueError, KeyError, TypeError):
+        needed = (_last_name(state.epoch), _best_name(state.best_epoch))
+    except PARSER_ERRORS:
         return None
-    needed = (_last_name(state.epoch), _best_name(state.best_epoch))
     return document if all((folder / name).is_file() for name in needed) else None
 
 
@@ -235,12 +252,23 @@ def _keep(variables: list[Any], path: Path) -> None:
 
 
 def _restore(variables: list[Any], path: Path) -> None:
-    with np.load(path, allow_pickle=False) as held:
-        for number, variable in enumerate(variables):
-            variable.assign(held[f"arr_{number}"])
+    """Give variables the values of a checkpoint, all or none of them.
+
+    Raises:
+        ModelError: the file is damaged, or of another network.
+    """
+    with reading(path):
+        check_stored(path)
+        with np.load(path, allow_pickle=False) as held:
+            values = [held[f"arr_{number}"] for number in range(len(variables))]
+        for value, variable in zip(values, variables, strict=True):
+            if value.shape != tuple(variable.shape):
+                raise ValueError(f"a shape is {value.shape}, not {tuple(variable.shape)}")
+    for value, variable in zip(values, variables, strict=True):
+        variable.assign(value)
 
 
-def _probabilities(tail: KerasModel, store: FeatureStore, pictures: list[Picture]) -> dict[str, Doubles]:
+def _probabilities(tail: KerasModel, store: FeatureStore, pictures: list[LabelledPicture]) -> dict[str, Doubles]:
     run = compiled(tail)
     found: dict[str, Doubles] = {}
     for start in range(0, len(pictures), BATCH):
@@ -249,14 +277,16 @@ def _probabilities(tail: KerasModel, store: FeatureStore, pictures: list[Picture
     return found
 
 
-def _neighbours(networks: Networks, backbone: KerasModel, store: FeatureStore, train: list[Picture]) -> Neighbours:
+def _neighbours(
+    networks: Networks, backbone: KerasModel, where: NotebookCut, store: FeatureStore, train: list[LabelledPicture]
+) -> Neighbours:
     """The training pictures by the mean over the last block's map."""
     door = networks.tail.inputs[0]
-    pooled = keras().layers.GlobalAveragePooling2D()(_last_block(backbone, door))
+    pooled = keras().layers.GlobalAveragePooling2D()(_last_block(backbone, where, door))
     run = compiled(keras().Model(door, pooled))
     names = [picture.sha256 for picture in train]
     raw: npt.NDArray[np.float32] = np.concatenate(
         [run_padded(run, store.rows(names[start : start + BATCH]), BATCH) for start in range(0, len(names), BATCH)]
     )
     normaliser = Normaliser.fit(raw, standardise=False)
-    return Neighbours(LAST_TEN[-1], normaliser, normaliser(raw).astype(np.float32), np.array(names, dtype=np.str_))
+    return Neighbours(where.trained[-1], normaliser, normaliser(raw).astype(np.float32), np.array(names, dtype=np.str_))

@@ -16,6 +16,7 @@ from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
 from stj_web.openapi import document
+from stj_web.runs import run_json
 from stj_web.security import classify_limit
 from stj_web.studio import studio
 from stj_web.views.classify import as_json, judge
@@ -157,14 +158,14 @@ def undo_review(review_id: int) -> Response:
 def runs() -> Response:
     """Every run, newest first."""
     here = studio().runs
-    return jsonify(runs=[story.as_json() for story in here.stories()], latest=here.latest())
+    return jsonify(runs=[run_json(story) for story in here.stories()], latest=here.latest())
 
 
 @pages.get(f"{_ROOT}/runs/<string(maxlength=120):name>")
 def run(name: str) -> Response:
     """One run."""
     here = studio().runs
-    return jsonify(here.story(name).as_json() | {"history": here.open(name).history()})
+    return jsonify(run_json(here.story(name)) | {"history": here.open(name).history()})
 
 
 @pages.get(f"{_ROOT}/crawls")

@@ -8,9 +8,10 @@ from flask import Blueprint, Response, render_template, request
 
 from stj_catalog.gallery import tiles_of
 from stj_catalog.lookup import ids_of_checksums
+from stj_model.runs import RunEntry
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
-from stj_web.runs import RunStory, shared_splits, verdict
+from stj_web.runs import shared_splits, verdict
 from stj_web.studio import studio
 from stj_web.views.catalogue import sent_thumbnail
 
@@ -116,14 +117,14 @@ def _labels(name: str) -> dict[int, str]:
     return studio().runs.open(name).labels()
 
 
-def _differing(stories: list[RunStory]) -> list[tuple[str, list[Any]]]:
+def _differing(stories: list[RunEntry]) -> list[tuple[str, list[Any]]]:
     """The settings in which some runs differ."""
     names = sorted({name for story in stories for name in story.config})
     rows = [(name, [story.config.get(name) for story in stories]) for name in names]
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
 
 
-def _verdict(stories: list[RunStory], split: str | None) -> str | None:
+def _verdict(stories: list[RunEntry], split: str | None) -> str | None:
     """Whether two runs differ by more than chance, where that can be said."""
     if len(stories) != 2 or split is None:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from stj_model.basis import Coordinates, worth_turning
+from stj_model.basis import SpannedFeatures, worth_turning
 from stj_model.head import Head, Normaliser, fit_head, softmax
 
 
@@ -17,7 +17,7 @@ def loud(rng: np.random.Generator, n: int = 60, width: int = 300) -> tuple[np.nd
 
 def test_lengths_angles_and_means_stay(rng: np.random.Generator):
     features, _ = loud(rng)
-    turned = Coordinates.of(features)
+    turned = SpannedFeatures.of(features)
     assert turned.rows.shape == (60, 60)
     wide, few = features.astype(np.float64), turned.rows.astype(np.float64)
     assert np.allclose(wide @ wide.T, few @ few.T, rtol=1e-6)
@@ -28,14 +28,14 @@ def test_what_is_there_twice_takes_no_dimension_of_its_own(rng: np.random.Genera
     """A picture that is its own mirror image, and one that is the mean of two others."""
     features, _ = loud(rng)
     features[1], features[2] = features[0], (features[3] + features[4]) / 2
-    turned = Coordinates.of(features)
+    turned = SpannedFeatures.of(features)
     assert turned.rows.shape[1] in (58, 59)  # of the mean, single precision leaves a trace
     assert np.allclose(features, turned.widen(turned.rows.astype(np.float64).T).T, atol=1e-4)
 
 
 def test_the_same_head_is_fitted(rng: np.random.Generator):
     features, classes = loud(rng)
-    turned = Coordinates.of(features)
+    turned = SpannedFeatures.of(features)
     weight = np.ones(len(classes))
 
     def fit(rows: np.ndarray) -> Head:

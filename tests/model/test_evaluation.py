@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stj_core.errors import DatasetError
 from stj_core.intervals import wilson
-from stj_model.data import Picture
+from stj_model.data import LabelledPicture
 from stj_model.evaluation import calibration_error, figures, figures_on
 from stj_model.head import softmax
 
@@ -80,8 +80,8 @@ def test_all_figures_come_from_the_same_predictions():
     assert sum(map(sum, found["confusion"])) == found["n"] == sum(part["n"] for part in found["per_source"].values())
 
 
-def picture(label: int, page: str = "", number: int | None = None, seen: str = "") -> Picture:
-    return Picture(Path("x.jpg"), "x.jpg", "0" * 64, label, page_url=page, page_number=number, seen_at=seen)
+def picture(label: int, page: str = "", number: int | None = None, seen: str = "") -> LabelledPicture:
+    return LabelledPicture(Path("x.jpg"), "x.jpg", "0" * 64, label, page_url=page, page_number=number, seen_at=seen)
 
 
 def test_figures_name_the_listing_page_and_the_day():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stj_model.calibration import fit_temperature, held_out_distances
-from stj_model.head import Normaliser, balance_weights, fit_head, judge, softmax
+from stj_model.head import Normaliser, accuracy_and_loss, balance_weights, fit_head, softmax
 
 
 def blobs(rng: np.random.Generator, n: int = 90, width: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def test_every_epoch_is_told_and_the_loss_falls(rng: np.random.Generator):
         l2=1e-4,
         epochs=15,
         standardise=True,
-        watch=lambda epoch, head: losses.append(judge(head.logits(features), classes)[1]),
+        watch=lambda epoch, head: losses.append(accuracy_and_loss(head.logits(features), classes)[1]),
     )
     assert 1 < len(losses) <= 15
     assert losses[-1] < losses[0]

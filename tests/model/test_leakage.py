@@ -15,8 +15,8 @@ from stj_core.intervals import wilson
 from stj_model import leakage as module
 from stj_model.cli import app
 from stj_model.leakage import measure, summarise
-from stj_model.recipes import Job
-from stj_model.recipes.frozen import Seen, Table
+from stj_model.recipes import TrainingJob
+from stj_model.recipes.frozen import FeatureTable, FrozenFeatures
 from tests.model.conftest import tiny
 
 
@@ -91,18 +91,20 @@ def test_a_naive_split_flatters_where_relatives_are_all_there_is_to_learn(
     drawn: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Relatives look alike and their class is a coin's toss: only who has seen one can name the other."""
-    original = module.see
+    original = module.extract_table
 
-    def alike(job: Job) -> Seen:
+    def alike(job: TrainingJob) -> FrozenFeatures:
         seen = original(job)
         pictures = seen.table.pictures
         _, group = np.unique([picture.group for picture in pictures], return_inverse=True)
         rng = np.random.default_rng(3)
         rows = rng.normal(size=(30, 64))[group] + 0.1 * rng.normal(size=(60, 64))
         classes = rng.permutation(np.arange(30) % 3)[group]
-        return replace(seen, table=Table(pictures, classes, rows[None].astype(np.float32), rows.astype(np.float32)))
+        return replace(
+            seen, table=FeatureTable(pictures, classes, rows[None].astype(np.float32), rows.astype(np.float32))
+        )
 
-    monkeypatch.setattr(module, "see", alike)
+    monkeypatch.setattr(module, "extract_table", alike)
     found = measure(drawn, tiny(), range(2), cache=shared_cache)
     assert found.related is not None
     assert found.related.n == found.pooled.n == 60

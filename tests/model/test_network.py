@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stj_core.errors import WeightsError
-from stj_model.backbones.resnet50 import build_backbone
+from stj_model.backbones.base import build as build_backbone
+from stj_model.backbones.registry import BACKBONES
 from stj_model.backend import keras, make_deterministic
 from stj_model.network import centred_features, estimate_norms, load_backbone, weights_digest
 from stj_model.predict import pooled
@@ -25,7 +26,7 @@ def pixels() -> np.ndarray:
 @pytest.fixture(scope="module")
 def stock():
     make_deterministic(3)
-    return build_backbone("resnet50", "caffe", SIZE)
+    return build_backbone(BACKBONES["resnet50"], "caffe", SIZE)
 
 
 def test_resnet50_with_its_scaling_is_what_keras_computes(stock, pixels):
@@ -36,7 +37,7 @@ def test_resnet50_with_its_scaling_is_what_keras_computes(stock, pixels):
 
 
 def test_v1_5_has_the_same_layers_weights_and_map_but_strides_in_the_3x3(stock):
-    ours = build_backbone("resnet50_v1_5", "caffe", SIZE)
+    ours = build_backbone(BACKBONES["resnet50_v1_5"], "caffe", SIZE)
     named = {layer.name: [tuple(w.shape) for w in layer.weights] for layer in stock.layers if layer.weights}
     assert {layer.name: [tuple(w.shape) for w in layer.weights] for layer in ours.layers if layer.weights} == named
     assert list(named) == [layer.name for layer in ours.layers if layer.weights]

@@ -8,35 +8,37 @@ import numpy as np
 import pytest
 
 from stj_core.console import SILENT
-from stj_model.backbones.resnet50 import build_backbone
+from stj_model.backbones.base import build as build_backbone
+from stj_model.backbones.registry import BACKBONES
 from stj_model.backend import as_array, make_deterministic
 from stj_model.data import open_dataset
-from stj_model.recipes import Job, paper
-from stj_model.recipes.paper import CUT, LAST_TEN, build, compile_as_notebook
+from stj_model.recipes import TrainingJob, paper
+from stj_model.recipes.paper import build, compile_as_notebook, notebook_cut
 from stj_model.training import summary, train
 from stj_model.weights import find_weights
 from tests.model.conftest import make_dataset, tiny
 
 SIZE = 128
+WHERE = notebook_cut(BACKBONES["resnet50"])
 
 
 @pytest.fixture(scope="module")
 def networks():
     make_deterministic(11)
-    backbone = build_backbone("resnet50", "unit", SIZE)
-    return build(backbone, 3, 1e-4, 11)
+    backbone = build_backbone(BACKBONES["resnet50"], "unit", SIZE)
+    return build(backbone, WHERE, 3, 1e-4, 11)
 
 
 def test_all_but_the_last_ten_layers_are_frozen(networks):
     names = [layer.name for layer in networks.whole.layers]
-    cut = names.index(CUT)
-    assert names[cut + 1 : cut + 11] == list(LAST_TEN)
+    cut = names.index(WHERE.layer)
+    assert names[cut + 1 : cut + 11] == list(WHERE.trained)
     assert not any(layer.trainable for layer in networks.whole.layers[: cut + 1] if layer.weights)
     assert all(layer.trainable for layer in networks.whole.layers[cut + 1 :])
 
 
 def test_exactly_one_tensor_crosses_the_cut(networks):
-    behind = set(LAST_TEN)
+    behind = set(WHERE.trained)
     crossing = {
         tensor._keras_history.operation.name
         for layer in networks.whole.layers
@@ -44,7 +46,7 @@ def test_exactly_one_tensor_crosses_the_cut(networks):
         for tensor in (layer.input if isinstance(layer.input, list) else [layer.input])
         if tensor._keras_history.operation.name not in behind
     }
-    assert crossing == {CUT}
+    assert crossing == {WHERE.layer}
 
 
 def test_the_head_is_the_notebooks(networks):
@@ -93,9 +95,9 @@ def test_one_step_of_the_tail_on_the_cache_equals_one_step_of_the_whole_network(
 def test_an_epochs_figures_count_every_picture_the_same(drawn: Path, tmp_path: Path):
     """Keras tells them batch by batch, and the last batch may be a small one."""
     opened = open_dataset(drawn)
-    tail = build(build_backbone("resnet50", "unit", SIZE), 3, 1e-4, 5).tail
+    tail = build(build_backbone(BACKBONES["resnet50"], "unit", SIZE), WHERE, 3, 1e-4, 5).tail
     store = Cached(tail.input_shape[1:])
-    job = Job(opened, tiny("paper", epochs=1), find_weights("random"), tmp_path, tmp_path, SILENT)
+    job = TrainingJob(opened, tiny("paper", epochs=1), find_weights("random"), tmp_path, tmp_path, SILENT)
     val = opened.split("val")[:5]
     loop = paper._Loop(job, tail, store, opened.split("train")[:4], val)
     accuracy, loss = loop._pass(tail.test_on_batch, val)
@@ -124,8 +126,8 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_bits(drawn: Path
         """Epochs of a fresh tail on made-up tensors, going on from what lies in `folder`."""
         folder.mkdir(exist_ok=True)
         make_deterministic(5)
-        tail = build(build_backbone("resnet50", "unit", SIZE), 3, 1e-4, 5).tail
-        job = Job(opened, tiny("paper", epochs=epochs), weights, folder, tmp_path, SILENT)
+        tail = build(build_backbone(BACKBONES["resnet50"], "unit", SIZE), WHERE, 3, 1e-4, 5).tail
+        job = TrainingJob(opened, tiny("paper", epochs=epochs), weights, folder, tmp_path, SILENT)
         loop = paper._Loop(job, tail, Cached(tail.input_shape[1:]), opened.split("train")[:8], opened.split("val")[:4])
         loop.run()
         return loop, [as_array(variable) for variable in tail.variables]

@@ -17,13 +17,13 @@ from stj_core.errors import ModelError
 from stj_core.files import write_json
 from stj_dataset.manifest import read_manifest, write_manifest
 from stj_model import artifacts as results
-from stj_model.artifacts import keep, worst_first
+from stj_model.artifacts import worst_first, write_evaluation
 from stj_model.backend import tensorflow
 from stj_model.data import open_dataset
 from stj_model.evaluation import Evaluation, judge_run
 from stj_model.run_dir import Run
 from stj_model.tensorboard import write_events
-from stj_model.thumbnails import Thumbnails
+from stj_model.thumbnails import ReportThumbnails
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def elsewhere(drawn: Path, tmp_path: Path) -> Path:
 
 def kept(run: Run, **how: Any) -> tuple[Evaluation, Path]:
     evaluation = judge_run(run, **how)
-    return evaluation, keep(evaluation)
+    return evaluation, write_evaluation(evaluation)
 
 
 def test_an_evaluation_is_kept_beside_its_run(own_run: Run, elsewhere: Path):
@@ -125,7 +125,7 @@ def test_pages_and_days_are_in_the_figures_and_in_the_report(own_run: Run):
 def test_a_heat_map_warms_the_thumbnail_where_it_is_high(tmp_path: Path):
     Image.new("RGB", (40, 60), (0, 0, 255)).save(tmp_path / "blue.png")
     Image.fromarray(np.array([[255, 0]], np.uint8)).save(tmp_path / "heat.png")
-    thumbs = Thumbnails()
+    thumbs = ReportThumbnails()
     assert thumbs.warm_address(tmp_path / "blue.png", tmp_path / "none.png") == ""
     assert thumbs.warm_address(tmp_path / "none.png", tmp_path / "heat.png") == ""
     assert thumbs.warm_address(tmp_path / "blue.png", tmp_path / "heat.png").startswith("data:image/jpeg;base64,")

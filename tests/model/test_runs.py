@@ -47,17 +47,16 @@ def test_every_folder_is_a_line_with_its_state(shelf: Path, own_run: Run):
     }
     figures = json.loads((own_run.folder / "metrics.json").read_text())
     mine = lines["mine"]
-    assert (mine.recipe, mine.weights, mine.dataset) == (
+    assert (mine.recipe, mine.source, mine.digest) == (
         "default",
         "none: drawn at random",
         own_run.document["dataset_digest"],
     )
-    assert mine.test == {key: figures["figures"]["test"][key] for key in ("n", "accuracy", "interval")}
-    assert mine.out_of_fold is not None
-    assert mine.out_of_fold["n"] == 60
-    assert mine.seconds == figures["cost"]["seconds"]
+    assert mine.figure("test") == {key: figures["figures"]["test"][key] for key in ("n", "accuracy", "interval")}
+    assert mine.figures["out_of_fold"]["n"] == 60
+    assert mine.cost["seconds"] == figures["cost"]["seconds"]
     assert "model.keras is missing" in lines["no-network"].reason
-    assert "is not one that this STJ knows (KeyError: 'accuracy')" in lines["strange"].reason
+    assert "is not one that this STJ knows (KeyError: 'correct')" in lines["strange"].reason
     assert lines[".unfinished/stopped"].reason == "after epoch 7; the same stj-model train goes on from here"
     assert lines[".unfinished/busy"].reason == ""
 

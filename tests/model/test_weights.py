@@ -14,7 +14,10 @@ import pytest
 
 from stj_core.errors import UsageError, WeightsError
 from stj_model import weights as module
+from stj_model.backbones.registry import BACKBONES
 from stj_model.weights import download, find_weights
+
+DOWNLOAD = BACKBONES["resnet50"].imagenet
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_a_file_is_described_by_the_one_beside_it(file: Path):
 
 
 def test_a_file_without_description_needs_to_be_told(file: Path):
-    with pytest.raises(WeightsError, match="say --architecture resnet50 or --architecture resnet50_v1_5"):
+    with pytest.raises(WeightsError, match="say --backbone resnet50 or --backbone resnet50_v1_5"):
         find_weights(str(file))
     assert find_weights(str(file), "resnet50").architecture == "resnet50"
 
@@ -69,11 +72,11 @@ def test_what_stj_does_not_know_is_named(file: Path, field: str, value: str):
 
 def test_contradictions_are_wrong_usage(file: Path):
     describe(file)
-    with pytest.raises(UsageError, match="says resnet50_v1_5, --architecture says resnet50"):
+    with pytest.raises(UsageError, match="says resnet50_v1_5, --backbone says resnet50"):
         find_weights(str(file), "resnet50")
-    with pytest.raises(UsageError, match="--architecture cannot be 'vgg16'"):
+    with pytest.raises(UsageError, match="--backbone cannot be 'vgg16'"):
         find_weights("random", "vgg16")
-    with pytest.raises(UsageError, match="ImageNet weights of Keras are of resnet50"):
+    with pytest.raises(UsageError, match="ImageNet weights of resnet50 only"):
         find_weights("imagenet", "resnet50_v1_5")
 
 
@@ -160,7 +163,7 @@ def test_a_refusal_names_the_alternatives(server: str, tmp_path: Path):
 
 def test_a_damaged_download_of_long_ago_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    module.imagenet_path().parent.mkdir(parents=True)
-    module.imagenet_path().write_bytes(b"half")
+    module.imagenet_path(DOWNLOAD).parent.mkdir(parents=True)
+    module.imagenet_path(DOWNLOAD).write_bytes(b"half")
     with pytest.raises(WeightsError, match="are damaged: delete that file"):
         find_weights("imagenet")
