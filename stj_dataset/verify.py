@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 from stj_catalog.catalog import Catalog
 from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
 from stj_dataset.leaks import read_files
 from stj_dataset.manifest import Problem, find_problems, read_manifest, read_settings
 from stj_dataset.write import WORKERS
+from stj_images.fingerprint import differs_from_imagehash
 from stj_images.store import ImageStore
 
 _CHUNK = 256
@@ -25,7 +28,8 @@ def verify_catalog(
 
     Kinds: `missing` (a row names it, the store has no such file), `torn` (its bytes have another sha256), `leftover`
     (written aside and never finished), `orphan` (no row names it), `not_forgotten` (its picture was to be forgotten),
-    `no_file`, `kept_duplicate`, `half_done_page`, `unsettled` and `database`.
+    `no_file`, `kept_duplicate`, `half_done_page`, `unsettled`, `database`, and `hash_reference` (this machine's perceptual hashes
+    are not those of imagehash).
 
     Args:
         catalog: what should be.
@@ -34,6 +38,8 @@ def verify_catalog(
     """
     yield from _file_problems(catalog, store, tick)
     yield from _strangers(catalog, store)
+    if difference := differs_from_imagehash(Image.linear_gradient("L").rotate(30)):
+        yield Problem("hash_reference", "imagehash", f"{difference}: install the versions of constraints.txt")
     for fault in row_faults(catalog):
         yield Problem(fault.kind, fault.path, fault.detail)
 

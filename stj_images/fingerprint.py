@@ -226,6 +226,24 @@ def _above_median(low: NDArray[np.float64]) -> NDArray[np.float64]:
     return both - ((ranked[:, middle - 1] + ranked[:, middle]) / 2)[:, None, None]
 
 
+def differs_from_imagehash(picture: Image.Image) -> str | None:
+    """Where the hashes of this machine are not those of the reference, `imagehash.phash`; None where they are equal bit for bit.
+
+    >>> differs_from_imagehash(Image.linear_gradient("L").rotate(30)) is None
+    True
+
+    Args:
+        picture: any picture in mode L.
+    """
+    import imagehash
+
+    for side in (8, 16):
+        ours, reference = phashes(picture, side)[0], str(imagehash.phash(picture, side))
+        if ours != reference:
+            return f"pHash-{side * side} is {ours} here and {reference} by imagehash {imagehash.__version__}"
+    return None
+
+
 def _hash_apart(data: bytes, formats: Sequence[str]) -> dict[str, str]:
     with open_picture(data, formats) as picture:
         return hashes_of(picture, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
 import struct
 import warnings
@@ -16,8 +17,9 @@ from PIL import Image, ImageOps, features
 
 from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
 from stj_core.picture_types import SERVED
+from stj_images import fingerprint as fingerprints
 from stj_images.decode import open_picture
-from stj_images.fingerprint import Fingerprint, fingerprint, phashes, upright_grey
+from stj_images.fingerprint import Fingerprint, differs_from_imagehash, fingerprint, phashes, upright_grey
 from tests.catalog.pictures import draw, encode, jpeg
 
 ORIENTATION = 0x0112
@@ -266,3 +268,13 @@ def test_real_photographs_hash_as_imagehash_does(shared):
             grey = upright_grey(picture, data)
         made = fingerprint(data)
         assert (str(imagehash.phash(grey, 8)), str(imagehash.phash(grey, 16))) == (made.phash, made.phash256)
+
+
+def test_the_doctests_of_the_fingerprint_hold():
+    found = doctest.testmod(fingerprints)
+    assert (found.failed, found.attempted > 0) == (0, True)
+
+
+def test_a_hash_that_is_not_imagehash_s_is_told(monkeypatch):
+    monkeypatch.setattr(imagehash, "phash", lambda _, side: "0" * (side * side // 4))
+    assert differs_from_imagehash(Image.linear_gradient("L").rotate(30)).startswith("pHash-64 is ")
