@@ -7,20 +7,29 @@ In the place of Scrapy's middleware, which goes on when robots.txt cannot be had
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from typing import ClassVar
 
 from scrapy import Request
 from scrapy.crawler import Crawler
-from scrapy.exceptions import NotConfigured
+from scrapy.exceptions import DownloadCancelledError, IgnoreRequest, NotConfigured
 from scrapy.http.request import NO_CALLBACK
 from scrapy.utils.httpobj import urlparse_cached
 
-from stj_spiders.exceptions import RobotsRefusedError, RobotsUnreadError, StoppingError
-from stj_spiders.robots import Rules, read_rules
+from stj_core.text import inert
+from stj_spiders.exceptions import (
+    RobotsOutageError,
+    RobotsRefusedError,
+    RobotsTurnedAwayError,
+    RobotsUnreadError,
+    StoppingError,
+)
+from stj_spiders.robots import MOST_BYTES, Closed, Rules, read_rules
 from stj_spiders.session import session_of
 
+_log = logging.getLogger(__name__)
 KEPT_SECONDS = 24 * 3600
 # The request for robots.txt itself.
 ASKS_RULES = "dont_obey_robotstxt"
@@ -60,8 +69,7 @@ class ClosedRobotsMiddleware:
         refusal = rules.refusal(request.url)
         if refusal is not None:
             self.crawler.stats.inc_value("robotstxt/forbidden")
-            kind = RobotsUnreadError if rules.closed else RobotsRefusedError
-            raise kind(f"{parts.netloc} does not allow {request.url}: {refusal}.")
+            raise _refused(rules, parts.netloc, request.url, refusal)
 
     async def _rules(self, origin: str, host: str) -> Rules:
         async with self.asking[origin]:
@@ -69,18 +77,42 @@ class ClosedRobotsMiddleware:
             if rules is None or time.monotonic() - rules.read_at > KEPT_SECONDS:
                 rules = await self._ask(origin)
                 self.known[origin] = rules
-                if rules.delay():
-                    session_of(self.crawler).manners.obey_crawl_delay(host, rules.delay())
+                self._obey_delay(host, rules)
             return rules
+
+    def _obey_delay(self, host: str, rules: Rules) -> None:
+        if rules.delay():
+            session_of(self.crawler).manners.obey_crawl_delay(host, rules.delay())
+        for said in rules.unread_delays():
+            _log.warning('%s asks for "Crawl-delay: %s", which is no length of time: our own gaps hold.', host, said)
 
     async def _ask(self, origin: str) -> Rules:
         self.crawler.stats.inc_value("robotstxt/request_count")
-        request = Request(f"{origin}/robots.txt", meta={ASKS_RULES: True}, callback=NO_CALLBACK)
+        meta = {ASKS_RULES: True, "download_maxsize": MOST_BYTES}
+        request = Request(f"{origin}/robots.txt", meta=meta, callback=NO_CALLBACK)
         try:
             response = await self.crawler.engine.download_async(request)
         except StoppingError:
             raise
+        except DownloadCancelledError:
+            return Rules("", f"its robots.txt has over {MOST_BYTES} bytes")
+        except IgnoreRequest as error:
+            # A redirect without end, or to where no crawl goes; a body that swells beyond all measure.
+            return Rules("", f"its robots.txt cannot be had ({_words(error)})")
         except Exception as error:  # noqa: BLE001 - whatever kept the rules from us, it was no permission
-            return Rules("", closed=f"its robots.txt cannot be had ({str(error).rstrip('.') or type(error).__name__})")
+            return Rules("", f"its robots.txt cannot be had ({_words(error)})", Closed.OUTAGE)
         self.crawler.stats.inc_value(f"robotstxt/response_status_count/{response.status}")
         return read_rules(response.status, response.body, response.headers.get(b"Content-Type", b"") or b"")
+
+
+def _refused(rules: Rules, host: str, url: str, refusal: str) -> RobotsRefusedError:
+    if rules.closed and rules.kind is Closed.OUTAGE:
+        return RobotsOutageError(f"{host} is out of order: {refusal}, and without it {url} is not asked for.")
+    kind = RobotsRefusedError
+    if rules.closed:
+        kind = RobotsTurnedAwayError if rules.kind is Closed.TURNED_AWAY else RobotsUnreadError
+    return kind(f"{host} does not allow {url}: {refusal}.")
+
+
+def _words(error: Exception) -> str:
+    return inert(str(error).rstrip(".")) or type(error).__name__

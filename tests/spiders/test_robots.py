@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
+import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from protego import Protego
 from scrapy import Request
-from scrapy.exceptions import DownloadTimeoutError, IgnoreRequest
+from scrapy.exceptions import DownloadCancelledError, DownloadTimeoutError, IgnoreRequest
 from scrapy.http import Response
 from scrapy.settings import Settings
 from scrapy.statscollectors import DummyStatsCollector
 
-from stj_spiders.exceptions import RobotsRefusedError, StoppingError
+from stj_spiders.exceptions import (
+    RobotsOutageError,
+    RobotsRefusedError,
+    RobotsTurnedAwayError,
+    RobotsUnreadError,
+    StoppingError,
+)
 from stj_spiders.middlewares.robots import ClosedRobotsMiddleware
 from stj_spiders.robots import MOST_BYTES, Rules, read_rules
 
@@ -47,7 +58,14 @@ def test_any_other_answer_means_not_now(status: int) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "why"),
     [
-        (b"User-agent: *\nAllow: /", b"text/html; charset=utf-8", "its robots.txt is an HTML page"),
+        (b"# moved\n<html><pre>User-agent: *\nAllow: /</pre>", b"text/plain", "its robots.txt is an HTML page"),
+        (b"Oops <body>gone</body>\nUser-agent: *", b"text/plain", "its robots.txt is an HTML page"),
+        (b"Not Found", b"text/html", "its robots.txt holds no rule: it begins 'Not Found'"),
+        (
+            b'{"error": "maintenance"}',
+            b"text/plain",
+            """its robots.txt holds no rule: it begins '{"error": "maintenance"}'""",
+        ),
         (b"\n  <!doctype html><title>Hello</title>", b"text/plain", "its robots.txt is an HTML page"),
         (b"\xef\xbb\xbf<html></html>", b"text/plain", "its robots.txt is an HTML page"),
         ("User-agent: *\nDisallow: /".encode("utf-16"), b"text/plain", "its robots.txt is no text"),
@@ -57,6 +75,31 @@ def test_any_other_answer_means_not_now(status: int) -> None:
 def test_what_is_no_rule_file_allows_nothing(body: bytes, kind: bytes, why: str) -> None:
     """A page for people, another encoding, something enormous."""
     assert read_rules(200, body, kind).refusal(LISTING) == why
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"User-agent: *\nDisallow: /s\n",
+        b"# <p>Hello, robots</p>\nUser-agent: *\nDisallow: /s\n",
+        b"User-agent: *\nDisallow: /s\n<script>count()</script>\n",
+        b"\n\nUser-agent *\nDisallow /s\n",
+    ],
+)
+@pytest.mark.parametrize("kind", [b"text/html; charset=utf-8", b"application/octet-stream", b""])
+def test_rules_are_rules_whatever_type_they_are_sent_as(body: bytes, kind: bytes) -> None:
+    """Many shops send them as HTML; what is obeyed is what they say."""
+    rules = read_rules(200, body, kind)
+    assert rules.refusal("https://www.shop.example/gp/bestsellers") is None
+    assert (rules.refusal(LISTING) or "").endswith('"Disallow: /s"')
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\n", b"# nobody is forbidden anything\n", b"Sitemap: https://www.shop.example/map.xml\n"]
+)
+def test_a_file_without_rules_forbids_nothing(body: bytes) -> None:
+    """Empty, nothing but comments, nothing but lines for other purposes."""
+    assert read_rules(200, body).refusal(LISTING) is None
 
 
 def test_a_byte_order_mark_hides_no_rule() -> None:
@@ -106,7 +149,136 @@ def test_the_longest_crawl_delay_of_our_names() -> None:
     """Each name that binds is asked."""
     assert Rules("User-agent: *\nCrawl-delay: 2\n").delay() == 2.0
     assert Rules("User-agent: STJ\nCrawl-delay: 3\n\nUser-agent: scrapy\nCrawl-delay: 7.5\n").delay() == 7.5
-    assert Rules("User-agent: *\nCrawl-delay: soon\n").delay() == 0.0
+    assert Rules("User-agent: *\nCrawl-delay: 4\nCrawl-delay: 9\nCrawl-delay: 1\n").delay() == 9.0
+
+
+@pytest.mark.parametrize("said", ["soon", "nan", "-1", "-inf", "10 seconds", "1,5"])
+def test_a_crawl_delay_that_is_no_length_of_time_is_told(said: str) -> None:
+    """It holds nobody up, and it is never passed over in silence."""
+    rules = Rules(f"User-agent: *\nCrawl-delay: {said}\n")
+    assert rules.delay() == 0.0
+    assert rules.unread_delays() == [said]
+
+
+@pytest.mark.parametrize("said", ["999999999", "9" * 25, "9" * 400_000, "1e300", "inf", "1e999"])
+def test_an_enormous_crawl_delay_is_enormous(said: str) -> None:
+    """Whatever its digits, and at once."""
+    assert Rules(f"User-agent: *\nCrawl-delay: {said}\n").delay() >= 999999999
+
+
+def test_a_name_is_a_name_in_any_dress() -> None:
+    """With a version, a star, in capitals; a longer name is another one."""
+    for agent in ("scrapy", "SCRAPY", "Scrapy/2.11", "Scrapy*", "stj", "STJ/0.1 (anything)"):
+        assert Rules(f"User-agent: {agent}\nDisallow: /\n").refusal(LISTING) is not None, agent
+    for agent in ("Scrapybot", "notstj", "stj2", "s", "st"):
+        assert Rules(f"User-agent: {agent}\nDisallow: /\n").refusal(LISTING) is None, agent
+
+
+def test_a_quoted_rule_is_short_and_shows_no_control_characters() -> None:
+    """It stands in a sentence on a terminal."""
+    long = Rules("User-agent: *\nDisallow: /" + "*" * 100_000 + "\n").refusal(LISTING) or ""
+    assert len(long) < 300
+    hidden = Rules("User-agent: s\x1b[31mtj\nUser-agent: *\nDisallow: /\u202e\nDisallow: *\x9b*\nDisallow: /s*\x1b*\n")
+    escaped = hidden.refusal("https://www.shop.example/s\x1b") or ""
+    assert "\x1b" not in escaped
+    assert r"\x1b" in escaped
+
+
+WORDS = [
+    "/",
+    "a",
+    "b",
+    "s",
+    "*",
+    "$",
+    "%41",
+    "%2F",
+    "%2f",
+    "~",
+    "%7e",
+    "é",
+    "%C3%A9",
+    "?",
+    "=",
+    "&",
+    "%24",
+    "index.html",
+    "%2A",
+    "%",
+]
+PATHS = st.lists(st.sampled_from(WORDS), max_size=7).map("".join)
+FIELDS = st.sampled_from(
+    ["Disallow", "Allow", "disallow", "ALLOW", "Dissallow", "Sitemap", "Crawl-delay", "Noindex", "Host", "Request-rate"]
+)
+AGENTS = st.sampled_from(["*", "STJ", "Scrapy", "scrapy", "Googlebot", "stj", "Otherbot", "bingbot/2.0"])
+LINES = st.one_of(
+    AGENTS.map(lambda agent: f"User-agent: {agent}"),
+    st.tuples(FIELDS, PATHS).map(lambda one: f"{one[0]}: /{one[1]}"),
+    st.tuples(FIELDS, PATHS).map(lambda one: f"  {one[0]} :{one[1]}  # why"),
+    st.tuples(FIELDS, PATHS).map(lambda one: f"{one[0]} /{one[1]}"),
+    st.sampled_from(["", "# nothing", "Disallow:"]),
+)
+
+
+@given(st.lists(LINES, max_size=14).map("\n".join), PATHS)
+@settings(max_examples=300)
+def test_ordinary_rules_mean_what_protego_reads_in_them(text: str, path: str) -> None:
+    """Groups, precedence, stars, anchors, escapes and the spellings that it forgives."""
+    url = f"https://www.shop.example/{path}"
+    peer = Protego.parse(text)
+    named = [name for name in ("STJ", "Scrapy") if name.lower() in peer._user_agents] or ["STJ"]
+    allowed = all(peer.can_fetch(url, name) for name in named)
+    assert (Rules(text).refusal(url) is None) is allowed
+
+
+def full(head: str, line: Callable[[int], str]) -> str:
+    """A file of the largest size allowed."""
+    lines, size = [head], len(head)
+    for number in itertools.count():
+        lines.append(line(number))
+        size += len(lines[-1].encode())
+        if size > MOST_BYTES:
+            return "".join(lines[:-1])
+    raise AssertionError
+
+
+HARD = "https://www.shop.example/" + "a" * 2_000
+WORST = {
+    "agents and rules": "".join(f"User-agent: a{n}\n" for n in range(13_000))
+    + "".join(f"Disallow: /{n}\n" for n in range(15_000)),
+    "groups of three names": full("User-agent: *\nUser-agent: STJ\nUser-agent: Scrapy\n", lambda n: f"allow /{n:x}*\n"),
+    "short patterns": full("User-agent: *\n", lambda n: f"allow *a*a*{n:x}\n"),
+    "long patterns": full("User-agent: *\n", lambda n: "Disallow: /" + "*a" * 1_990 + f"*{n:x}\n"),
+    "one giant pattern": "User-agent: *\nDisallow: /" + "*a" * 249_000 + "b$\n",
+    "anchors": full("User-agent: *\n", lambda n: f"allow /{n:x}$\n"),
+    "index pages": full("User-agent: *\n", lambda n: f"allow /{n:x}/index.html\n"),
+    "escapes": "User-agent: *\nDisallow: /" + "%41" * 166_000,
+    "letters of two bytes": "User-agent: *\nDisallow: /" + "é" * 249_000,
+    "lengths": full("User-agent: *\n", lambda n: "Disallow: /" + "a" * n + "b\n"),
+    "words": "a " * 249_999,
+    "tiny lines": "a:\n" * 166_000,
+    "delays": full("User-agent: *\n", lambda n: f"crawl-delay:{n}\n"),
+}
+
+
+@pytest.mark.parametrize("shape", WORST)
+def test_the_largest_file_in_its_worst_shape_costs_a_second_at_most(shape: str) -> None:
+    """Of CPU time, with an address that is as hard to match as it can be."""
+    body = WORST[shape].encode()[:MOST_BYTES]
+    began = time.process_time()
+    read_rules(200, body).refusal(HARD)
+    assert time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize("shape", ["groups of three names", "letters of two bytes"])
+def test_the_largest_file_costs_50_mb_at_most(shape: str) -> None:
+    """In the two shapes that were found to need the most."""
+    body = WORST[shape].encode()[:MOST_BYTES]
+    tracemalloc.start()
+    read_rules(200, body).refusal(HARD)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 @pytest.mark.parametrize("shop", ["com", "co.uk", "ca", "co.jp"])
@@ -143,8 +315,9 @@ def test_any_bytes_give_an_answer(body: bytes, status: int) -> None:
 class Shop:
     """Answers to robots.txt, without a network."""
 
-    def __init__(self, answer: Any) -> None:
+    def __init__(self, answer: Any, status: int = 200) -> None:
         self.answer = answer
+        self.status = status
         self.asked: list[str] = []
 
     async def download_async(self, request: Request) -> Response:
@@ -152,7 +325,7 @@ class Shop:
         await asyncio.sleep(0)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return Response(request.url, body=self.answer)
+        return Response(request.url, self.status, body=self.answer)
 
 
 @pytest.fixture(autouse=True)
@@ -185,17 +358,56 @@ def ask(shop: Shop, *urls: str) -> list[BaseException | None]:
     ("met", "why"),
     [
         (DownloadTimeoutError("Getting it took longer than 30 seconds."), "Getting it took longer than 30 seconds"),
-        (IgnoreRequest("max redirections reached"), "max redirections reached"),
         (OSError(), "OSError"),
+        (ConnectionRefusedError("Connection refused\x1b[2J."), r"Connection refused\x1b[2J"),
     ],
 )
-def test_a_file_that_cannot_be_had_allows_nothing(met: Exception, why: str) -> None:
-    """A time-out and a redirect loop among them; it is asked for once."""
+def test_a_host_that_cannot_be_reached_refuses_nothing_and_is_not_asked(met: Exception, why: str) -> None:
+    """An outage is told as one; it is asked for once."""
     shop = Shop(met)
     refusals = ask(shop, LISTING, LISTING)
-    sentence = f"www.shop.example does not allow {LISTING}: its robots.txt cannot be had ({why})."
+    cause = f"its robots.txt cannot be had ({why})"
+    sentence = f"www.shop.example is out of order: {cause}, and without it {LISTING} is not asked for."
     assert [sentence] * 4 == [str(refusal) for refusal in refusals]
-    assert all(isinstance(refusal, RobotsRefusedError) for refusal in refusals)
+    assert all(isinstance(refusal, RobotsOutageError) for refusal in refusals)
+    assert shop.asked == ["https://www.shop.example/robots.txt"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "sentence"),
+    [
+        (401, RobotsUnreadError, f"www.shop.example does not allow {LISTING}: its robots.txt answers 401."),
+        (403, RobotsUnreadError, f"www.shop.example does not allow {LISTING}: its robots.txt answers 403."),
+        (429, RobotsTurnedAwayError, f"www.shop.example does not allow {LISTING}: its robots.txt answers 429."),
+        (
+            503,
+            RobotsOutageError,
+            f"www.shop.example is out of order: its robots.txt answers 503, and without it {LISTING} is not asked for.",
+        ),
+    ],
+)
+def test_a_refusal_a_turning_away_and_an_outage_are_three_things(
+    status: int, kind: type[RobotsRefusedError], sentence: str
+) -> None:
+    """In the sentence, and in how the crawl ends."""
+    (met, *_) = ask(Shop(b"", status), LISTING)
+    assert type(met) is kind
+    assert str(met) == sentence
+
+
+@pytest.mark.parametrize(
+    ("met", "why"),
+    [
+        (IgnoreRequest("max redirections reached"), "its robots.txt cannot be had (max redirections reached)"),
+        (DownloadCancelledError("larger than the limit"), "its robots.txt has over 500000 bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_read_allows_nothing(met: Exception, why: str) -> None:
+    """A redirect loop, and a file without end."""
+    shop = Shop(met)
+    refusals = ask(shop, LISTING, LISTING)
+    assert [f"www.shop.example does not allow {LISTING}: {why}."] * 4 == [str(refusal) for refusal in refusals]
+    assert all(type(refusal) is RobotsUnreadError for refusal in refusals)
     assert shop.asked == ["https://www.shop.example/robots.txt"]
 
 

@@ -1,0 +1,80 @@
+"""Text from outside: what is kept of it, and how it is shown so that it does nothing but be read.
+
+`clean` is for intake: the catalogue never holds a control character or a character that turns the writing direction round.
+`inert` is for showing: whatever is left, from older catalogues, file names or manifests of others, becomes visible instead of
+acting on a terminal. `markdown_inert` and `cell_inert` do the same for a README and for a table that a spreadsheet opens.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 but tab, line feed and carriage return, which `clean` turns into spaces; what steers the direction of writing
+# (embeddings, overrides, isolates, marks); annotations; the byte order mark; the two separators that are line ends to some
+# readers; surrogates without their other half, which no encoding can write; and code points that never are characters.
+# Joiners (U+200C, U+200D) stay: Indic scripts and emoji need them.
+_DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_UNSEEN = f"\ufff9-\ufffb\ufeff{_DIRECTION}"
+_CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_SURROGATES = "\ud800-\udfff"
+_NO_CHARACTER = "\ufdd0-\ufdef\ufffe\uffff"
+_DROPPED = re.compile(f"[{_CONTROL}{_UNSEEN}{_NO_CHARACTER}]")
+_BROKEN = re.compile(f"[{_SURROGATES}]")
+_ACTIVE = re.compile(f"[{_CONTROL}\r{_UNSEEN}\u2028\u2029{_SURROGATES}{_NO_CHARACTER}]")
+_SPACES = re.compile(r"\s+")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$])")
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
+
+MOST_CHARACTERS = 2_000
+
+
+def clean(text: str, most: int = MOST_CHARACTERS) -> str:
+    """The text as it is kept: no control or direction characters, one space for any white space, nothing that no file can hold.
+
+    Args:
+        text: from a page, a header or a foreign file.
+        most: characters that are kept.
+    """
+    if len(text) > 4 * most:
+        # Nobody needs the rest; what is dropped below may at most be a part of this.
+        text = text[: 4 * most]
+    text = _BROKEN.sub("\ufffd", _SPACES.sub(" ", _DROPPED.sub("", text)))
+    return shortened(text.strip(), most)
+
+
+def inert(text: str) -> str:
+    r"""The text with every character that acts on a terminal as its escape (``\x1b``); line feeds and tabs stay."""
+    return _ACTIVE.sub(_escape, text)
+
+
+def one_line(text: str) -> str:
+    """As `inert`, on one line."""
+    return inert(_SPACES.sub(" ", text))
+
+
+def markdown_inert(text: str) -> str:
+    """The text for a Markdown file: one line that shows as it is, neither link, picture, table, heading nor HTML."""
+    escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
+    return "".join(_HTML.get(char, char) for char in escaped)
+
+
+def cell_inert(text: str) -> str:
+    """The text for a table that people open in a spreadsheet: what would be a formula there begins with an apostrophe."""
+    shown = one_line(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+def json_inert(document: str) -> str:
+    r"""A JSON document in which characters that act on a terminal are escaped (``\u009b``); its value is the same."""
+    return _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
