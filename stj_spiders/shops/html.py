@@ -1,14 +1,17 @@
 """One tolerant parse of a page, in time linear in its size, and the few questions asked of every element.
 
 libxml2 is quick and forgiving but for two things: an element with tens of thousands of attributes costs it quadratic
-time (40,000 attributes: 13 s), and a NUL ends the page. Both are dealt with before it sees the text. It stops at 256
-nested elements by itself; a shop page has some forty.
+time (40,000 attributes: 13 s), and a NUL ends the page. Both are dealt with before it sees the text. At 256 nested
+elements it gives up, and what follows is lost; a shop page has some forty. Such a page is flattened and read again, and
+where that was not enough the tree says that it is not the whole page.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
 from lxml import etree
@@ -26,6 +29,20 @@ _MARKUP = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
+_TAGS = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<(?P<raw>script|style|textarea|title)\b.*?(?:</(?P=raw)|\Z)"
+    rf"|</(?P<end>[a-z][^\s/>]*+)[^>]*+>?"
+    rf"|<(?P<start>[a-z][^\s/>]*+)(?P<attributes>(?:{_ATTRIBUTE})*+)[\s/]*+>?",
+    re.IGNORECASE | re.DOTALL,
+)
+# Deeper than any page is meant to be, and well below the depth at which libxml2 gives up.
+_DEEP = 150
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"]
+)
+# Their end tags are often left out, so that an open one says nothing about the depth.
+_OPEN_ENDED = frozenset(["dd", "dt", "li", "option", "optgroup", "p", "tbody", "td", "tfoot", "th", "thead", "tr"])
 _SPACES = re.compile(r"\s+")
 
 
@@ -48,19 +65,103 @@ _WITH_ID = etree.XPath("//*[@id=$name]")
 _TEXTS = strings(".//text()[not(parent::script or parent::style)]")
 
 
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A parsed page.
+
+    Attributes:
+        root: its outermost element.
+        cut: whether the parser gave up before the page's end, or tags had to go that may have meant something.
+    """
+
+    root: Element
+    cut: bool = False
+
+
 def read_tree(text: str) -> Element:
-    """Parse a page or a fragment of one; whatever cannot be read is an empty page.
+    """Parse a page or a fragment of one; whatever cannot be read is an empty page."""
+    return parse_html(text).root
+
+
+def parse_html(text: str) -> Tree:
+    """Parse a page or a fragment of one, and say whether all of it was read.
 
     Comments are left out: what a page hides in them (the next page's cards, in 2019) is not on it.
     """
-    data = _without_attribute_soup(text.replace("\0", "\ufffd")).encode("utf-8", "replace")
-    # huge_tree stays off: it allows depths at which libxml2 takes 1.4 s per MB of unmatched end tags.
+    text = _without_attribute_soup(text.replace("\0", "\ufffd"))
+    root, gave_up = _parse(text)
+    if not gave_up:
+        return Tree(root)
+    flat, lost = _flattened(text)
+    root, gave_up = _parse(flat)
+    return Tree(root, cut=gave_up or lost)
+
+
+_PAGE = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
+_END = re.compile(r"</html\s*>", re.IGNORECASE)
+
+
+def is_page(text: str) -> bool:
+    """Whether a text is a page, with a head and a body, and no fragment of one."""
+    return _PAGE.search(text) is not None
+
+
+def is_whole(tree: Tree, text: str) -> bool:
+    """Whether a page came to its end, and was read to it; of a fragment nobody can tell, so it counts as whole."""
+    return not tree.cut and bool(text.strip()) and (not is_page(text) or _END.search(text) is not None)
+
+
+def _parse(text: str) -> tuple[Element, bool]:
+    """The tree, and whether libxml2 gave up before the text's end."""
+    # huge_tree stays off: it allows depths at which libxml2 takes 2 s per MB of unmatched end tags.
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, recover=True)
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.LxmlError, ValueError):
         root = None
-    return etree.Element("html") if root is None else root
+    errors = parser.error_log
+    gave_up = bool(errors) and errors.last_error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT
+    return (etree.Element("html") if root is None else root), gave_up
+
+
+def _flattened(text: str) -> tuple[str, bool]:
+    """`text` without the tags that are nested too deep, and whether any of those had attributes.
+
+    Tags without attributes go first: they only wrap. End tags that close nothing go, too.
+    """
+    kept: list[str] = []
+    place = 0
+    lost = False
+    stack: list[tuple[str, bool]] = []
+    open_tags: Counter[str] = Counter()
+    depth = 0
+    for tag in _TAGS.finditer(text):
+        if tag["end"]:
+            name = tag["end"].lower()
+            drop = not open_tags[name]
+            while not drop:
+                opened, stays = stack.pop()
+                open_tags[opened] -= 1
+                depth -= stays
+                if opened == name:
+                    drop = not stays
+                    break
+        elif tag["start"]:
+            name = tag["start"].lower()
+            if name in _VOID or name in _OPEN_ENDED:
+                continue
+            bare = not tag["attributes"].strip(" \t\r\n/")
+            drop = depth >= (_DEEP if bare else _DEEP + 50)
+            lost |= drop and not bare
+            stack.append((name, not drop))
+            open_tags[name] += 1
+            depth += not drop
+        else:
+            continue
+        if drop:
+            kept.append(text[place : tag.start()])
+            place = tag.end()
+    return "".join([*kept, text[place:]]), lost
 
 
 def _without_attribute_soup(text: str) -> str:

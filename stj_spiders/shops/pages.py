@@ -19,10 +19,21 @@ class Verdict(StrEnum):
     CHALLENGE = "challenge"
     SIGN_IN = "sign_in"
     UNAVAILABLE = "unavailable"
+    INCOMPLETE = "incomplete"
 
 
-# The verdicts of a page that was read; any other means that the shop turned us away.
+# The verdicts of a page that was read.
 READ = frozenset({Verdict.OK, Verdict.EMPTY})
+# The shop turned us away. What is neither is a page that did not come whole, or not at all: worth asking again.
+BLOCKS = frozenset(Verdict) - READ - {Verdict.INCOMPLETE}
+
+
+class Ending(StrEnum):
+    """By which mark of its own a listing ends on a page."""
+
+    NO_RESULTS = "no_results"
+    NEXT_DISABLED = "next_disabled"
+    NO_NEXT = "no_next"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,20 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a listing page holds; a page whose verdict is not `ok` holds no cards."""
+    """What a listing page holds; a page whose verdict is not `ok` holds no cards.
+
+    Attributes:
+        next_url: the page after it.
+        total_results: how many results the listing says it has.
+        cards: in the page's order.
+        ending: the mark that the listing ends here; None where it goes on, or where the page does not say.
+    """
 
     verdict: Verdict
     next_url: str | None
     total_results: int | None
     cards: tuple[Card, ...]
+    ending: Ending | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
+from urllib.parse import unquote
 
 from lxml.etree import _Element as Element
 
 from stj_core.shops.amazon import fold_image_url
+from stj_spiders.shops.amazon.brands import brand_in, starts_with_brand
 from stj_spiders.shops.amazon.parts import Parts, find_parts
 from stj_spiders.shops.amazon.pictures import absolute, picture_of, srcset_of
 from stj_spiders.shops.amazon.values import read_price, read_rating
@@ -28,23 +30,34 @@ _AD_PREFIX = re.compile(
     rf"^(?:\[(?:{_AD_WORDS})\]\s*|(?:{_AD_WORDS})(?:\s*(?:ad|anzeige|廣告|广告|広告|प्रोडक्ट|विज्ञापन))?\s+[-–:]\s+)",
     re.IGNORECASE,
 )
+# Where the words of a product's address begin: after the host, or after url= in an advertisement's link.
+_SLUG = re.compile(r"(?<![:/])/(?!/)|[?&]url=/")
 _BY = frozenset({"by", "von", "de", "di", "par", "da", "door", "av", "od", "por"})
 
 
-def read_card(asin: str, tile: Element, position: int, base: str) -> Card:
-    """Read the card in `tile`; `base` is the address that its links start from."""
-    parts = find_parts(tile)
+def read_card(asin: str, tile: Element, position: int, base: str, others: Collection[Element] = ()) -> Card:
+    """Read the card in `tile`.
+
+    Args:
+        asin: its product's number.
+        tile: its element.
+        position: 1 for the page's first card.
+        base: the address that its links start from.
+        others: the other cards' elements; an unclosed tag puts those that follow inside this one.
+    """
+    parts = find_parts(tile, others)
     if parts.bare:
         return Card(asin, None, None, None, None, None, None, None, None, None, position, parts.marked)
     heading = _title_heading(parts.headings)
     image = _image(parts)
     image_url = None if image is None else picture_of(image, base)
     price, currency = _price(parts, base)
+    product_url = _product_url(asin, heading, parts, base)
     return Card(
         asin=asin,
         title=_title(heading, parts),
-        brand=_brand(heading, parts, is_row=tile.tag == "li"),
-        product_url=_product_url(asin, heading, parts, base),
+        brand=_brand(heading, parts, product_url, is_row=tile.tag == "li"),
+        product_url=product_url,
         image_url=image_url,
         image_key=fold_image_url(image_url) if image_url else None,
         srcset=None if image is None or image_url is None else srcset_of(image),
@@ -97,17 +110,34 @@ def without_mark(title: str | None) -> str | None:
     return clean(_AD_PREFIX.sub("", clean(title) or ""))
 
 
-def _brand(title: Element | None, parts: Parts, *, is_row: bool) -> str | None:
-    """The brand from its own heading or row (2021 and later) or from "by …" below the title (the rows of 2019)."""
-    for one in parts.headings:
-        if title is not None and one is not title and not _linked(one):
-            return text_of(one)
-    for row in parts.rows:
-        if row.find(".//a") is None and row.find(".//h2") is None:
-            brand = text_of(row)
-            if brand and not _AD_WORD.fullmatch(brand):
-                return brand
-    return _byline(one for one in parts.small_print if "a-color-secondary" in classes_of(one)) if is_row else None
+def _brand(title: Element | None, parts: Parts, product_url: str | None, *, is_row: bool) -> str | None:
+    """The brand from its own heading or row above the title (2021 and later) or from "by …" below it (the rows of 2019).
+
+    What stands below the title in the same grey type says other things: a date, a size, a scent, a certificate. A row
+    that is no heading counts only if the title, the picture's description or the product's address begins with it.
+    """
+    if is_row:
+        return brand_in(_byline(one for one in parts.small_print if "a-color-secondary" in classes_of(one)))
+    if title is None:
+        return None
+    place = parts.headings.index(title)
+    for one in parts.headings[:place]:
+        if not _linked(one):
+            return brand_in(text_of(one))
+    for row, headings_before in parts.rows:
+        if headings_before > place or row.find(".//a") is not None or row.find(".//h2") is not None:
+            continue
+        brand = brand_in(text_of(row))
+        if brand and not _AD_WORD.fullmatch(brand) and _named_elsewhere(brand, title, parts, product_url):
+            return brand
+    return None
+
+
+def _named_elsewhere(brand: str, title: Element, parts: Parts, product_url: str | None) -> bool:
+    said = [_title(title, parts), *(without_mark(image.get("alt")) for image in (*parts.pictures, *parts.loose))]
+    path = unquote(product_url or "")
+    said += [path[found.end() :] for found in _SLUG.finditer(path)]
+    return any(starts_with_brand(one, brand) for one in said)
 
 
 def _byline(spans: Iterable[Element]) -> str | None:

@@ -7,16 +7,18 @@ in its size.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.card import read_card
-from stj_spiders.shops.amazon.pictures import absolute
+from stj_spiders.shops.amazon.pictures import absolute, shared_by_many
 from stj_spiders.shops.amazon.tiles import find_tiles
 from stj_spiders.shops.amazon.values import read_total
-from stj_spiders.shops.amazon.verdict import judge_tree
-from stj_spiders.shops.html import elements, read_tree, strings, text_of
-from stj_spiders.shops.pages import READ, Card, Listing
+from stj_spiders.shops.amazon.verdict import found_nothing, judge_tree
+from stj_spiders.shops.html import condition, elements, is_page, is_whole, parse_html, strings, text_of
+from stj_spiders.shops.pages import READ, Card, Ending, Listing, Verdict
 
 __all__ = ["Card", "Listing", "parse_listing"]
 
@@ -30,6 +32,10 @@ _NEXT = (
     ),
     strings('//a[@id="pagnNextLink"]/@href'),
     strings('//li[contains(@class, "a-last")][not(contains(@class, "a-disabled"))]/a[contains(@href, "page")]/@href'),
+)
+_NEXT_DISABLED = condition(
+    '//*[contains(@class, "s-pagination-next")][contains(@class, "s-pagination-disabled")]'
+    ' | //li[contains(@class, "a-last")][contains(@class, "a-disabled")]'
 )
 _TOTAL = re.compile(r'"totalResultCount"\s*:\s*(\d{1,12})')
 _TOTAL_TEXT = elements(
@@ -45,13 +51,40 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
         url: its address; links are read from there.
         status: its HTTP status, for a page whose content does not say what it is.
     """
-    root = read_tree(text)
+    tree = parse_html(text)
+    root = tree.root
+    if is_whole(tree, text) and found_nothing(root, text):
+        return Listing(Verdict.EMPTY, None, _total(root, text), (), Ending.NO_RESULTS)
     tiles = find_tiles(root, text)
-    cards = tuple(read_card(asin, tile, position, url) for position, (asin, tile) in enumerate(tiles, start=1))
-    verdict = judge_tree(root, url, status, has_content=bool(cards))
+    verdict = judge_tree(tree, text, url, status, has_content=bool(tiles))
     if verdict not in READ:
         return Listing(verdict, None, None, ())
-    return Listing(verdict, _next_url(root, url), _total(root, text), cards)
+    cards = _read_cards(tiles, url)
+    next_url = _next_url(root, url)
+    return Listing(verdict, next_url, _total(root, text), cards, None if next_url else _ending(root, text, cards))
+
+
+def _read_cards(tiles: Sequence[tuple[str, Element]], url: str) -> tuple[Card, ...]:
+    elements_of_cards = {tile for _, tile in tiles}
+    # Tiles inside tiles are rare, and looking out for them costs a quarter of the parse.
+    nested = elements_of_cards if _are_nested(elements_of_cards) else ()
+    cards = [read_card(asin, tile, position, url, nested) for position, (asin, tile) in enumerate(tiles, start=1)]
+    nobodys = shared_by_many(cards)
+    return tuple(
+        replace(card, image_url=None, image_key=None, srcset=None) if card.image_key in nobodys else card
+        for card in cards
+    )
+
+
+def _are_nested(tiles: Collection[Element]) -> bool:
+    return any(parent in tiles for tile in tiles for parent in tile.iterancestors("div", "li"))
+
+
+def _ending(root: Element, text: str, cards: Sequence[Card]) -> Ending | None:
+    """How a page without a next one says that it is the last; a fragment, or a page without cards, says nothing."""
+    if not cards or not is_page(text):
+        return None
+    return Ending.NEXT_DISABLED if _NEXT_DISABLED(root) else Ending.NO_NEXT
 
 
 def _next_url(root: Element, url: str) -> str | None:

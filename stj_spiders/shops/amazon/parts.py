@@ -6,6 +6,7 @@ thousand tiles.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from lxml.etree import _Element as Element
@@ -26,7 +27,7 @@ class Parts:
         prices: asked and crossed out alike.
         stars: the ratings' words.
         small_print: grey and black spans.
-        rows: the title block's own rows.
+        rows: the title block's own rows, each with the number of headings before it.
         marked: whether a class name says that this is an advertisement.
     """
 
@@ -38,7 +39,7 @@ class Parts:
     prices: list[Element] = field(default_factory=list)
     stars: list[Element] = field(default_factory=list)
     small_print: list[Element] = field(default_factory=list)
-    rows: list[Element] = field(default_factory=list)
+    rows: list[tuple[Element, int]] = field(default_factory=list)
     marked: bool = False
 
     @property
@@ -56,10 +57,10 @@ class Parts:
         )
 
 
-def find_parts(tile: Element) -> Parts:
-    """Walk over a card once and sort its elements."""
+def find_parts(tile: Element, others: Collection[Element] = ()) -> Parts:
+    """Walk over a card once and sort its elements; what is inside another card is that one's."""
     parts = Parts()
-    for element in tile.iter():
+    for element in _own_elements(tile, others):
         tag, classes = element.tag, element.get("class") or ""
         if tag == "h2":
             parts.headings.append(element)
@@ -72,10 +73,22 @@ def find_parts(tile: Element) -> Parts:
         component = element.get("data-component-type")
         if component == "s-product-image" or "s-product-image-container" in classes:
             # The first container's are the card's; later ones repeat it or belong to a widget inside.
-            parts.pictures = parts.pictures or list(element.iter("img"))
+            parts.pictures = parts.pictures or [one for one in _own_elements(element, others) if one.tag == "img"]
         elif component == "sp-sponsored-result":
             parts.marked = True
     return parts
+
+
+def _own_elements(tile: Element, others: Collection[Element]) -> Iterator[Element]:
+    """The elements of a tile, in the page's order, without those of the tiles inside it."""
+    if not others:
+        yield from tile.iter()
+        return
+    waiting = [tile]
+    while waiting:
+        element = waiting.pop()
+        yield element
+        waiting.extend(child for child in reversed(element) if child not in others)
 
 
 def _sort_picture(image: Element, classes: str, parts: Parts) -> None:
@@ -93,7 +106,7 @@ def _sort_by_class(element: Element, classes: str, parts: Parts) -> None:
     elif "a-color-" in classes and element.tag == "span":
         parts.small_print.append(element)
     elif "a-color-secondary" in classes and element.tag == "div" and _in_title_block(element):
-        parts.rows.append(element)
+        parts.rows.append((element, len(parts.headings)))
     elif "swatch" in classes:
         parts.swatches.update(element.iter("img"))
     if any(mark in classes for mark in _AD_CLASSES):

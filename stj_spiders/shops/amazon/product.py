@@ -10,11 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 from lxml.etree import _Element as Element
 
 from stj_core.shops.amazon import asin_of, fold_image_url
+from stj_spiders.shops.amazon.brands import brand_in
 from stj_spiders.shops.amazon.card import price_text
 from stj_spiders.shops.amazon.pictures import absolute, picture_of
 from stj_spiders.shops.amazon.values import read_price
 from stj_spiders.shops.amazon.verdict import judge_tree, product_title
-from stj_spiders.shops.html import by_id, classes_of, clean, elements, read_tree, strings, text_of
+from stj_spiders.shops.html import by_id, classes_of, clean, elements, parse_html, strings, text_of
 from stj_spiders.shops.pages import Picture, Product, Verdict
 
 __all__ = ["Picture", "Product", "parse_product"]
@@ -61,9 +62,10 @@ def parse_product(text: str, url: str, status: int = 200) -> Product:
         url: its address; links are read from there.
         status: its HTTP status, for a page whose content does not say what it is.
     """
-    root = read_tree(text)
+    tree = parse_html(text)
+    root = tree.root
     title = product_title(root)
-    verdict = judge_tree(root, url, status, has_content=title is not None)
+    verdict = judge_tree(tree, text, url, status, has_content=title is not None)
     if verdict is not Verdict.OK:
         return Product(verdict)
     price, currency = _price(root, url)
@@ -92,19 +94,20 @@ def _asin(root: Element, url: str) -> str | None:
 def _brand(root: Element) -> str | None:
     """The brand of the attribute table, else of the line below the title, whose wording is known or whose link names it."""
     for cell in _BRAND_ROW(root):
-        named = text_of(cell)
+        named = brand_in(text_of(cell))
         if named:
             return named
     for line in by_id(root, "bylineInfo"):
         printed = text_of(line) or ""
         for wording in _BYLINE:
             match = wording.match(printed)
-            if match:
-                return match["name"].strip()
-        linked = _brand_in_link(line.get("href") or "")
+            named = brand_in(match["name"]) if match else None
+            if named:
+                return named
+        linked = brand_in(_brand_in_link(line.get("href") or ""))
         if linked:
             return linked
-    return next(filter(None, map(text_of, by_id(root, "brand"))), None)
+    return next(filter(None, (brand_in(text_of(one)) for one in by_id(root, "brand"))), None)
 
 
 def _brand_in_link(link: str) -> str | None:

@@ -26,18 +26,23 @@ def find_tiles(root: Element, text: str) -> list[tuple[str, Element]]:
     """The listing's own cards with their ASINs, in the page's order, each once.
 
     A product that stands on the page twice (once as an advertisement) is two cards; a tile inside a tile, or the same
-    tile again, is none. Carousels ("trending now") are not the listing's. A fragment may be one card without its tile.
+    tile again, is none. But what the layout calls a result of the listing, with a place of its own, is a card wherever
+    it stands: a tag before it was never closed. Carousels ("trending now") are not the listing's. A fragment may be one
+    card without its tile.
     """
     found: list[tuple[str, Element]] = []
     seen: set[tuple[str, str]] = set()
     # One set instead of a walk up from each element: the walk costs the depth of the page every time.
     passed = set(_NAMED_IN_TEMPLATES(root))
+    inside: set[Element] = set()
     for element in _NAMED(root):
         asin = (element.get("data-asin") or "").strip()
         if element in passed or not _ASIN.fullmatch(asin) or not _is_tile(element):
             continue
-        passed.update(_NAMED_BELOW(element))
-        place = element.get("data-index") or element.get("data-uuid") or ""
+        place = _place(element)
+        if element in inside and not (place and _is_result(element)):
+            continue
+        inside.update(() if element in inside else _NAMED_BELOW(element))
         if place and (asin, place) in seen:
             continue
         seen.add((asin, place))
@@ -45,10 +50,22 @@ def find_tiles(root: Element, text: str) -> list[tuple[str, Element]]:
     return found or _lone_cards(root, text)
 
 
-def _is_tile(element: Element) -> bool:
+def _place(element: Element) -> str:
+    """What tells two tiles of one product apart, or "" for a tile that does not say."""
+    if element.tag == "li" and _RESULT_ID.fullmatch(element.get("id") or ""):
+        return element.get("id") or ""
+    return element.get("data-index") or element.get("data-uuid") or ""
+
+
+def _is_result(element: Element) -> bool:
+    """Whether the layout itself calls an element one of the listing's results."""
     if element.get("data-component-type") == "s-search-result":
         return True
-    if element.tag == "li" and _RESULT_ID.fullmatch(element.get("id") or ""):
+    return element.tag == "li" and _RESULT_ID.fullmatch(element.get("id") or "") is not None
+
+
+def _is_tile(element: Element) -> bool:
+    if _is_result(element):
         return True
     classes = classes_of(element)
     return "s-asin" in classes or ("s-result-item" in classes and element.get("role") == "listitem")

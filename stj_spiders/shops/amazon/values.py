@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from price_parser import Price
 
 _NUMBER = re.compile(r"\d{1,3}(?:[.,\s']\d{2,3})*(?![\d])|\d+")
+# No shop has more products than that; a longer number is something else.
+_MOST_DIGITS = 12
 _STARS = re.compile(r"\d(?:[.,]\d)?")
 _ISO = {
     "₹": "INR", "Rs": "INR", "Rs.": "INR", "INR": "INR", "€": "EUR", "EUR": "EUR", "£": "GBP", "GBP": "GBP", "US$": "USD",
@@ -60,5 +62,5 @@ def read_rating(text: str | None) -> float | None:
 def read_total(text: str | None) -> int | None:
     """How many results a listing says it has: the largest number of "1-16 of 1,234 results"."""
     words = (text or "")[:200]
-    found = [int(re.sub(r"\D", "", number)) for number in _NUMBER.findall(words)]
-    return max(found, default=None)
+    found = [re.sub(r"\D", "", number) for number in _NUMBER.findall(words)]
+    return max((int(digits) for digits in found if len(digits) <= _MOST_DIGITS), default=None)

@@ -8,11 +8,23 @@ neither cards nor a product, and only in its title and headings.
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.tiles import find_tiles
-from stj_spiders.shops.html import by_id, condition, elements, read_tree, strings, text_of
+from stj_spiders.shops.html import (
+    Tree,
+    by_id,
+    clean,
+    condition,
+    elements,
+    is_whole,
+    parse_html,
+    read_tree,
+    strings,
+    text_of,
+)
 from stj_spiders.shops.pages import Kind, Verdict
 
 __all__ = ["Verdict", "judge", "promises_script"]
@@ -24,7 +36,14 @@ _CHALLENGE = re.compile(
     | triggerInterstitialChallenge
     | sec-if-cpt-container
     | \bgokuProps\b | \bAwsWafIntegration\b | awsWafCookieDomainList   # AWS WAF
-    | \b_cf_chl_opt\b | \bcf-chl-                                      # Cloudflare
+    | \btoken\.awswaf\.com | \bcaptcha\.awswaf\.com | \bAwsWafCaptcha\b
+    | \b_cf_chl_opt\b | \bcf-chl- | /cdn-cgi/challenge-platform/      # Cloudflare
+    | \b_pxAppId\b | \b_pxCaptcha | /captcha\.px-c(?:loud|dn)\.net | \bpx-captcha\b   # PerimeterX
+    | \bcaptcha-delivery\.com | \bdatadome\b                       # DataDome
+    | _Incapsula_Resource | \bincap_ses_                             # Incapsula
+    | \bKPSDK\b | /ips\.js\?                                        # Kasada
+    | \bvalidate\.perfdrive\.com | \bsucuri_cloudproxy_js\b         # Radware, Sucuri
+    | \bhcaptcha\.com/ | \brecaptcha/(?:api|enterprise)\b | \bchallenges\.cloudflare\.com/   # the services themselves
     """,
     re.VERBOSE,
 )
@@ -40,7 +59,28 @@ _UNAVAILABLE_WORDS = re.compile(
     r"|dokument nicht gefunden|seite wurde nicht gefunden|es tut uns leid)",
     re.IGNORECASE,
 )
-_REFUSALS = frozenset({401, 403, 404, 407, 408, 410, 425, 429, 451})
+# Anywhere on a page that has hardly anything else to say.
+_ROBOT_SENTENCES = re.compile(
+    r"\bnot a robot\b|\b(?:are|if) you (?:are )?(?:a )?(?:robot|human)\b|\bverify (?:that )?you(?:'re| are|’re) (?:a )?human\b"
+    r"|\bhuman verification\b|\b(?:enter|type) the characters you see\b|\bunusual (?:traffic|activity)\b"
+    r"|\bautomated (?:access|requests?|traffic)\b|\bpress (?:&|and) hold\b|\bpardon our interruption\b"
+    r"|\brequest unsuccessful\. incapsula\b|\bincapsula incident id\b"
+    r"|\bchecking (?:if the site connection is secure|your browser)\b|\benable javascript and cookies to continue\b"
+    r"|\baccess to this page has been denied\b|\byou have been blocked\b|\bbot (?:detected|detection|check)\b"
+    r"|\bsolve (?:the|this) (?:captcha|puzzle)\b|\bcomplete (?:the|this) (?:captcha|security check)\b"
+    r"|\bkein roboter\b|\bpas un robot\b|\bno (?:eres|es usted|soy) un robot\b|\bnon sei un robot\b|\bnão é um robô\b"
+    r"|रोबोट नहीं",
+    re.IGNORECASE,
+)
+_NOTHING_WORDS = re.compile(
+    r"no results for\b|0 results\b|(?:showing )?results from all departments\b"
+    r"|your search\b[^<>]{0,200}\bdid not match any products\b|keine ergebnisse für\b|ergebnisse aus allen kategorien\b"
+    r"|aucun résultat pour\b|no hay resultados para\b|nessun risultato per\b",
+    re.IGNORECASE,
+)
+_SAY = frozenset(["h1", "h2", "h3", "h4", "span", "p", "div"])
+_HIDDEN = re.compile(r"\b(?:aok-hidden|a-hidden|hidden)\b|display:\s*none", re.IGNORECASE)
+_CHALLENGE_STATUS = 202
 _SCRIPTED = strings(
     '//script/text() | //script/@src | //meta/@content | //form/@action | //div[starts-with(@id, "sec-if")]/@id'
 )
@@ -78,15 +118,43 @@ def judge(text: str, url: str = "", status: int = 200, kind: Kind = "listing") -
         status: its HTTP status, asked only where the content says nothing.
         kind: what was asked for: a `listing` without cards and a `product` without a product are not `ok`.
     """
-    root = read_tree(text)
-    return judge_tree(root, url, status, has_content=_has_content(root, text, kind))
+    tree = parse_html(text)
+    if kind == "product":
+        return judge_tree(tree, text, url, status, has_content=has_product(tree.root))
+    if is_whole(tree, text) and found_nothing(tree.root, text):
+        return Verdict.EMPTY
+    return judge_tree(tree, text, url, status, has_content=bool(find_tiles(tree.root, text)))
 
 
-def judge_tree(root: Element, url: str, status: int, *, has_content: bool) -> Verdict:
+def judge_tree(tree: Tree, text: str, url: str, status: int, *, has_content: bool) -> Verdict:
     """As `judge`, for a page that is parsed already; `has_content`: it holds cards, or a product."""
+    whole = is_whole(tree, text)
     if has_content:
-        return Verdict.OK
-    return _turned_away(root, url) or _by_status(status)
+        return Verdict.OK if whole else Verdict.INCOMPLETE
+    away = _turned_away(tree.root, url) or _by_status(status)
+    return away or (Verdict.EMPTY if whole else Verdict.INCOMPLETE)
+
+
+def found_nothing(root: Element, text: str) -> bool:
+    """Whether a listing says that it has nothing; the tiles it may show then are of other departments."""
+    if _NOTHING_FOUND(root):
+        return True
+    return _NOTHING_WORDS.search(text) is not None and _says_nothing_found(root)
+
+
+def _says_nothing_found(root: Element) -> bool:
+    """Whether the words stand above the first tile, where a reader sees them."""
+    hidden: set[Element] = set()
+    for element in root.iter():
+        if element in hidden:
+            continue
+        if element.get("data-asin"):
+            return False
+        if element.tag == "template" or _HIDDEN.search(f"{element.get('class') or ''} {element.get('style') or ''}"):
+            hidden.update(element.iter())
+        elif element.tag in _SAY and _NOTHING_WORDS.match(clean(element.text) or ""):
+            return True
+    return False
 
 
 def promises_script(text: str) -> bool:
@@ -119,10 +187,6 @@ def product_title(root: Element) -> str | None:
     return next(filter(None, map(text_of, titles)), None)
 
 
-def _has_content(root: Element, text: str, kind: Kind) -> bool:
-    return has_product(root) if kind == "product" else bool(find_tiles(root, text))
-
-
 def _turned_away(root: Element, url: str) -> Verdict | None:
     """The block that this page is, by its structure, then by the words in its title and headings."""
     if any(_CHALLENGE.search(piece) for piece in _SCRIPTED(root)):
@@ -132,11 +196,30 @@ def _turned_away(root: Element, url: str) -> Verdict | None:
     for form in _CAPTCHA_FORM(root):
         # The same form with nothing to read and type is only the "continue shopping" button.
         return Verdict.ROBOT_CHECK if _ASKS_TO_TYPE(form) else Verdict.INTERSTITIAL
-    if "/ap/signin" in url or _SIGN_IN(root):
-        return Verdict.SIGN_IN
+    by_address = _by_address(url)
+    if by_address or _SIGN_IN(root):
+        return by_address or Verdict.SIGN_IN
     if _ERROR_PAGE(root):
         return Verdict.UNAVAILABLE
-    return _by_headings(root)
+    return _by_headings(root) or _by_sentences(root)
+
+
+def _by_address(url: str) -> Verdict | None:
+    """The block that a redirect led to; nothing but the address is needed to know it."""
+    try:
+        path = urlsplit(url).path.lower()
+    except ValueError:
+        return None
+    if "/errors/validatecaptcha" in path or "/captcha" in path:
+        return Verdict.ROBOT_CHECK
+    return Verdict.SIGN_IN if path.startswith(("/ap/signin", "/ap/cvf", "/ap/challenge", "/ap/mfa")) else None
+
+
+def _by_sentences(root: Element) -> Verdict | None:
+    """A robot check that says so in a paragraph; a page of more words talks about robots, if at all."""
+    body = root.find(".//body")
+    words = text_of(root if body is None else body) or ""
+    return Verdict.ROBOT_CHECK if len(words) < _FEW_WORDS and _ROBOT_SENTENCES.search(words) else None
 
 
 def _by_headings(root: Element) -> Verdict | None:
@@ -151,10 +234,10 @@ def _by_headings(root: Element) -> Verdict | None:
     return None
 
 
-def _by_status(status: int) -> Verdict:
-    if status >= 500 or status in _REFUSALS:
-        return Verdict.UNAVAILABLE
-    return Verdict.EMPTY
+def _by_status(status: int) -> Verdict | None:
+    if status == _CHALLENGE_STATUS:
+        return Verdict.CHALLENGE  # AWS WAF's, whose page is a script or nothing
+    return Verdict.UNAVAILABLE if status >= 400 else None
 
 
 def _cards_in_script(root: Element) -> bool:
