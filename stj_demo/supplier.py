@@ -25,7 +25,7 @@ class Supplier:
 
     @staticmethod
     def kind(category: Category) -> str:
-        """What is drawn for a category: its own garment, or a tunic for those that nobody can draw yet."""
+        """What is drawn for a category: its own garment, or a dress for those that nobody can draw yet."""
         return category.slug if category.slug in KINDS else KINDS[-1]
 
     def drawn(self, category: Category, index: int, title: str | None = None, name: str | None = None) -> Product:

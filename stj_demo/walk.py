@@ -23,7 +23,6 @@ from stj_demo.shop import PracticeShop
 app = cli.make_app("Walk the whole road on the practice shop.")
 # A fixed port, because the shop's address is part of every picture's identity.
 PORT = 8787
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 class StepError(StjError):
@@ -36,7 +35,7 @@ def walk(
     weights: Annotated[
         str | None, typer.Option(envvar="STJ_WEIGHTS", help="imagenet, random, or a .weights.h5 file.")
     ] = None,
-    elsewhere: Annotated[Path | None, typer.Option(help="Folder of pictures from other shops, to judge by.")] = None,
+    elsewhere: Annotated[Path | None, typer.Option(help="Pictures from other shops to judge by; IMAGES_elsewhere, if there is one.")] = None,
     out: Annotated[Path, typer.Option(help="Where everything lands.")] = Path("demo-out"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the shop on 127.0.0.1.")] = PORT,
     per_class: Annotated[
@@ -46,8 +45,9 @@ def walk(
     """Walk the whole road: listing pages, catalogue, dataset, trained ResNet50, report."""
     if images is not None and not images.is_dir():
         raise UsageError(f"There is no folder {images}: give IMAGES= a folder with 0_…/ 1_…/ 2_…/ in it.")
-    if elsewhere is None and images is not None and images.resolve() == (SHARED / "garments").resolve():
-        elsewhere = SHARED / "garments_elsewhere"
+    if elsewhere is None and images is not None:
+        beside = images.resolve().with_name(f"{images.resolve().name}_elsewhere")
+        elsewhere = beside if beside.is_dir() else None
     began = time.monotonic()
     # A road per kind of goods: drawings and photographs do not meet in one catalogue.
     place = out / ("drawn" if images is None else images.resolve().name)

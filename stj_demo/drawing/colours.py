@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Three planes of one pixel, (3, 1, 1): it meets a tone of (rows, columns) without further ado.
+# Three planes of one pixel, (3, 1, 1): it multiplies a tone of (rows, columns) as it is.
 Colour = NDArray[np.floating[Any]]
+
+WHITE, BLACK = (np.array(value, np.float32).reshape(3, 1, 1) for value in ([1, 1, 1], [0.04, 0.03, 0.055]))
 
 # Too easy if only jeans were blue.
 _NAMED = {
@@ -27,25 +29,8 @@ _NAMED = {
 }  # fmt: skip
 _WEIGHTS = {"Navy Blue": 2, "Charcoal": 2, "Black": 2, "Grey": 2}
 _DENIM_WEIGHTS = {
-    "Navy Blue": 6,
-    "Indigo": 12,
-    "Blue": 12,
-    "Sky Blue": 7,
-    "Ice Blue": 4,
-    "Charcoal": 5,
-    "Black": 4,
-    "Grey": 3,
-}
-_SKIN = (
-    (236, 196, 166),
-    (210, 164, 128),
-    (180, 130, 96),
-    (146, 100, 70),
-    (112, 76, 54),
-    (226, 222, 216),
-    (196, 194, 192),
-)
-_METALS = ((206, 164, 74), (186, 142, 62), (222, 190, 110), (176, 176, 182))
+    "Navy Blue": 6, "Indigo": 12, "Blue": 12, "Sky Blue": 7, "Ice Blue": 4, "Charcoal": 5, "Black": 4, "Grey": 3,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,7 @@ class Dye:
 
 def rgb(red: float, green: float, blue: float) -> Colour:
     """A colour from values of 0 to 255."""
-    return _planes(red / 255, green / 255, blue / 255)
+    return np.array([red, green, blue], np.float32).reshape(3, 1, 1) / 255
 
 
 def dye(random: np.random.Generator, *, denim: bool = False) -> Dye:
@@ -67,37 +52,18 @@ def dye(random: np.random.Generator, *, denim: bool = False) -> Dye:
     usual = _DENIM_WEIGHTS if denim else _WEIGHTS
     weights = np.array([usual.get(name, 1) for name in names], dtype=float)
     name = names[int(random.choice(len(names), p=weights / weights.sum()))]
-    return Dye(name, vary(rgb(*_NAMED[name]), random))
+    return Dye(name, one_of(random, _NAMED[name]))
 
 
-def vary(colour: Colour, random: np.random.Generator, amount: float = 1.0) -> Colour:
-    """The colour a little off in hue, saturation and lightness."""
-    hue, lightness, saturation = colorsys.rgb_to_hls(*colour.ravel().tolist())
+def one_of(random: np.random.Generator, *choices: tuple[int, int, int], amount: float = 1.0) -> Colour:
+    """One of some colours of 0 to 255, by `amount` a little off in hue, saturation and lightness."""
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(value / 255 for value in choices[random.integers(len(choices))]))
     hue = (hue + random.normal(0, 0.012 * amount)) % 1
-    lightness = float(np.clip(lightness * random.uniform(1 - 0.16 * amount, 1 + 0.16 * amount), 0.06, 0.94))
+    lightness = float(np.clip(lightness * random.uniform(1 - 0.16 * amount, 1 + 0.16 * amount), 0.06, 0.97))
     saturation = float(np.clip(saturation * random.uniform(1 - 0.2 * amount, 1 + 0.2 * amount), 0, 1))
-    return _planes(*colorsys.hls_to_rgb(hue, lightness, saturation))
-
-
-def skin(random: np.random.Generator) -> Colour:
-    """Skin, or a shop dummy's grey and white."""
-    return vary(rgb(*_SKIN[random.integers(len(_SKIN))]), random, 0.4)
-
-
-def metal(random: np.random.Generator) -> Colour:
-    """Zari: gold or silver thread."""
-    return vary(rgb(*_METALS[random.integers(len(_METALS))]), random, 0.5)
+    return rgb(*(255 * value for value in colorsys.hls_to_rgb(hue, lightness, saturation)))
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """`share` of the other colour in the one."""
     return one * (1 - share) + other * share
-
-
-def luminance(colour: Colour) -> float:
-    """How light a colour looks, 0 to 1."""
-    return float(colour.ravel() @ np.array([0.299, 0.587, 0.114]))
-
-
-def _planes(red: float, green: float, blue: float) -> Colour:
-    return np.array([red, green, blue], np.float32).reshape(3, 1, 1)
