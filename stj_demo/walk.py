@@ -35,7 +35,9 @@ def walk(
     weights: Annotated[
         str | None, typer.Option(envvar="STJ_WEIGHTS", help="imagenet, random, or a .weights.h5 file.")
     ] = None,
-    elsewhere: Annotated[Path | None, typer.Option(help="Pictures from other shops to judge by; IMAGES_elsewhere, if there is one.")] = None,
+    elsewhere: Annotated[
+        Path | None, typer.Option(help="Pictures from other shops to judge by; IMAGES_elsewhere, if there is one.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where everything lands.")] = Path("demo-out"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the shop on 127.0.0.1.")] = PORT,
     per_class: Annotated[
