@@ -7,9 +7,11 @@ IMAGES ?=
 WEIGHTS ?=
 ELSEWHERE ?=
 PORT ?=
+SECONDS ?= 3600
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format docs bench serve serve-crawls clean
+.PHONY: help setup demo test test-all lint format fuzz docs bench serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,9 @@ lint: $(VENV)/.dev  ## ruff, mypy and the import rules
 format: $(VENV)/.dev  ## bring the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: $(VENV)/.dev  ## ask every reader of foreign bytes about bad inputs (SECONDS=3600 SEED=1)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from the schema
 	$(BIN)/python -m docs.make

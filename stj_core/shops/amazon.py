@@ -31,7 +31,8 @@ def fold_image_url(url: str) -> str:
     """
     url = url.strip()
     try:
-        parts = urlsplit(url)
+        # Without its fragment first: white space before that would be the end of the next address.
+        parts = urlsplit(url.partition("#")[0].strip())
     except ValueError:
         return url
     if parts.scheme not in {"http", "https", ""}:
