@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from stj_catalog.catalog import Catalog, chunks
@@ -29,17 +29,24 @@ from stj_catalog.intake import (
     known_pictures,
     record_pictures,
 )
+from stj_core.class_folders import PassedOver, find_class_folders, find_pictures, name_below, printable_name
 from stj_core.errors import PictureError, UsageError
 from stj_core.labels import Category
-from stj_core.vocabulary import CrawlState
+from stj_core.vocabulary import CrawlState, Reason
+from stj_images.decode import MAX_BYTES
 from stj_images.fingerprint import fingerprint
 from stj_images.store import ImageStore
 
 SPIDER = "import"
 _PER_PAGE = 200
-_NOT_PICTURES = {".csv", ".txt", ".json", ".md", ".xml", ".html", ".db", ".ini", ".py"}
 _SOURCE_COLUMNS = ("source", "repository", "host", "url")
 _LEASE_SECONDS = 3600.0
+# A title may be long, and is cut when it is written; a field of more than this is no CSV of ours.
+_LONGEST_FIELD = 10_000_000
+# What people and programs write where there is nothing to say.
+_NOTHING = frozenset(
+    {"nan", "na", "n/a", "n.a.", "#n/a", "<na>", "none", "null", "nil", "nat", "unknown", "undefined", "missing", "tbd", "n/k"}
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,28 @@ class Origin:
     url: str | None = None
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What lies in a folder of class folders.
+
+    Attributes:
+        root: the folder.
+        classes: each class with its files, in order of label; those that must not be opened are among them.
+        closed: pipes, devices and links that lead nowhere, which must not be opened.
+        passed_over: everything that is not imported, and why.
+    """
+
+    root: Path
+    classes: tuple[tuple[Category, tuple[Path, ...]], ...]
+    closed: frozenset[Path] = frozenset()
+    passed_over: tuple[PassedOver, ...] = ()
+
+    @property
+    def files(self) -> int:
+        """How many files will be read."""
+        return sum(len(files) for _, files in self.classes)
+
+
 @dataclass
 class ImportReport:
     """What an import brought.
@@ -61,38 +90,49 @@ class ImportReport:
         crawls: one for each class.
         known: files that were in the catalogue already.
         unnamed: files of which the CSV says nothing.
+        passed_over: what lies in the folder and was not imported.
     """
 
     labels: dict[int, Counter[str]] = field(default_factory=dict)
     crawls: list[int] = field(default_factory=list)
     known: int = 0
     unnamed: int = 0
+    passed_over: Sequence[PassedOver] = ()
 
 
-def class_folders(folder: Path, categories: Sequence[Category]) -> list[tuple[Category, Path]]:
-    """The class folders inside a folder: `0`, `0_saree`, `saree` or `Sarees`, in order of label.
+def survey(folder: Path, categories: Sequence[Category]) -> Survey:
+    """See what an import of a folder would read, and what it would pass over.
 
     Raises:
-        UsageError: the folder is not there, holds no class folder, or one that is no class.
+        UsageError: the folder is not there, holds no class folder, one that is no class, or one whose number and name disagree.
     """
-    if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder} to import.")
-    inside = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
-    found = [(_category(one.name, categories), one) for one in inside]
-    strangers = [one.name for category, one in found if category is None]
-    if strangers or not found:
-        known = ", ".join(f"{one.label} or {one.slug}" for one in categories)
-        what = f"the folders {', '.join(strangers)} that name none" if strangers else "none"
-        raise UsageError(f"{folder} should hold a folder for each class ({known}), and holds {what}.")
-    return sorted(((one, path) for one, path in found if one), key=lambda pair: (pair[0].label, pair[1].name))
+    by_label = {one.label: one for one in categories}
+    found = find_class_folders(folder, {one.label: (one.slug, one.name) for one in categories}, what="to import")
+    passed_over = list(found.passed_over)
+    passed_over += [PassedOver(name_below(folder, one), "pictures of none of the classes") for one in found.none]
+    classes: list[tuple[Category, tuple[Path, ...]]] = []
+    closed: set[Path] = set()
+    for label, places in groupby(found.classes, key=lambda pair: pair[0]):
+        files: set[Path] = set()
+        for _, place in places:
+            inside = find_pictures(place, folder)
+            files |= {*inside.files, *inside.unreadable}
+            closed |= set(inside.unreadable)
+            rows = {name_below(folder, one) for one in inside.unreadable}
+            passed_over += [one for one in inside.passed_over if one.name not in rows]
+        classes.append((by_label[label], tuple(sorted(files))))
+    return Survey(folder, tuple(classes), frozenset(closed), tuple(passed_over))
 
 
 def read_origins(file: Path) -> dict[str, Origin]:
     """Read where pictures came from: a CSV with columns `file` and `source` (or `repository`), perhaps `title`, `asin`, `url`.
 
+    A word that stands for nothing (`nan`, `N/A`, `-`, `None`, `0`) says nothing.
+
     Raises:
         UsageError: it cannot be read, or has no such columns.
     """
+    longest = csv.field_size_limit(_LONGEST_FIELD)
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream)
@@ -103,25 +143,26 @@ def read_origins(file: Path) -> dict[str, Origin]:
                     f"{file} needs the columns file and source (or repository), and has {', '.join(columns) or 'none'}."
                 )
             return {
-                PurePosixPath(row["file"].replace("\\", "/")).as_posix(): Origin(
-                    source=row[source] or None,
-                    title=row.get("title") or None,
-                    asin=row.get("asin") or None,
-                    url=row.get("url") or None,
+                printable_name(PurePosixPath(row["file"].replace("\\", "/")).as_posix()): Origin(
+                    source=_said(row[source]),
+                    title=_said(row.get("title")),
+                    asin=_said(row.get("asin")),
+                    url=_said(row.get("url")),
                 )
                 for row in rows
                 if row["file"]
             }
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"Cannot read {file}: {getattr(error, 'strerror', None) or error}.") from error
+    finally:
+        csv.field_size_limit(longest)
 
 
 def import_folder(
     catalog: Catalog,
     store: ImageStore,
     settler: Settler,
-    folder: Path,
-    categories: Sequence[Category],
+    found: Survey,
     *,
     origins: Mapping[str, Origin] | None = None,
     tick: Callable[[int], None] = lambda _: None,
@@ -132,24 +173,25 @@ def import_folder(
         catalog: where rows go.
         store: where bytes go.
         settler: of the catalogue.
-        folder: with a folder for each class.
-        categories: the classes.
+        found: what lies in the folder.
         origins: by path below the folder, with `/`, where each came from.
         tick: told how many files were read.
-
-    Raises:
-        UsageError: the folder is not as it should be.
     """
-    report = ImportReport()
-    for category, place in class_folders(folder, categories):
-        work = _Import(catalog, store, settler, folder, origins or {}, report, tick)
-        work.bring(category, _files(place))
+    report = ImportReport(passed_over=found.passed_over)
+    work = _Import(catalog, store, settler, found, origins or {}, report, tick)
+    for category, files in found.classes:
+        work.bring(category, files)
     return report
 
 
-def count_files(folder: Path, categories: Sequence[Category]) -> int:
-    """How many files `import_folder` will read."""
-    return sum(len(_files(place)) for _, place in class_folders(folder, categories))
+@dataclass(frozen=True)
+class _File:
+    """A file and the address that it is known by."""
+
+    place: Path
+    name: str
+    key: str
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -157,20 +199,24 @@ class _Import:
     catalog: Catalog
     store: ImageStore
     settler: Settler
-    folder: Path
+    found: Survey
     origins: Mapping[str, Origin]
     report: ImportReport
     tick: Callable[[int], None]
 
+    @property
+    def name(self) -> str:
+        """What the folder is called."""
+        return printable_name(self.found.root.resolve().name)
+
     def bring(self, category: Category, files: Sequence[Path]) -> None:
         """One class: a crawl with a page for each 200 files."""
-        name = self.folder.resolve().name
-        address = f"import:{name}/{category.slug}"
+        address = f"import:{self.name}/{category.slug}"
         crawl = begin_crawl(
             self.catalog,
             spider=SPIDER,
             category=category,
-            origin=name,
+            origin=self.name,
             settings={"files": len(files), "sources": bool(self.origins)},
             first_url=f"{address}#1",
             fresh=True,
@@ -192,60 +238,73 @@ class _Import:
         finally:
             end_crawl(self.catalog, crawl.id, ended)
 
-    def _cards(self, crawl_id: int, files: Sequence[Path]) -> list[CardSighting]:
+    def _cards(self, crawl_id: int, places: Sequence[Path]) -> list[CardSighting]:
         """Read files, write the pictures that are new, and give a card for each."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            keys = list(pool.map(self._key, files))
-            known = known_pictures(self.catalog, keys, crawl_id)
-            fresh = [(key, file) for key, file in zip(keys, files, strict=True) if key not in known]
-            record_pictures(self.catalog, list(pool.map(lambda one: self._take_in(crawl_id, *one), fresh)))
+            files = list(pool.map(self._named, places))
+            known = known_pictures(self.catalog, [one.key for one in files], crawl_id)
+            fresh = [one for one in files if one.key not in known]
+            record_pictures(self.catalog, list(pool.map(lambda one: self._take_in(crawl_id, one), fresh)))
         self.report.known += len(files) - len(fresh)
         self.tick(len(files))
-        return [self._card(place, key, file) for place, (key, file) in enumerate(zip(keys, files, strict=True), 1)]
+        return [self._card(place, one) for place, one in enumerate(files, 1)]
 
-    def _key(self, file: Path) -> str:
-        with file.open("rb") as stream:
-            checksum = hashlib.file_digest(stream, "sha256").hexdigest()
-        return f"import:{self.folder.resolve().name}/{self._name(file)}#{checksum[:16]}"
-
-    def _take_in(self, crawl_id: int, key: str, file: Path) -> FetchedPicture:
-        data = file.read_bytes()
-        origin = self.origins.get(self._name(file), Origin())
+    def _named(self, place: Path) -> _File:
+        """A file with its address; one that is too large, or cannot be read, is never read whole."""
+        name = name_below(self.found.root, place)
+        reason = None
         try:
-            found = fingerprint(data)
-        except PictureError as error:
-            return FetchedPicture(key, origin.url or key, crawl_id, reason=error.reason, source=origin.source)
-        path = self.store.put(found.sha256, found.extension, data)
-        return FetchedPicture(key, origin.url or key, crawl_id, found, path, source=origin.source)
+            checksum = hashlib.sha256(self._read(place)).hexdigest()[:16]
+        except _UnusableError as error:
+            checksum = reason = error.reason
+        return _File(place, name, f"import:{self.name}/{name}#{checksum}", reason)
 
-    def _card(self, position: int, key: str, file: Path) -> CardSighting:
-        name = self._name(file)
-        origin = self.origins.get(name)
+    def _read(self, place: Path) -> bytes:
+        if place in self.found.closed:
+            raise _UnusableError(Reason.UNREADABLE)
+        try:
+            if place.stat().st_size > MAX_BYTES:
+                raise _UnusableError(Reason.TOO_LARGE)
+            with place.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise _UnusableError(Reason.UNREADABLE) from error
+        if len(data) > MAX_BYTES:
+            raise _UnusableError(Reason.TOO_LARGE)
+        return data
+
+    def _take_in(self, crawl_id: int, file: _File) -> FetchedPicture:
+        origin = self.origins.get(file.name, Origin())
+        url = origin.url or file.key
+        try:
+            if file.reason is not None:
+                raise _UnusableError(file.reason)
+            data = self._read(file.place)
+            found = fingerprint(data)
+        except (PictureError, _UnusableError) as error:
+            return FetchedPicture(file.key, url, crawl_id, reason=error.reason, source=origin.source)
+        path = self.store.put(found.sha256, found.extension, data)
+        return FetchedPicture(file.key, url, crawl_id, found, path, source=origin.source)
+
+    def _card(self, position: int, file: _File) -> CardSighting:
+        origin = self.origins.get(file.name)
         self.report.unnamed += origin is None
         origin = origin or Origin()
-        return CardSighting(position, key, origin.url or key, asin=origin.asin, title=origin.title or file.stem)
-
-    def _name(self, file: Path) -> str:
-        return file.relative_to(self.folder).as_posix()
+        title = origin.title or PurePosixPath(file.name).stem
+        return CardSighting(position, file.key, origin.url or file.key, asin=origin.asin, title=title)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Every file that may be a picture, sorted; hidden ones and notes are passed over."""
-    return sorted(
-        one
-        for one in folder.rglob("*")
-        if one.is_file()
-        and one.suffix.lower() not in _NOT_PICTURES
-        and not any(part.startswith(".") for part in one.relative_to(folder).parts)
-    )
+class _UnusableError(Exception):
+    """A file that is not read, and the word for why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
-def _category(name: str, categories: Sequence[Category]) -> Category | None:
-    """The class that a folder's name means."""
-    number = re.match(r"(\d+)(?:[_\W].*)?$", name)
-    plain = name.casefold().replace(" ", "-").replace("_", "-")
-    for one in categories:
-        words = {one.slug, one.name.casefold().replace(" ", "-")}
-        if plain in words | {f"{word}s" for word in words} or (number and int(number[1]) == one.label):
-            return one
-    return None
+def _said(value: str | None) -> str | None:
+    """What a field says, or None where it says nothing."""
+    word = (value or "").strip()
+    if word.casefold() in _NOTHING or not any(sign.isalnum() and sign != "0" for sign in word):
+        return None
+    return word

@@ -37,10 +37,18 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """The pictures below a folder, sorted by name, and everything else that is there."""
+    """The pictures below a folder, sorted by name, and everything else that is there.
+
+    Attributes:
+        files: that may be read.
+        passed_over: what is not read.
+        unreadable: those of what is passed over that are called as pictures are: pipes, devices and links that lead nowhere.
+            They must never be opened.
+    """
 
     files: tuple[Path, ...]
     passed_over: tuple[PassedOver, ...] = ()
+    unreadable: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class _Walk:
     root: Path
     files: list[Path] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
+    unreadable: list[Path] = field(default_factory=list)
     visited: set[tuple[int, int]] = field(default_factory=set)
 
     def leave_out(self, path: Path, why: str) -> None:
@@ -86,11 +95,16 @@ class _Walk:
         for path in inside:
             self.look_at(path)
 
+    def leave_unread(self, path: Path, why: str) -> None:
+        self.leave_out(path, why)
+        if path.suffix.lower() in SUFFIXES:
+            self.unreadable.append(path)
+
     def look_at(self, path: Path) -> None:
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            self.leave_out(
+            self.leave_unread(
                 path, "a link that leads nowhere" if path.is_symlink() else f"cannot be read: {error.strerror}"
             )
             return
@@ -99,19 +113,26 @@ class _Walk:
         elif stat.S_ISDIR(mode):
             self.enter(path)
         elif not stat.S_ISREG(mode):
-            self.leave_out(path, "no regular file")
+            self.leave_unread(path, "no regular file")
         elif path.suffix.lower() in SUFFIXES or _begins_as_picture(path):
             self.files.append(path)
         else:
             self.leave_out(path, "no picture by its ending or its first bytes")
 
 
-def find_class_folders(folder: Path, names: Mapping[int, Sequence[str]], *, what: str = "to read") -> ClassFolders:
+def find_class_folders(
+    folder: Path,
+    names: Mapping[int, Sequence[str]],
+    *,
+    what: str = "to read",
+    none_names: Sequence[str] = NONE_NAMES,
+) -> ClassFolders:
     """Find the class folders in a folder.
 
     Args:
         folder: the folder.
         names: for each label the names that its folder may have: slug and display name.
+        none_names: what a folder of pictures of none of the classes may be called.
         what: ends the sentence that there is no such folder.
 
     Raises:
@@ -122,6 +143,7 @@ def find_class_folders(folder: Path, names: Mapping[int, Sequence[str]], *, what
         raise UsageError(
             f"There is no folder {folder} {what}: give one with a folder for each class ({_known(names)})."
         )
+    nothing = {_plain(one) for one in none_names}
     classes: list[tuple[int, Path]] = []
     none: list[Path] = []
     strangers: list[str] = []
@@ -135,7 +157,7 @@ def find_class_folders(folder: Path, names: Mapping[int, Sequence[str]], *, what
                 passed_over.append(PassedOver(name, "not in the folder of a class"))
         elif (label := class_of(path.name, names)) is not None:
             classes.append((label, path))
-        elif path.name.casefold() in NONE_NAMES:
+        elif _plain(path.name) in nothing:
             none.append(path)
         else:
             strangers.append(name)
@@ -157,7 +179,7 @@ def find_pictures(folder: Path, root: Path | None = None) -> PictureFiles:
     """
     walk = _Walk(root or folder)
     walk.enter(folder)
-    return PictureFiles(tuple(walk.files), tuple(walk.passed_over))
+    return PictureFiles(tuple(walk.files), tuple(walk.passed_over), tuple(walk.unreadable))
 
 
 def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
@@ -177,7 +199,7 @@ def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
     if said is not None and said != number:
         other = f"{number} is {names[number][0]}" if number in names else f"there is no class {number}"
         raise UsageError(
-            f"The folder {_printable(name)} says two things: {other}, but {_printable(words)} is class {said} "
+            f"The folder {printable_name(name)} says two things: {other}, but {printable_name(words)} is class {said} "
             f"({names[said][0]}). Rename it to {said}_{names[said][0]}, or to the class that it holds."
         )
     return number if number in names else None
@@ -185,7 +207,7 @@ def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
 
 def name_below(root: Path, path: Path) -> str:
     """A path below a folder as text that can be stored and shown: `/`, composed accents, no byte that is no character."""
-    return _printable(path.relative_to(root).as_posix())
+    return printable_name(path.relative_to(root).as_posix())
 
 
 def _labelled(words: str, names: Mapping[int, Sequence[str]]) -> int | None:
@@ -202,7 +224,8 @@ def _plain(words: str) -> str:
     return re.sub(r"[\s_.-]+", "-", unicodedata.normalize("NFC", words).casefold()).strip("-")
 
 
-def _printable(name: str) -> str:
+def printable_name(name: str) -> str:
+    """A file's name as text that can be stored and shown: composed accents, and `\\xe9` for a byte that is no character."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -32,8 +33,9 @@ def import_(
     The files are copied into the image store. Importing again adds only what is new.
     """
     from stj_catalog.catalog import open_catalog
-    from stj_catalog.importing import count_files, import_folder, read_origins
+    from stj_catalog.importing import import_folder, read_origins, survey
     from stj_catalog.incremental import Settler
+    from stj_core.class_folders import summed_up
     from stj_core.config import read_config
     from stj_core.labels import load_labels
     from stj_images.likeness import thresholds_of
@@ -41,7 +43,7 @@ def import_(
 
     config = read_config(catalog=catalog, images=images)
     labels = load_labels(config.labels)
-    total = count_files(folder, labels)
+    lying = survey(folder, labels)
     origins = read_origins(sources) if sources else None
     found = open_catalog(config.catalog_url, create=True)
     try:
@@ -51,20 +53,23 @@ def import_(
                 found,
                 open_store(config.images),
                 settler,
-                folder,
-                labels,
+                lying,
                 origins=origins,
-                tick=progress("Importing", total),
+                tick=progress("Importing", lying.files),
             )
     finally:
         found.close()
+    for sentence in summed_up(report.passed_over):
+        say(sentence)
     if origins is not None and report.unnamed:
-        say(f"{report.unnamed} of {total} files are not in {sources}: their source stays empty.")
+        say(f"{report.unnamed} of {lying.files} files are not in {sources}: their source stays empty.")
     if as_json:
         counts = {str(label): dict(sorted(tally.items())) for label, tally in report.labels.items()}
-        emit_json({"files": total, "known": report.known, "labels": counts, "crawls": report.crawls})
+        over = [asdict(one) for one in report.passed_over]
+        told = {"files": lying.files, "known": report.known, "labels": counts, "crawls": report.crawls}
+        emit_json({**told, "passed_over": over})
         return
     names = {one.label: one.name for one in labels}
     words = sorted({word for tally in report.labels.values() for word in tally})
     rows = [(f"{label} {names[label]}", *(tally[word] for word in words)) for label, tally in report.labels.items()]
-    show(make_table(f"Imported {counted(total, 'file')}, {report.known:,} known before", ("class", *words), rows))
+    show(make_table(f"Imported {counted(lying.files, 'file')}, {report.known:,} known before", ("class", *words), rows))

@@ -14,7 +14,7 @@ from stj_catalog.catalog import open_catalog
 from stj_catalog.dedupe import by_group, dedupe
 from stj_catalog.forget import forget, remove_forgotten_bytes
 from stj_catalog.health import row_faults
-from stj_catalog.importing import class_folders, import_folder, read_origins
+from stj_catalog.importing import import_folder, read_origins, survey
 from stj_catalog.incremental import Settler
 from stj_catalog.lookup import find_pictures
 from stj_catalog.repair import repair
@@ -53,7 +53,7 @@ def folder(tmp_path):
 
 
 def bring(catalog, store, folder, **options):
-    return import_folder(catalog, store, Settler.for_catalog(catalog, RULE), folder, LABELS, **options)
+    return import_folder(catalog, store, Settler.for_catalog(catalog, RULE), survey(folder, LABELS), **options)
 
 
 def short(catalog):
@@ -142,16 +142,16 @@ def test_folders_name_classes(tmp_path, name, label):
     (tmp_path / "in" / name).mkdir(parents=True)
     if label is None:
         with pytest.raises(UsageError, match=rf"holds the folders {name} that name none"):
-            class_folders(tmp_path / "in", LABELS)
+            survey(tmp_path / "in", LABELS)
     else:
-        assert [one.label for one, _ in class_folders(tmp_path / "in", LABELS)] == [label]
+        assert [one.label for one, _ in survey(tmp_path / "in", LABELS).classes] == [label]
 
 
 def test_a_folder_that_cannot_be_imported_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"There is no folder .*none to import"):
-        class_folders(tmp_path / "none", LABELS)
+        survey(tmp_path / "none", LABELS)
     with pytest.raises(UsageError, match=r"should hold a folder for each class .*, and holds none"):
-        class_folders(tmp_path, LABELS)
+        survey(tmp_path, LABELS)
 
 
 def test_working_out_anew_changes_nothing_that_was_settled(catalog):
