@@ -137,7 +137,7 @@ def export_once(folder: Path, out: Path, *, link: bool, unchecked: bool) -> None
 
     if unchecked:
         stj_dataset.export.check_leaks = lambda _root, written, *_, **__: LeakReport(
-            len(list(written)), [], [], [], None
+            len(list(written)), 0, [], [], [], None
         )
         stj_dataset.export.write_preview = lambda *_: None
     catalog, store = open_catalog(str(folder / "catalog.sqlite")), FolderStore(folder / "images")

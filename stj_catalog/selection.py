@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import assignments, categories, crawls, images, pages, products, sightings
 from stj_core.vocabulary import Status
+from stj_images.likeness import HASHES
 
 SPLITS = ("train", "val", "test")
 _BATCH = 20_000
@@ -193,6 +194,18 @@ def picture_facts(catalog: Catalog, ids: Sequence[int]) -> list[PictureFacts]:
                 facts = PictureFacts(*row)
                 found[facts.id] = facts if facts.source else replace(facts, source=_host(facts.image_url))
     return [found[one] for one in ids]
+
+
+def known_hashes(catalog: Catalog, ids: Sequence[int], recipe: int) -> dict[int, tuple[str, ...]]:
+    """The perceptual hashes of some pictures' original bytes, in the order of `HASHES`; not of those hashed by another recipe."""
+    hashes = [images.c[name] for name in HASHES]
+    of_recipe = (images.c.hash_recipe == recipe, *(one.is_not(None) for one in hashes))
+    found: dict[int, tuple[str, ...]] = {}
+    with catalog.read() as connection:
+        for some in chunks(ids):
+            rows = connection.execute(select(images.c.id, *hashes).where(images.c.id.in_(some), *of_recipe))
+            found |= {row: tuple(words) for row, *words in rows}
+    return found
 
 
 def product_families(catalog: Catalog, ids: Sequence[int]) -> list[tuple[int, str]]:

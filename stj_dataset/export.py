@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
-from stj_catalog.selection import product_families
+from stj_catalog.selection import known_hashes, product_families
 from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
 from stj_core.folders import aside, swapped
 from stj_core.labels import Category
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
-from stj_dataset.leaks import LeakReport, Pair, check_leaks
+from stj_dataset.leaks import LeakReport, Pair, WrittenFile, check_leaks
 from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, iter_manifest, manifest_line, write_labels
 from stj_dataset.metadata import write_metadata
 from stj_dataset.plan import AFTER_WRITING, Plan, make_plan
@@ -41,6 +42,7 @@ Ints = NDArray[np.int64]
 Progress = Callable[[str, int], Callable[[int], None]]
 _FAMILY_CHUNK = 2_000
 _MOST_ROUNDS = 5
+_MOST_TOLD = 50
 
 
 @dataclass(frozen=True)
@@ -228,16 +230,27 @@ class _Job:
 
     def _check(self, families: tuple[Ints, Ints]) -> LeakReport:
         tick = self.progress("Checking", len(self.plan.pictures))
-        written = ((row["file"], row["sha256"]) for row in iter_manifest(self.root / MANIFEST))
         return check_leaks(
             self.root,
-            written,
+            self._written(),
             self.plan.splits,
             families,
             thresholds=self.thresholds,
             pool=self.pool,
             tick=tick,
+            seed=self.settings.seed,
         )
+
+    def _written(self) -> Iterator[WrittenFile]:
+        """The files of the manifest, with the hashes that the catalogue holds of those that were copied."""
+        rows = zip(self.plan.pictures.ids.tolist(), iter_manifest(self.root / MANIFEST), strict=True)
+        while some := list(islice(rows, _FAMILY_CHUNK)):
+            copied = (
+                [] if self.settings.rehash else [row for row, one in some if one["sha256"] == one["original_sha256"]]
+            )
+            known = known_hashes(self.catalog, copied, HASH_RECIPE)
+            for row, one in some:
+                yield WrittenFile(one["file"], one["sha256"], known.get(row))
 
     def _nearest(self, proof: LeakReport) -> tuple[str, str] | None:
         if proof.nearest is None:
@@ -248,7 +261,8 @@ class _Job:
 
 def files_at(path: Path, places: Sequence[int]) -> list[str]:
     """The files at some places of a manifest."""
-    found = {place: row["file"] for place, row in enumerate(iter_manifest(path)) if place in places}
+    wanted = frozenset(places)
+    found = {place: row["file"] for place, row in enumerate(iter_manifest(path)) if place in wanted}
     return [found[place] for place in places]
 
 
@@ -287,11 +301,15 @@ def _exported(plan: Plan, manifest: Path) -> Iterator[ExportedPicture]:
 
 def _leak_sentence(result: ExportResult, root: Path) -> str:
     proof = result.proof
-    first = next(iter((*proof.duplicates, *proof.relatives, *proof.same_product)))
-    one, two = files_at(root / MANIFEST, (first.one, first.two))
+    told = proof.pairs[:_MOST_TOLD]
+    places = sorted({place for pair in told for place in (pair.one, pair.two)})
+    files = dict(zip(places, files_at(root / MANIFEST, places), strict=True))
+    pairs = ", ".join(f"{files[pair.one]} and {files[pair.two]} ({pair.kind})" for pair in told)
+    noun = "pair" if proof.leaks == 1 else "pairs"
+    more = f" and {proof.leaks - len(told)} more" if proof.leaks > len(told) else ""
     return (
-        f"The export leaks, so it was not put in place: {proof.leaks} pairs across splits, the first is "
-        f"{one} and {two} ({first.kind}); run stj-dataset dedupe, then export again."
+        f"The export leaks, so it was not put in place: {proof.leaks} {noun} across splits: {pairs}{more}; "
+        "run stj-dataset dedupe, then export again."
     )
 
 

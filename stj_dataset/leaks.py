@@ -1,22 +1,31 @@
-"""The proof: read the written files again, hash them afresh, and look at every pair across splits."""
+"""The proof: read the written files again, and look at every pair across splits.
+
+Every file is read and its sha256 compared with the manifest's. Where a file has the bytes whose perceptual hashes the catalogue
+holds, those are its hashes; a converted file has none there and is decoded and hashed afresh, and so is a seeded sample of the
+others, so that hashes which are not those of their pictures are found out.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stj_core.errors import DatasetError, PictureError
-from stj_images.fingerprint import Fingerprint, fingerprint
-from stj_images.likeness import KINDS, WAYS, Looks, Thresholds, compare, pairs_within
+from stj_images.fingerprint import fingerprint
+from stj_images.likeness import HASHES, KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
 Ints = NDArray[np.int64]
 _CHUNK, _TASK = 256, 16
+# One of so many files is hashed afresh although the catalogue knows its hashes.
+_SAMPLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +40,52 @@ class Pair:
     way: str = "plain"
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """One file to check.
+
+    Attributes:
+        file: relative to the dataset.
+        sha256: of its bytes, as the manifest says.
+        known: the hashes that the catalogue holds of these very bytes, in the order of `likeness.HASHES`; None for a converted
+            file, and for one that was hashed by another version of the recipe.
+    """
+
+    file: str
+    sha256: str
+    known: tuple[str, ...] | None = None
+
+
 @dataclass(frozen=True)
 class LeakReport:
     """What the pairs across splits have in common.
 
     Attributes:
-        files: pictures that were read.
+        files: pictures that were read again and compared, as counted.
+        afresh: those of them that were decoded and hashed afresh, as counted.
         duplicates: pairs that are the same picture.
         relatives: pairs that are related, mirrored and bordered copies too.
-        same_product: pairs of pictures of one product or product family, one per family and pair of splits.
+        same_product: pairs of pictures of one product or product family that do not look alike, one per family and pair of
+            splits.
         nearest: the most alike pair across splits, if any is within reach of the search.
     """
 
     files: int
+    afresh: int
     duplicates: Sequence[Pair]
     relatives: Sequence[Pair]
     same_product: Sequence[Pair]
     nearest: Pair | None
 
     @property
+    def pairs(self) -> list[Pair]:
+        """The pairs that must not be, each once."""
+        return [*self.duplicates, *self.relatives, *self.same_product]
+
+    @property
     def leaks(self) -> int:
-        """Pairs that must not be."""
-        return len(self.duplicates) + len(self.relatives) + len(self.same_product)
+        """How many pairs must not be."""
+        return len(self.pairs)
 
     @property
     def sentence(self) -> str:
@@ -64,42 +97,55 @@ class LeakReport:
                 f"and {self.nearest.distance256} of 256 bits"
             )
         return (
-            f"Leak check, {self.files} written files hashed afresh: {len(self.duplicates)} duplicate, "
-            f"{len(self.relatives)} related, {len(self.same_product)} same-product pairs across splits; {near}."
+            f"Leak check, {self.files} written files read again, {self.afresh} of them hashed afresh: "
+            f"{len(self.duplicates)} duplicate, {len(self.relatives)} related, "
+            f"{len(self.same_product)} same-product pairs across splits; {near}."
         )
 
 
 def check_leaks(
     root: Path,
-    written: Iterator[tuple[str, str]],
+    written: Iterable[WrittenFile],
     splits: NDArray[np.int8],
     families: tuple[Ints, Ints],
     *,
     thresholds: Thresholds,
     pool: ThreadPoolExecutor,
     tick: Callable[[int], None],
+    seed: int = 0,
 ) -> LeakReport:
     """Compare all pairs across splits.
 
     Args:
         root: the dataset's folder.
-        written: file and sha256 of each picture, in the manifest's order.
+        written: the files in the manifest's order.
         splits: int8[n], the split of each.
         families: places in the manifest, int64[k], and the product family that each was sighted with, int64[k].
         thresholds: what counts as the same and as related.
-        pool: threads for decoding.
+        pool: threads for reading and decoding.
         tick: told how many pictures were read.
+        seed: draws the sample that is hashed afresh although its hashes are known.
 
     Raises:
-        DatasetError: a file is not what the catalogue says.
+        DatasetError: a file is not what the catalogue says, or there are more or fewer of them than have a split.
     """
-    looks = _read_looks(root, written, pool, tick)
+    sample = _sample(len(splits), seed)
+    looks, afresh = _read_looks(root, written, sample, pool, tick)
+    if len(looks) != len(splits):
+        raise DatasetError(
+            f"The leak check read {len(looks)} files where {len(splits)} should be written, so the dataset was not put in "
+            "place: run the same command again."
+        )
     across = list(_pairs(looks, splits, thresholds))
+    duplicates = [one for one in across if one.kind == "duplicate"]
+    relatives = [one for one in across if one.kind == "related"]
+    alike = {(one.one, one.two) for one in (*duplicates, *relatives)}
     return LeakReport(
-        files=len(splits),
-        duplicates=[one for one in across if one.kind == "duplicate"],
-        relatives=[one for one in across if one.kind == "related"],
-        same_product=_same_product(splits, families),
+        files=len(looks),
+        afresh=afresh,
+        duplicates=duplicates,
+        relatives=relatives,
+        same_product=[one for one in _same_product(splits, families) if (one.one, one.two) not in alike],
         nearest=min(across, key=lambda one: (one.distance256, one.distance, one.one, one.two), default=None),
     )
 
@@ -109,8 +155,8 @@ def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:
     open_shard: tuple[str, tarfile.TarFile] | None = None
     try:
         for file in files:
-            shard, inside = file.split("/", 1)
-            if not shard.endswith(".tar"):
+            shard, _, inside = file.partition("/")
+            if not _in_shard(file):
                 yield (root / file).read_bytes()
                 continue
             if open_shard is None or open_shard[0] != shard:
@@ -124,37 +170,80 @@ def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:
             open_shard[1].close()
 
 
+def _in_shard(file: str) -> bool:
+    return file.partition("/")[0].endswith(".tar")
+
+
+def _sample(files: int, seed: int) -> frozenset[int]:
+    """The places of one file in a hundred, and of one at least, that only the seed and the number of files decide."""
+    some = np.random.default_rng(seed).choice(files, -(-files // _SAMPLE), replace=False) if files else []
+    return frozenset(int(place) for place in some)
+
+
 def _read_looks(
-    root: Path, written: Iterator[tuple[str, str]], pool: ThreadPoolExecutor, tick: Callable[[int], None]
-) -> Looks:
-    """Hash every file afresh; the ids are places in the manifest."""
+    root: Path,
+    written: Iterable[WrittenFile],
+    sample: frozenset[int],
+    pool: ThreadPoolExecutor,
+    tick: Callable[[int], None],
+) -> tuple[Looks, int]:
+    """How every file looks, by its place in the manifest, and how many were hashed afresh."""
     parts = [Looks.from_hex([])]
-    start = 0
-    while chunk := [one for one, _ in zip(written, range(_CHUNK), strict=False)]:
-        data = list(read_files(root, [file for file, _ in chunk]))
+    files = iter(written)
+    start = afresh = 0
+    while chunk := list(islice(files, _CHUNK)):
+        shards = (
+            list(read_files(root, [one.file for one in chunk])) if any(_in_shard(one.file) for one in chunk) else []
+        )
         tasks = [range(at, min(at + _TASK, len(chunk))) for at in range(0, len(chunk), _TASK)]
 
-        def work(places: range, data: list[bytes] = data, chunk: list[tuple[str, str]] = chunk) -> list[Fingerprint]:
-            return [_print(data[place], *chunk[place]) for place in places]
+        def work(
+            places: range, shards: list[bytes] = shards, chunk: list[WrittenFile] = chunk, start: int = start
+        ) -> list[_Look]:
+            # A tar file is read from its beginning, by one thread; other files by whichever thread looks at them.
+            data = (shards[place] if shards else (root / chunk[place].file).read_bytes() for place in places)
+            return [
+                _look(one, chunk[place], sampled=start + place in sample)
+                for one, place in zip(data, places, strict=True)
+            ]
 
-        prints = [one for done in pool.map(work, tasks) for one in done]
-        parts.append(Looks.of_prints(prints, start))
-        start += len(chunk)
-        tick(len(chunk))
-    return Looks.join(parts)
+        looks = [one for done in pool.map(work, tasks) for one in done]
+        parts.append(Looks.from_hex([(start + place, *one.words) for place, one in enumerate(looks)]))
+        afresh += sum(one.afresh for one in looks)
+        start += len(looks)
+        tick(len(looks))
+    return Looks.join(parts), afresh
 
 
-def _print(data: bytes, file: str, sha256: str) -> Fingerprint:
-    wrong = f"The file {file} is not what the catalogue says"
-    try:
-        found = fingerprint(data)
-    except PictureError as error:
-        raise DatasetError(f"{wrong}: {error} stj-dataset verify lists what is wrong.") from error
-    if found.sha256 != sha256:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    words: tuple[str, ...]
+    afresh: bool
+
+
+def _look(data: bytes, one: WrittenFile, *, sampled: bool) -> _Look:
+    """The hashes and the sha256 of one file's bytes."""
+    found = hashlib.sha256(data).hexdigest()
+    if found != one.sha256:
         raise DatasetError(
-            f"{wrong}: its sha256 is {found.sha256[:12]}…, not {sha256[:12]}…; stj-dataset verify lists what is wrong."
+            f"The file {one.file} is not what the catalogue says: its sha256 is {found[:12]}…, not {one.sha256[:12]}…; "
+            "stj-dataset verify lists what is wrong."
         )
-    return found
+    if one.known is not None and not sampled:
+        return _Look((*one.known, found), afresh=False)
+    try:
+        print_ = fingerprint(data)
+    except PictureError as error:
+        raise DatasetError(
+            f"The file {one.file} is not what the catalogue says: {error} stj-dataset verify lists what is wrong."
+        ) from error
+    hashes = tuple(str(getattr(print_, name)) for name in HASHES)
+    if one.known is not None and one.known != hashes:
+        raise DatasetError(
+            f"The catalogue's perceptual hashes of {one.file} are not those of its bytes, so they prove nothing: "
+            "run the same command with --rehash, which hashes every file afresh."
+        )
+    return _Look((*hashes, found), afresh=True)
 
 
 def _pairs(looks: Looks, splits: NDArray[np.int8], thresholds: Thresholds) -> Iterator[Pair]:

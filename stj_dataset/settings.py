@@ -36,6 +36,7 @@ class ExportSettings:
         crawls: only pictures sighted in these crawls.
         since: only pictures first seen at or after this moment, ISO 8601.
         link: hard links where the bytes are copied unchanged.
+        rehash: the leak check trusts no hash of the catalogue and hashes every file afresh.
     """
 
     out: Path = Path("dataset")
@@ -51,6 +52,7 @@ class ExportSettings:
     crawls: tuple[int, ...] = field(default_factory=tuple)
     since: str = ""
     link: bool = False
+    rehash: bool = False
 
     def __post_init__(self) -> None:
         _ = self.shares
@@ -87,7 +89,7 @@ class ExportSettings:
     def described(self) -> dict[str, Any]:
         """The settings as dataset.json keeps them: all that the folder's bytes depend on."""
         document = asdict(self)
-        del document["out"], document["link"]
+        del document["out"], document["link"], document["rehash"]
         return {**document, "crawls": list(self.crawls)}
 
 

@@ -21,6 +21,8 @@ from stj_images.neighbours import Hashes, Ids, NeighbourIndex, hashes_from_hex, 
 
 KINDS = ("duplicate", "related", "weak", "unlike")
 WAYS = ("plain", "mirrored", "trimmed")
+# The hashes that pictures are compared by, by their names in fingerprints and in the catalogue, in the order of Looks.from_hex.
+HASHES = ("phash", "phash_trim", "phash256", "phash256_mirror", "phash256_trim")
 _DUPLICATE, _RELATED, _WEAK, _UNLIKE = range(4)
 # A mirrored picture's pHash-64 has the odd columns of its 8 x 8 bits turned round, but for coefficients near the median.
 MIRROR = 0x5555_5555_5555_5555
@@ -87,7 +89,7 @@ class Looks:
 
     @classmethod
     def from_hex(cls, rows: Sequence[Sequence[Any]]) -> Looks:
-        """From rows of id, phash, phash_trim, phash256, phash256_mirror, phash256_trim and sha256 in hex."""
+        """From rows of id, the HASHES and sha256 in hex."""
         ids, plain, trimmed, *wide = zip(*rows, strict=True) if rows else ((),) * 7
         return cls(
             np.array(ids, dtype=np.int64),
@@ -99,8 +101,9 @@ class Looks:
     @classmethod
     def of_prints(cls, prints: Sequence[Fingerprint], first: int = 0) -> Looks:
         """Of fingerprints, numbered from `first`."""
-        words = ("phash", "phash_trim", "phash256", "phash256_mirror", "phash256_trim", "sha256")
-        rows = [(first + place, *(getattr(one, word) for word in words)) for place, one in enumerate(prints)]
+        rows = [
+            (first + place, *(getattr(one, word) for word in (*HASHES, "sha256"))) for place, one in enumerate(prints)
+        ]
         return cls.from_hex(rows)
 
     @classmethod

@@ -60,6 +60,12 @@ def export(
     link: Annotated[
         bool, typer.Option("--link", help="Hard links instead of copies where the bytes stay as they are.")
     ] = False,
+    rehash: Annotated[
+        bool,
+        typer.Option(
+            "--rehash", help="Let the leak check hash every file afresh, not only converted ones and a sample."
+        ),
+    ] = False,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
     as_json: JsonOption = False,
@@ -76,7 +82,20 @@ def export(
     from stj_images.store import open_store
 
     settings = ExportSettings(
-        out, split, test, seed, layout, format, by, per_class, min_side, max_related, tuple(crawl or ()), since, link
+        out=out,
+        split=split,
+        test=test,
+        seed=seed,
+        layout=layout,
+        format=format,
+        by=by,
+        per_class=per_class,
+        min_side=min_side,
+        max_related=max_related,
+        crawls=tuple(crawl or ()),
+        since=since,
+        link=link,
+        rehash=rehash,
     )
     with opened(catalog, images) as (found, config), bars() as progress:
         categories = load_labels(config.labels)
