@@ -45,7 +45,23 @@ _LEASE_SECONDS = 3600.0
 _LONGEST_FIELD = 10_000_000
 # What people and programs write where there is nothing to say.
 _NOTHING = frozenset(
-    {"nan", "na", "n/a", "n.a.", "#n/a", "<na>", "none", "null", "nil", "nat", "unknown", "undefined", "missing", "tbd", "n/k"}
+    {
+        "nan",
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "<na>",
+        "none",
+        "null",
+        "nil",
+        "nat",
+        "unknown",
+        "undefined",
+        "missing",
+        "tbd",
+        "n/k",
+    }
 )
 
 

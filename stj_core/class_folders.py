@@ -225,7 +225,7 @@ def _plain(words: str) -> str:
 
 
 def printable_name(name: str) -> str:
-    """A file's name as text that can be stored and shown: composed accents, and `\\xe9` for a byte that is no character."""
+    """A file's name as text that can be stored and shown: composed accents, and an escape for a byte that is none."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 

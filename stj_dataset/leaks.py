@@ -176,7 +176,9 @@ def _in_shard(file: str) -> bool:
 
 def _sample(files: int, seed: int) -> frozenset[int]:
     """The places of one file in a hundred, and of one at least, that only the seed and the number of files decide."""
-    some = np.random.default_rng(seed).choice(files, -(-files // _SAMPLE), replace=False) if files else []
+    if not files:
+        return frozenset()
+    some = np.random.default_rng(seed).choice(files, -(-files // _SAMPLE), replace=False)
     return frozenset(int(place) for place in some)
 
 
