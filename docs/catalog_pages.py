@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 
 from sqlalchemy import Column, Table
 
-from stj_catalog.queries import GALLERY, QUERIES, Query
+from docs.queries import GALLERY, QUERIES, Query
 from stj_catalog.schema import VIEWS, metadata
 
 _INTRO = """

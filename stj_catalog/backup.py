@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 from stj_catalog.catalog import Catalog, sqlite_file
 from stj_catalog.migrations import backup as copy_file
+from stj_core.clock import compact_now
 from stj_core.errors import CatalogError
 from stj_core.files import atomic_path
 
@@ -27,7 +27,7 @@ def make_backup(catalog: Catalog, folder: Path = BACKUPS) -> Path:
         raise CatalogError(
             f"stj-dataset backup copies SQLite files, and the catalogue is {catalog.engine.url!r}: use pg_dump for it."
         )
-    target = folder / f"{file.stem}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite"
+    target = folder / f"{file.stem}-{compact_now()}.sqlite"
     try:
         with atomic_path(target) as part:
             copy_file(file, part)

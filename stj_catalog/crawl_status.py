@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from stj_catalog.catalog import Catalog
 from stj_catalog.crawls import crawl_summary
 from stj_catalog.schema import categories, crawls, pages, sightings
+from stj_core.clock import moment_from_now
 
 PACE_MINUTES = 5
 
@@ -82,13 +83,12 @@ def crawl_pulse(catalog: Catalog, crawl_id: int) -> dict[str, Any] | None:
 
 def _pace(connection: Connection, crawl_id: int) -> dict[str, float]:
     """Pages and cards per minute over the last few minutes."""
-    since = datetime.now(UTC) - timedelta(minutes=PACE_MINUTES)
-    stamp = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    fetched = select(func.count()).select_from(pages).where(pages.c.crawl_id == crawl_id, pages.c.fetched_at >= stamp)
+    since = moment_from_now(-60 * PACE_MINUTES)
+    fetched = select(func.count()).select_from(pages).where(pages.c.crawl_id == crawl_id, pages.c.fetched_at >= since)
     seen = (
         select(func.count())
         .select_from(sightings)
-        .where(sightings.c.crawl_id == crawl_id, sightings.c.seen_at >= stamp)
+        .where(sightings.c.crawl_id == crawl_id, sightings.c.seen_at >= since)
     )
     began = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
     minutes = max(1 / 60, min(PACE_MINUTES, (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds() / 60))

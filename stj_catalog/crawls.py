@@ -17,7 +17,7 @@ from stj_catalog.frontier import _NO_LEASE, _me, add_page
 from stj_catalog.schema import categories, crawls, images, pages, sightings
 from stj_core.clock import now
 from stj_core.labels import Category
-from stj_core.vocabulary import RESUMABLE, CrawlState, PageState, Status
+from stj_core.vocabulary import RESUMABLE, CrawlState, PageState, Reason, Status
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,9 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
             statuses[status] = statuses.get(status, 0) + n
             if reason:
                 reasons[reason] = reasons.get(reason, 0) + n
-        without = connection.execute(cards.where(sightings.c.reason == "no_image")).scalar_one()
+        without = connection.execute(cards.where(sightings.c.reason == Reason.NO_IMAGE)).scalar_one()
         if without:
-            reasons["no_image"] = without
+            reasons[Reason.NO_IMAGE.value] = without
         return {
             "crawl": crawl_id,
             "spider": row.spider,

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from stj_catalog.catalog import chunks
 from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, reviews, sightings
-from stj_catalog.status import TITLE_MISMATCH, Bond, Decision, Outcome, Picture, resolve
-from stj_core.vocabulary import Status
+from stj_catalog.status import Bond, Decision, Outcome, Picture, resolve
+from stj_core.vocabulary import Reason, Status
 from stj_images.likeness import Thresholds
 
 # A picture without its bytes has no say: it was never fetched, or its file is gone, or it was forgotten.
@@ -25,11 +25,11 @@ def decide(connection: Connection, ids: Iterable[int], thresholds: Thresholds) -
     outcomes = resolve(pictures, bonds)
     changed = [(row, outcome) for row, outcome in outcomes.items() if present[row] != outcome]
     # A picture that leaves `kept` goes first: the checksum is unique among the kept ones at every moment.
-    changed.sort(key=lambda pair: (pair[1].status is Status.KEPT, pair[0]))
+    changed.sort(key=lambda pair: (pair[1].status == Status.KEPT, pair[0]))
     values = [
         {
             "row": row,
-            "new_status": outcome.status.value,
+            "new_status": str(outcome.status),
             "new_label": outcome.label,
             "new_reason": outcome.reason,
             "new_duplicate_of": outcome.duplicate_of,
@@ -109,7 +109,7 @@ def _load(
                 banned=row.id in banned,
             )
             present[row.id] = Outcome(
-                Status(row.status), row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
+                row.status, row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
             )
     return pictures, present
 
@@ -134,7 +134,7 @@ def _evidence(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int,
     for row in rows:
         vouches = row.reason is None and row.kind != PRODUCT_PAGE
         denied = vouches and (row.product_id, row.category_id) in contradicted
-        yield row.image_id, row.label, TITLE_MISMATCH if denied else row.reason
+        yield row.image_id, row.label, Reason.TITLE_MISMATCH if denied else row.reason
 
 
 def _contradicted(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
@@ -150,7 +150,7 @@ def _contradicted(connection: Connection, ids: Sequence[int]) -> set[tuple[int, 
         )
         for product, category, _, reason in connection.execute(said):
             newest[product, category] = reason
-    return {key for key, reason in newest.items() if reason == TITLE_MISMATCH}
+    return {key for key, reason in newest.items() if reason == Reason.TITLE_MISMATCH}
 
 
 def _label_unreadable(connection: Connection, ids: Sequence[int]) -> None:

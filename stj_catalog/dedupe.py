@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new
 from stj_catalog.decide import HAS_BYTES, decide
-from stj_catalog.grouping import _regroup
+from stj_catalog.grouping import regroup
 from stj_catalog.incremental import LOOKS, number_newcomers
 from stj_catalog.schema import crops, images, likenesses, sightings
 from stj_core.vocabulary import Status
@@ -132,7 +132,7 @@ def _recompute(connection: Connection, thresholds: Thresholds, look: SecondLook 
     for some in chunks(ids, _BATCH):
         decide(connection, some, thresholds)
     connection.execute(update(images).where(HAS_BYTES, images.c.rule != thresholds.rule).values(rule=thresholds.rule))
-    _regroup(connection)
+    regroup(connection)
     return _report(connection, before, thresholds)
 
 

@@ -17,8 +17,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.decide import decide
 from stj_catalog.schema import export_images, exports, images
-from stj_catalog.status import FORGOTTEN_COPY
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import Reason, Status
 from stj_images.likeness import Thresholds
 from stj_images.store import ImageStore
 
@@ -101,7 +100,7 @@ def bury(connection: Connection, ids: Sequence[int], thresholds: Thresholds) -> 
 
 def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:
     """Delete the files of forgotten pictures, and of copies that came later; the rows name no file any more."""
-    gone = or_(images.c.status == Status.FORGOTTEN, images.c.reason == FORGOTTEN_COPY)
+    gone = or_(images.c.status == Status.FORGOTTEN, images.c.reason == Reason.FORGOTTEN_COPY)
     with catalog.write(exclusive=True) as connection:
         paths = set(connection.execute(select(images.c.path).where(gone, images.c.path.is_not(None))).scalars())
         for some in chunks(sorted(paths)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, insert_new
 from stj_catalog.schema import pages
-from stj_core.clock import now
+from stj_core.clock import moment_from_now, now
 from stj_core.vocabulary import PageState
 
 
@@ -65,7 +64,7 @@ def lease_page(catalog: Catalog, crawl_id: int, seconds: float, *, max_listing: 
         row = connection.execute(pending.with_for_update(skip_locked=True)).first()
         if row is None:
             return None
-        until = _stamp(datetime.now(UTC) + timedelta(seconds=seconds))
+        until = moment_from_now(seconds)
         lease = {"lease_until": until, "lease_host": host, "lease_pid": pid, "lease_started": started}
         values = {"state": PageState.LEASED, "attempts": row.attempts + 1, **lease}
         connection.execute(update(pages).where(pages.c.id == row.id).values(values))
@@ -129,7 +128,7 @@ def _free_dead(connection: Connection, crawl_id: int) -> None:
 def _is_dead(row: Row[Any]) -> bool:
     if row.lease_host == socket.gethostname():
         return _started(row.lease_pid) != str(row.lease_started)
-    return str(row.lease_until) < _stamp(datetime.now(UTC))
+    return str(row.lease_until) < now()
 
 
 @cache
@@ -144,7 +143,3 @@ def _started(pid: int) -> str:
         return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
     except psutil.Error:
         return ""
-
-
-def _stamp(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

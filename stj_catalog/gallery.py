@@ -22,6 +22,7 @@ from stj_catalog.schema import (
     reviews,
     sightings,
 )
+from stj_core.vocabulary import Status
 
 COUNT_LIMIT = 10_000
 _CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
@@ -159,7 +160,7 @@ def tiles_of(catalog: Catalog, ids: Sequence[int]) -> list[Tile]:
 def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
     """What the filters can be set to: reasons, sources and crawls."""
     reasons = select(images.c.reason).where(
-        images.c.status.in_(["quarantined", "rejected"]), images.c.reason.is_not(None)
+        images.c.status.in_([Status.QUARANTINED, Status.REJECTED]), images.c.reason.is_not(None)
     )
     brands = (
         select(products.c.brand, func.count().label("n"))
@@ -186,7 +187,7 @@ def related_pictures(catalog: Catalog, *, after: int | None = None, limit: int =
         limit: so many groups at most.
     """
     # The status in disguise: by the index of groups, in order, the first pages are found without reading all pictures.
-    kept = and_(func.coalesce(images.c.status, "") == "kept", images.c.group_id.is_not(None))
+    kept = and_(func.coalesce(images.c.status, "") == Status.KEPT, images.c.group_id.is_not(None))
     many = select(images.c.group_id).where(kept).group_by(images.c.group_id).having(func.count() > 1)
     many = many if after is None else many.where(images.c.group_id < after)
     with catalog.read() as connection:
@@ -213,7 +214,7 @@ def duplicate_pairs(
     query = (
         select(*_TILE, images.c.duplicate_kind, images.c.rule, likenesses.c.distance256, likenesses.c.way)
         .join_from(images, likenesses, and_(likenesses.c.image_id == low, likenesses.c.other_id == high), isouter=True)
-        .where(images.c.status == "duplicate", images.c.duplicate_of.is_not(None))
+        .where(images.c.status == Status.DUPLICATE, images.c.duplicate_of.is_not(None))
         .order_by(images.c.id.desc())
         .limit(limit)
     )

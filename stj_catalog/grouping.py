@@ -28,6 +28,9 @@ from stj_catalog.schema import (
 )
 from stj_core.clock import now
 
+FAMILY = func.coalesce(products.c.parent_asin, products.c.asin)
+"""A product's family: the product that it is a variant of, or itself."""
+
 
 def join_groups(connection: Connection, ids: Sequence[int], newcomers: Sequence[int]) -> None:
     """Give each newcomer a group, then make one of the groups that a likeness or a product ties together."""
@@ -62,21 +65,20 @@ def _likeness_edges(connection: Connection, ids: Sequence[int]) -> set[tuple[int
 
 def _product_edges(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
     """Pairs of different groups tied by a product, or a product's family, of one of `ids`."""
-    family = func.coalesce(products.c.parent_asin, products.c.asin)
     sold = sightings.join(products, products.c.id == sightings.c.product_id).join(
         images, images.c.id == sightings.c.image_id
     )
     found: set[tuple[int, int]] = set()
     for some in chunks(ids):
         families = (
-            connection.execute(select(family).distinct().select_from(sold).where(sightings.c.image_id.in_(some)))
+            connection.execute(select(FAMILY).distinct().select_from(sold).where(sightings.c.image_id.in_(some)))
             .scalars()
             .all()
         )
         for names in chunks(families):
             same = or_(products.c.asin.in_(names), products.c.parent_asin.in_(names))
             query = (
-                select(family, images.c.group_id)
+                select(FAMILY, images.c.group_id)
                 .select_from(sold)
                 .where(same, images.c.group_id.is_not(None))
                 .distinct()
@@ -118,7 +120,7 @@ def components(edges: Iterable[tuple[int, int]]) -> list[list[int]]:
     return list(found.values())
 
 
-def _regroup(connection: Connection) -> None:
+def regroup(connection: Connection) -> None:
     """Make the groups that likenesses and products give, each under the oldest number that its pictures had."""
     wanted = select(images.c.id, images.c.group_id).where(images.c.compared.is_not(None))
     present: dict[int, int | None] = {row.id: row.group_id for row in connection.execute(wanted)}
@@ -152,8 +154,7 @@ def _new_group(connection: Connection) -> int:
 
 def _family_edges(connection: Connection, known: Iterable[int]) -> list[tuple[int, int]]:
     """Pairs of pictures of one product or product family, enough of them to tie each family together."""
-    family = func.coalesce(products.c.parent_asin, products.c.asin)
-    sold = select(family, sightings.c.image_id).join_from(sightings, products).distinct()
+    sold = select(FAMILY, sightings.c.image_id).join_from(sightings, products).distinct()
     known = set(known)
     first: dict[str, int] = {}
     edges = []

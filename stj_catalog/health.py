@@ -10,8 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import crawls, images, likenesses, pages, sightings
-from stj_catalog.status import FORGOTTEN_COPY
-from stj_core.vocabulary import PageState, Status
+from stj_core.vocabulary import CrawlState, PageState, Reason, Status
 
 _BATCH = 5_000
 
@@ -49,7 +48,7 @@ def stored_files(catalog: Catalog) -> Iterator[StoredFile]:
         if not rows:
             return
         for row in rows:
-            yield StoredFile(*row)
+            yield StoredFile(row.id, row.path, row.sha256, row.bytes, row.status)
         last = (rows[-1].path, rows[-1].id)
 
 
@@ -64,7 +63,7 @@ def count_files(catalog: Catalog) -> int:
 
 def forgotten_paths(catalog: Catalog) -> set[str]:
     """Files of forgotten pictures that nothing else needs: they should be gone."""
-    forgotten = or_(images.c.status == Status.FORGOTTEN, func.coalesce(images.c.reason, "") == FORGOTTEN_COPY)
+    forgotten = or_(images.c.status == Status.FORGOTTEN, func.coalesce(images.c.reason, "") == Reason.FORGOTTEN_COPY)
     gone = select(images.c.path).where(images.c.path.is_not(None), forgotten)
     needed = select(images.c.path).where(images.c.path.is_not(None), ~forgotten)
     with catalog.read() as connection:
@@ -118,7 +117,7 @@ def _kept_without_file(catalog: Catalog) -> Iterator[Fault]:
 def half_done_pages(connection: Connection) -> Sequence[Any]:
     """Leased pages of crawls that count as finished, and pages whose cards contradict their mark: id, url, state, crawl_id."""
     seen = select(sightings.c.page_id).where(sightings.c.page_id == pages.c.id).exists()
-    open_still = and_(crawls.c.state == "finished", pages.c.state == PageState.LEASED)
+    open_still = and_(crawls.c.state == CrawlState.FINISHED, pages.c.state == PageState.LEASED)
     odd = or_(
         open_still,
         and_(pages.c.state.in_([PageState.PENDING, PageState.LEASED]), seen),

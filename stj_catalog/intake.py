@@ -17,17 +17,19 @@ from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
 from stj_catalog.frontier import Response, add_page, write_response
 from stj_catalog.incremental import Settler
 from stj_catalog.schema import PRODUCT_PAGE, crawls, crops, images, likenesses, pages, products, sightings
-from stj_catalog.status import UNSIGHTED
 from stj_core.clock import now
-from stj_core.vocabulary import PageState, Status
+from stj_core.vocabulary import TRANSIENT, PageState, Reason, Status
 from stj_images.fingerprint import Fingerprint
 
 _PRINTED = (
     *("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror"),
     *("phash_trim", "phash256_trim"),
 )
-# What may be better next time: a later crawl asks for such a picture again.
-TRANSIENT = ("http_error", "network_error", "timeout", "blocked", "robots", "missing_file", "torn_file")
+
+
+LONGEST = 2_000
+"""So many characters of a title, a brand or a path of categories are kept."""
+LONGEST_URL = 8_000
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
                 "product_id": product_ids.get(card.asin or ""),
                 "image_id": image_ids[card.image_key] if card.image_key else None,
                 "position": card.position,
-                "title": card.title,
-                "image_url": card.image_url,
+                "title": _text(card.title),
+                "image_url": _text(card.image_url, LONGEST_URL),
                 "sponsored": card.sponsored,
                 "reason": card.reason,
                 "seen_at": seen_at,
@@ -194,27 +196,23 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
         return _tally(connection, page.id)
 
 
-def missing_pictures(catalog: Catalog, keys: Sequence[str]) -> set[str]:
-    """Those of `keys` that have no row."""
-    with catalog.read() as connection:
-        return set(keys) - _image_ids(connection, keys).keys()
-
-
-def done_page(catalog: Catalog, page_id: int) -> bool:
-    """Whether a page's cards are written."""
-    with catalog.read() as connection:
-        return connection.execute(select(pages.c.state).where(pages.c.id == page_id)).scalar() == PageState.DONE
+def _text(value: str | None, longest: int = LONGEST) -> str | None:
+    """A text as every database can store it: no lone half of a character, no NUL, and an end."""
+    if value is None:
+        return None
+    whole = value[:longest].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\ufffd")
 
 
 def _image_row(one: FetchedPicture) -> dict[str, Any]:
     moment = now()
     row: dict[str, Any] = {
         "image_key": one.image_key,
-        "url": one.url,
+        "url": _text(one.url, LONGEST_URL),
         "status": Status.REJECTED.value if one.reason else Status.QUARANTINED.value,
-        "reason": one.reason or UNSIGHTED,
+        "reason": one.reason or Reason.UNSIGHTED,
         "path": one.path,
-        "source": one.source,
+        "source": _text(one.source),
         "http_status": one.http_status,
         "first_crawl_id": one.crawl_id,
         "fetched_at": moment,
@@ -238,9 +236,11 @@ def _record_products(connection: Connection, cards: Sequence[CardSighting]) -> d
             row = rows.setdefault(
                 card.asin, {"asin": card.asin, "first_seen_at": moment, "last_seen_at": moment, "url": None}
             )
-            row["url"] = row["url"] or card.product_url
+            row["url"] = row["url"] or _text(card.product_url, LONGEST_URL)
             for name in fields:
-                row[name] = row.get(name) if row.get(name) is not None else getattr(card, name)
+                said = getattr(card, name)
+                said = _text(said) if isinstance(said, str) else said
+                row[name] = row.get(name) if row.get(name) is not None else said
     if not rows:
         return {}
     newest = {name: lambda new, old, name=name: func.coalesce(new[name], old.c[name]) for name in (*fields, "url")}

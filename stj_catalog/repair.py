@@ -13,11 +13,11 @@ from stj_catalog.dedupe import dedupe
 from stj_catalog.forget import remove_forgotten_bytes
 from stj_catalog.health import half_done_pages, known_paths
 from stj_catalog.schema import crawls, images, pages
-from stj_core.vocabulary import CrawlState, PageState, Status
+from stj_core.vocabulary import CrawlState, PageState, Reason, Status
 from stj_images.likeness import Thresholds
 from stj_images.store import ImageStore
 
-_LOST = {"missing": "missing_file", "torn": "torn_file"}
+_LOST = {"missing": Reason.MISSING_FILE, "torn": Reason.TORN_FILE}
 
 
 def repair(
@@ -71,13 +71,13 @@ def _give_up_bare(catalog: Catalog, thresholds: Thresholds) -> None:
     """Reject kept pictures whose rows name no file."""
     with catalog.write(exclusive=True) as connection:
         bare = select(images.c.id).where(images.c.status == Status.KEPT, images.c.path.is_(None))
-        _reject(connection, connection.execute(bare).scalars().all(), "missing_file", thresholds)
+        _reject(connection, connection.execute(bare).scalars().all(), Reason.MISSING_FILE, thresholds)
 
 
 def _reject(connection: Connection, ids: Sequence[int], reason: str, thresholds: Thresholds) -> None:
     nothing = dict.fromkeys(("path", "duplicate_of", "duplicate_kind", "distance"))
     for some in chunks(ids):
-        values = {"status": Status.REJECTED.value, "reason": reason, **nothing}
+        values = {"status": Status.REJECTED.value, "reason": str(reason), **nothing}
         connection.execute(update(images).where(images.c.id.in_(some)).values(values))
     decide(connection, ids, thresholds)
 

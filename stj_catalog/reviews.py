@@ -1,21 +1,63 @@
-"""What people decide about pictures: recorded with who, when and why, never deleted, and taken back by a mark."""
+"""What people decide about pictures: recorded with who, when and why, never deleted, and taken back by a mark.
+
+The terminal, the studio and the import all decide here. Whoever says which decision they saw last is told when somebody else
+decided meanwhile; whoever says nothing decides anyway.
+"""
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.decide import decide
-from stj_catalog.lookup import FoundPicture
 from stj_catalog.schema import images, reviews
 from stj_core.clock import now
-from stj_core.errors import CatalogError
-from stj_core.vocabulary import Status
+from stj_core.errors import CatalogError, UsageError
+from stj_core.vocabulary import Action, Status, find_word
 from stj_images.likeness import Thresholds
 
-ACTIONS = ("label", "keep", "reject")
+LONGEST = 200
+"""So many characters a reviewer's name and a reason may have."""
+
+
+class DecisionError(CatalogError):
+    """There is nothing to decide, or to take back."""
+
+
+class NoPictureError(DecisionError):
+    """There is no such picture or decision."""
+
+
+class OvertakenError(DecisionError):
+    """Somebody else decided first; `decision` is theirs."""
+
+    def __init__(self, message: str, decision: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.decision = decision
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision that was written or taken back, and the picture as it stands now."""
+
+    review: dict[str, Any]
+    sha256: str
+    status: str
+    label: int | None
+    reason: str | None
+
+
+def user_name() -> str:
+    """Who is logged in on this machine; a service has no $USER, and its account has a name all the same. Empty if none."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def record_review(
@@ -25,54 +67,152 @@ def record_review(
     *,
     reviewer: str,
     thresholds: Thresholds,
+    seen: int | None = None,
     label: int | None = None,
     reason: str | None = None,
-) -> FoundPicture:
+) -> Decided:
     """Record a decision and give the picture, and its duplicates, the status that follows from it.
 
     Args:
         catalog: where it is written.
         image_id: the picture.
         action: label (it is of class `label`), keep (as it is), or reject (for `reason`).
-        reviewer: who decided.
+        reviewer: who decides.
         thresholds: the rule that the new status is recorded with.
+        seen: the newest standing decision that the reviewer saw, 0 for none; None writes whatever stands.
         label: the class, for action label.
         reason: why.
 
-    Returns:
-        the picture as it stands now.
-
     Raises:
-        CatalogError: the picture was forgotten or could never be read.
+        UsageError: the action is none, lacks its label, or a text is too long.
+        OvertakenError: somebody else decided first.
+        DecisionError: there is no such picture, or nothing to decide about it.
     """
+    check_decision(action, label, reviewer, reason)
     with catalog.write(exclusive=True) as connection:
-        standing = connection.execute(select(images.c.status, images.c.phash).where(images.c.id == image_id)).one()
-        if standing.status == Status.FORGOTTEN or standing.phash is None:
-            word = "forgotten" if standing.status == Status.FORGOTTEN else "never read"
-            raise CatalogError(f"Picture {image_id} was {word}: there is nothing to decide about it.")
-        values = {"image_id": image_id, "action": action, "label": label, "reason": reason}
-        connection.execute(insert(reviews).values(**values, reviewer=reviewer, made_at=now()))
-        return _decided(connection, image_id, thresholds)
-
-
-def undo_review(catalog: Catalog, image_id: int, thresholds: Thresholds) -> FoundPicture:
-    """Take back the newest decision that stands; the one before it counts again.
-
-    Raises:
-        CatalogError: there is none.
-    """
-    with catalog.write(exclusive=True) as connection:
-        newest = (
-            select(reviews.c.id)
-            .where(reviews.c.image_id == image_id, reviews.c.undone_at.is_(None))
-            .order_by(reviews.c.id.desc())
-            .limit(1)
+        return write_review(
+            connection,
+            image_id,
+            action,
+            reviewer=reviewer,
+            thresholds=thresholds,
+            seen=seen,
+            label=label,
+            reason=reason,
         )
-        found = connection.execute(newest).scalar()
-        if found is None:
-            raise CatalogError(f"No decision about picture {image_id} stands: there is nothing to undo.")
-        connection.execute(update(reviews).where(reviews.c.id == found).values(undone_at=now()))
-        return _decided(connection, image_id, thresholds)
+
+
+def write_review(
+    connection: Connection,
+    image_id: int,
+    action: str,
+    *,
+    reviewer: str,
+    thresholds: Thresholds,
+    seen: int | None = None,
+    label: int | None = None,
+    reason: str | None = None,
+) -> Decided:
+    """What `record_review` does, inside a transaction; the decision was checked (`check_decision`)."""
+    row = connection.execute(select(images.c.status, images.c.phash).where(images.c.id == image_id)).first()
+    if row is None:
+        raise NoPictureError(f"There is no picture {image_id}.")
+    if row.status == Status.FORGOTTEN or row.phash is None:
+        word = "forgotten" if row.status == Status.FORGOTTEN else "never read"
+        raise DecisionError(f"Picture {image_id} was {word}: there is nothing to decide about it.")
+    _check_seen(connection, image_id, seen)
+    values = {"image_id": image_id, "action": str(action), "label": label, "reason": reason or None}
+    made = connection.execute(insert(reviews).values(**values, reviewer=reviewer, made_at=now()).returning(*reviews.c))
+    return _settled(connection, made.one(), thresholds)
+
+
+def check_decision(action: str, label: int | None, reviewer: str, reason: str | None) -> None:
+    """Refuse what is no decision.
+
+    Raises:
+        UsageError: the action is none, a label is missing or too many, or a text is too long.
+    """
+    if find_word(Action, action) is None or (action == Action.LABEL) != (label is not None):
+        known = [f"{word} with a label" if word is Action.LABEL else str(word) for word in Action]
+        raise UsageError(f"A decision is {', '.join(known[:-1])} or {known[-1]}; got {action!r} with label {label}.")
+    for what, text in (("reviewer's name", reviewer), ("reason", reason or "")):
+        if len(text) > LONGEST:
+            raise UsageError(f"A {what} has at most {LONGEST} characters, and this one has {len(text)}: shorten it.")
+
+
+def undo_review(catalog: Catalog, image_id: int, thresholds: Thresholds, *, seen: int | None = None) -> Decided:
+    """Take back the newest decision about a picture that stands; the one before it counts again.
+
+    Args:
+        catalog: where it is written.
+        image_id: the picture.
+        thresholds: the rule that the new status is recorded with.
+        seen: as in `record_review`.
+
+    Raises:
+        OvertakenError: another decision than the one that was seen stands.
+        DecisionError: none stands.
+    """
+    with catalog.write(exclusive=True) as connection:
+        _check_seen(connection, image_id, seen)
+        standing = _standing(connection, image_id)
+        if standing is None:
+            raise DecisionError(f"No decision about picture {image_id} stands: there is nothing to undo.")
+        return _take_back(connection, standing, thresholds)
+
+
+def take_back(catalog: Catalog, review_id: int, thresholds: Thresholds) -> Decided:
+    """Take back one decision; the newest of those that still stand counts again.
+
+    Raises:
+        DecisionError: there is no such decision, or it was taken back already.
+    """
+    with catalog.write(exclusive=True) as connection:
+        row = connection.execute(select(reviews).where(reviews.c.id == review_id)).first()
+        if row is None:
+            raise NoPictureError(f"There is no decision {review_id}.")
+        if row.undone_at is not None:
+            raise DecisionError(f"Decision {review_id} was taken back already, at {row.undone_at}.")
+        return _take_back(connection, row, thresholds)
+
+
+def newest_decisions(catalog: Catalog, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The newest decision that stands about each of some pictures, for those that have one."""
+    found: dict[int, dict[str, Any]] = {}
+    with catalog.read() as connection:
+        for some in chunks(list(ids)):
+            query = (
+                select(reviews)
+                .where(reviews.c.image_id.in_(some), reviews.c.undone_at.is_(None))
+                .order_by(reviews.c.id)
+            )
+            found |= {row.image_id: dict(row._mapping) for row in connection.execute(query)}
+    return found
+
+
+def decisions_page(
+    catalog: Catalog, *, image: int | None = None, after: int | None = None, limit: int = 60
+) -> list[dict[str, Any]]:
+    """Decisions, newest first, those taken back too.
+
+    Args:
+        catalog: where they are.
+        image: about this picture only.
+        after: the last decision of the page before this one.
+        limit: so many at most.
+    """
+    query = select(reviews).order_by(reviews.c.id.desc()).limit(limit)
+    query = query if image is None else query.where(reviews.c.image_id == image)
+    query = query if after is None else query.where(reviews.c.id < after)
+    with catalog.read() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def count_decided(catalog: Catalog) -> dict[str, int]:
+    """How many pictures each reviewer's standing decisions are about."""
+    query = select(reviews.c.reviewer, func.count(reviews.c.image_id.distinct())).where(reviews.c.undone_at.is_(None))
+    with catalog.read() as connection:
+        return dict(connection.execute(query.group_by(reviews.c.reviewer).order_by(reviews.c.reviewer)).all())
 
 
 def reviewed(catalog: Catalog, checksums: Sequence[str]) -> set[str]:
@@ -85,7 +225,36 @@ def reviewed(catalog: Catalog, checksums: Sequence[str]) -> set[str]:
     return found
 
 
-def _decided(connection: Connection, image_id: int, thresholds: Thresholds) -> FoundPicture:
-    decide(connection, [image_id], thresholds)
-    row = connection.execute(select(images).where(images.c.id == image_id)).one()
-    return FoundPicture(row.id, row.sha256, row.image_key, row.status, row.label, row.reason, row.path)
+def said(decision: dict[str, Any]) -> str:
+    """A decision in a few words, whatever its action."""
+    words = f"label {decision['label']}" if decision["action"] == Action.LABEL else str(decision["action"])
+    return f"{words}, {decision['reason']}" if decision["reason"] else words
+
+
+def _check_seen(connection: Connection, image_id: int, seen: int | None) -> None:
+    if seen is None:
+        return
+    standing = _standing(connection, image_id)
+    if standing is not None and standing.id != seen:
+        decision = dict(standing._mapping)
+        raise OvertakenError(
+            f"{standing.reviewer} decided about picture {image_id} meanwhile ({said(decision)}): "
+            f"look again, then decide.",
+            decision,
+        )
+
+
+def _standing(connection: Connection, image_id: int) -> Row[Any] | None:
+    mine = select(reviews).where(reviews.c.image_id == image_id, reviews.c.undone_at.is_(None))
+    return connection.execute(mine.order_by(reviews.c.id.desc()).limit(1)).first()
+
+
+def _take_back(connection: Connection, review: Row[Any], thresholds: Thresholds) -> Decided:
+    taken = update(reviews).where(reviews.c.id == review.id).values(undone_at=now()).returning(*reviews.c)
+    return _settled(connection, connection.execute(taken).one(), thresholds)
+
+
+def _settled(connection: Connection, review: Row[Any], thresholds: Thresholds) -> Decided:
+    decide(connection, [review.image_id], thresholds)
+    row = connection.execute(select(images).where(images.c.id == review.image_id)).one()
+    return Decided(dict(review._mapping), row.sha256, row.status, row.label, row.reason)

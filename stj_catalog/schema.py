@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from stj_core.vocabulary import CrawlState, PageState, Status
+from stj_core.vocabulary import Action, CrawlState, PageState, Split, Status
 
 # The kind of a page that is about one product; the others list many.
 PRODUCT_PAGE = "product"
@@ -243,7 +243,7 @@ reviews = Table(
     Column("reviewer", Text, nullable=False),
     Column("made_at", Text, nullable=False),
     Column("undone_at", Text, comment="when it was taken back; the newest decision that stands counts"),
-    CheckConstraint("action IN ('label', 'keep', 'reject')", name="action_word"),
+    _one_of("action", Action),
     comment="What people decided about pictures; nothing is ever deleted here.",
 )
 
@@ -260,7 +260,7 @@ assignments = Table(
     Column("split", Text, nullable=False, comment="train, val or test"),
     Column("export_id", ForeignKey("exports.id"), comment="the export that needed it first"),
     Column("made_at", Text, nullable=False),
-    CheckConstraint("split IN ('train', 'val', 'test')", name="split_word"),
+    _one_of("split", Split),
     comment="Which split a picture belongs to, for good.",
 )
 

@@ -10,13 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stj_core.vocabulary import Status
-
-SPONSORED = "sponsored"
-TITLE_MISMATCH = "title_mismatch"
-UNSIGHTED = "unsighted"
-LABEL_CONFLICT = "label_conflict"
-FORGOTTEN_COPY = "forgotten_copy"
+from stj_core.vocabulary import Action, Reason, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +66,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A picture's status and what goes with it."""
+    """A picture's status and what goes with it; the status of a row that another version wrote may be a word of its own."""
 
-    status: Status
+    status: str
     label: int | None
     reason: str | None = None
     duplicate_of: int | None = None
@@ -112,9 +106,9 @@ def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bo
     ordered = sorted(pictures.values(), key=lambda one: one.rank)
     for picture in ordered:
         if picture.banned:
-            board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, FORGOTTEN_COPY)
+            board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, Reason.FORGOTTEN_COPY)
         elif _in_conflict(board, picture):
-            board.outcomes[picture.id] = Outcome(Status.QUARANTINED, picture.label, LABEL_CONFLICT)
+            board.outcomes[picture.id] = Outcome(Status.QUARANTINED, picture.label, Reason.LABEL_CONFLICT)
     keepers: set[int] = set()
     for picture in ordered:
         if picture.id in board.outcomes:
@@ -150,11 +144,11 @@ def _nearest(board: _Board, picture: Picture, keepers: set[int]) -> Picture | No
 def _own_status(picture: Picture) -> Outcome:
     decision = picture.decision
     if decision is not None:
-        if decision.action == "reject":
-            return Outcome(Status.REJECTED, picture.label, decision.reason or "reviewed")
+        if decision.action == Action.REJECT:
+            return Outcome(Status.REJECTED, picture.label, decision.reason or Reason.REVIEWED)
         return Outcome(Status.KEPT, picture.label)
     if picture.trusted:
         return Outcome(Status.KEPT, picture.label)
     reasons = {reason for reason, _ in picture.doubts}
-    reason = SPONSORED if SPONSORED in reasons else min(reasons, default=UNSIGHTED)
+    reason = Reason.SPONSORED if Reason.SPONSORED in reasons else min(reasons, default=Reason.UNSIGHTED)
     return Outcome(Status.QUARANTINED, picture.label, reason)

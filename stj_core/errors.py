@@ -5,6 +5,7 @@ Libraries raise, only the command lines and the web turn an error into words for
     StjError                    exit 1: one sentence - what happened, what was given, what to do
     ├── UsageError              exit 2: an option or a setting that cannot be right
     ├── CatalogError            the catalogue cannot be used as it is
+    │   ├── NoCatalogError      nothing was crawled or imported yet
     │   └── NewerSchemaError    made by a newer STJ
     ├── PictureError            these bytes do not become a picture; `.reason` is the word in the catalogue
     │   ├── NotAnImageError     reason not_image
@@ -12,9 +13,6 @@ Libraries raise, only the command lines and the web turn an error into words for
     │   ├── TooSmallError       reason too_small
     │   └── TooLargeError       reason too_large
     ├── CrawlError              the crawl did not do its job
-    │   ├── BlockedError        the shop turned us away
-    │   ├── RobotsError         robots.txt refuses
-    │   └── NoCardsError        no card was found
     ├── DatasetError            a dataset cannot be made or read
     │   └── LeakError           an export whose splits share a picture, a relative or a product
     └── ModelError              training, a run folder or weights
@@ -40,6 +38,10 @@ class UsageError(StjError):
 
 class CatalogError(StjError):
     """The catalogue cannot be used as it is."""
+
+
+class NoCatalogError(CatalogError):
+    """There is no catalogue: nothing was crawled or imported yet."""
 
 
 class NewerSchemaError(CatalogError):
@@ -76,18 +78,6 @@ class TooLargeError(PictureError):
 
 class CrawlError(StjError):
     """The crawl did not do its job."""
-
-
-class BlockedError(CrawlError):
-    """The shop turned us away."""
-
-
-class RobotsError(CrawlError):
-    """robots.txt refuses the crawl."""
-
-
-class NoCardsError(CrawlError):
-    """No card was found on any page."""
 
 
 class DatasetError(StjError):

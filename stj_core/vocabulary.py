@@ -117,6 +117,7 @@ class Reason(Word):
     TORN_FILE = "torn_file", "Its file is broken in the image store; a later crawl asks again.", True
     FORGOTTEN_COPY = "forgotten_copy", "A copy of a picture that was to be forgotten."
     UNREADABLE = "unreadable", "The file cannot be read from its folder."
+    REVIEWED = "reviewed", "A person left it out without saying why."
     # Sightings only: the card has no picture of its own.
     NO_IMAGE = "no_image", "The card had no picture."
 

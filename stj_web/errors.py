@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from stj_catalog.decisions import DecisionError, NoPictureError, OvertakenError
+from stj_catalog.reviews import DecisionError, NoPictureError, OvertakenError
 from stj_core.errors import CatalogError, ModelError, PictureError, StjError, UsageError
 
 _SENTENCES = {

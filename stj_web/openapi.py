@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stj_catalog.decisions import ACTIONS
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import Action, Status
 
 Json = dict[str, Any]
 _LARGEST = 2**31 - 1
@@ -236,7 +235,7 @@ def _schemas() -> Json:
             {
                 "id": _ID,
                 "image_id": _ID,
-                "action": {"type": "string", "enum": list(ACTIONS)},
+                "action": {"type": "string", "enum": [str(word) for word in Action]},
                 "label": _NUMBER,
                 "reviewer": {"type": "string"},
                 "made_at": {"type": "string"},

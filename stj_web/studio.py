@@ -13,7 +13,7 @@ from flask import current_app
 from stj_catalog.catalog import Catalog, open_catalog
 from stj_catalog.gallery import suggestions
 from stj_core.config import Config
-from stj_core.errors import CatalogError
+from stj_core.errors import NoCatalogError
 from stj_core.labels import Category, load_labels
 from stj_images.likeness import Thresholds, thresholds_of
 from stj_images.store import ImageStore, open_store
@@ -138,10 +138,8 @@ class Studio:
             if self._catalog is None:
                 try:
                     self._catalog = open_catalog(self.config.catalog_url)
-                except CatalogError as error:
-                    if "There is no catalogue" in str(error):
-                        return None
-                    raise
+                except NoCatalogError:
+                    return None
             return self._catalog
 
     def close(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
 
 HEAD = "0003"
@@ -31,7 +31,7 @@ def upgrade(engine: Engine, file: Path | None) -> None:
     if present == HEAD:
         return
     if present is not None and file is not None:
-        backup(file, file.with_name(f"{file.name}.before-{HEAD}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"))
+        backup(file, file.with_name(f"{file.name}.before-{HEAD}-{compact_now()}"))
     with (
         engine.connect().execution_options(stj_write=True) as connection,
         _without_foreign_keys(connection),

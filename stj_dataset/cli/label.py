@@ -39,9 +39,8 @@ def label(
 
     Who decided, when and why is kept for good; every later export follows it. The newest decision counts.
     """
-    from stj_catalog.decisions import user_name
     from stj_catalog.lookup import find_picture
-    from stj_catalog.reviews import record_review, undo_review
+    from stj_catalog.reviews import record_review, undo_review, user_name
     from stj_core.errors import UsageError
     from stj_images.likeness import thresholds_of
 

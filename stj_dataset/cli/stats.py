@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stj_core.cli import JsonOption, emit_json
 from stj_core.console import make_table, show
+from stj_core.vocabulary import Status, in_order
 from stj_dataset.cli.common import CatalogOption, opened
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def as_document(counts: Counts, categories: tuple[Category, ...]) -> dict[str, A
 def _print(counts: Counts, categories: tuple[Category, ...]) -> None:
     document = as_document(counts, categories)
     names = {str(one.label): one.name for one in categories}
-    statuses = sorted(document["images"], key=_order)
+    statuses = in_order(Status, document["images"])
     rows = [
         [f"{label} {names.get(label, '')}".strip(), *(by.get(one, 0) for one in statuses), sum(by.values())]
         for label, by in document["labels"].items()
@@ -69,7 +70,3 @@ def _print(counts: Counts, categories: tuple[Category, ...]) -> None:
     show(
         f"{counts.groups:,} groups, {counts.sightings:,} sightings, {counts.crawls:,} crawls, {counts.exports:,} exports."
     )
-
-
-def _order(status: str) -> int:
-    return ("kept", "duplicate", "quarantined", "rejected", "forgotten").index(status)

@@ -8,9 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from stj_catalog.crawl_status import crawl_pulse, crawls_page
-from stj_catalog.decisions import Decided, decide_if_unchanged, decisions_page, take_back
 from stj_catalog.gallery import Tile, gallery_page
 from stj_catalog.provenance import sightings_page, trace, whole_picture
+from stj_catalog.reviews import Decided, decisions_page, record_review, take_back
 from stj_core import __version__
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
@@ -134,7 +134,7 @@ def add_review() -> tuple[Response, int]:
     here = studio()
     if whole_picture(here.catalog, image_id, most=1) is None:
         raise not_found(f"There is no picture {image_id} in the catalogue.")
-    done = decide_if_unchanged(
+    done = record_review(
         here.catalog,
         image_id,
         action,

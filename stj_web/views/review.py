@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as Reply
 
-from stj_catalog.decisions import count_decided, decide_if_unchanged, decisions_page, take_back
+from stj_catalog.reviews import count_decided, decisions_page, record_review, take_back
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
@@ -48,7 +48,7 @@ def decide() -> Reply:
     action, _, label = request.form.get("decision", "").partition(" ")
     if label and not label.isdecimal():
         raise RefusalError(400, "bad_request", f"A label is a number; got {label[:20]}.")
-    done = decide_if_unchanged(
+    done = record_review(
         here.catalog,
         image_id,
         action,

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from docs.catalog_pages import catalog_md, metadata_yaml
 from docs.make import PAGES, stale_pages
-from stj_catalog.queries import GALLERY, QUERIES
+from docs.queries import GALLERY, QUERIES
 from stj_catalog.schema import VIEWS, metadata
 from tests.catalog.crawling import print_of
 from tests.catalog.test_incremental import WORLD, crawl_in_order

@@ -14,8 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.decisions import OvertakenError, decide_if_unchanged, decisions_page
 from stj_catalog.gallery import Filter
+from stj_catalog.reviews import OvertakenError, decisions_page, record_review
 from stj_core.cli import outcome
 from stj_dataset.audit.labels import rank, read_out_of_fold
 from stj_dataset.cli import app as stj_dataset
@@ -78,7 +78,7 @@ def test_twenty_at_once_make_one_decision(catalog: Catalog, shelf: Shelf) -> Non
     def work(number: int) -> None:
         gate.wait()
         try:
-            decide_if_unchanged(catalog, 1, "reject", reviewer=f"r{number}", seen=0, thresholds=Thresholds())
+            record_review(catalog, 1, "reject", reviewer=f"r{number}", seen=0, thresholds=Thresholds())
             outcomes.append("written")
         except OvertakenError:
             outcomes.append("overtaken")

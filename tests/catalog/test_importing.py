@@ -1,0 +1,183 @@
+"""What people bring is believed, or they are told: folders, names, files that are none, and words that say nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from stj_catalog.importing import import_folder, read_origins, survey
+from stj_catalog.incremental import Settler
+from stj_catalog.schema import images, sightings
+from stj_core.cli import outcome
+from stj_core.errors import UsageError
+from stj_core.labels import load_labels
+from stj_core.vocabulary import Reason, find_word
+from stj_dataset.cli import app
+from stj_images.likeness import Thresholds
+from stj_images.store import open_store
+
+from .pictures import jpeg
+
+RULE = Thresholds()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(str(tmp_path / "images"))
+
+
+def make(root, *names, seed=1):
+    for number, name in enumerate(names):
+        place = Path(os.fsdecode(os.fsencode(root) + b"/" + (name if isinstance(name, bytes) else os.fsencode(name))))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(jpeg(seed + number, (60, 80)))
+    return root
+
+
+def bring(catalog, store, root, labels=None, **options):
+    found = survey(root, labels or load_labels())
+    return import_folder(catalog, store, Settler.for_catalog(catalog, RULE), found, **options)
+
+
+def outcomes(catalog):
+    """Status, reason and label of every picture, by its name below the folder."""
+    with catalog.read() as connection:
+        rows = connection.execute(select(images)).all()
+    return {row.image_key.split("/", 1)[1].rsplit("#", 1)[0]: (row.status, row.reason, row.label) for row in rows}
+
+
+@pytest.mark.parametrize("folder", ["0_jeans", "1 Sarees", "2-trousers", "7_jeans", "02.saree"])
+def test_a_number_and_a_name_that_disagree_are_refused_with_exit_2(tmp_path, folder, capsys):
+    make(tmp_path / "in", f"{folder}/a.jpg")
+    assert outcome(app, ["import", str(tmp_path / "in")]) == 2
+    assert f"The folder {folder} says two things" in capsys.readouterr().err
+    assert not (tmp_path / "catalog.sqlite").exists()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_folder_is_known_however_its_accents_are_written(tmp_path, catalog, store, form):
+    labels = tmp_path / "labels.toml"
+    labels.write_text('[[category]]\nlabel = 0\nslug = "skirt"\nname = "Röcke"\nnode = "1"\n')
+    root = make(tmp_path / "in", unicodedata.normalize(form, "Röcke/é.jpg"))
+    bring(catalog, store, root, load_labels(labels))
+    assert outcomes(catalog) == {"Röcke/é.jpg": ("kept", None, 0)}
+
+
+def test_names_that_are_no_text_large_files_pipes_and_dead_links_are_a_row_each_and_the_rest_goes_on(
+    tmp_path, catalog, store
+):
+    root = make(tmp_path / "in", b"0_saree/caf\xe9.jpg", "0_saree/fine.jpg")
+    with (root / "0_saree/giant.jpg").open("wb") as giant:
+        giant.truncate(9 << 30)
+    os.mkfifo(root / "0_saree/pipe.jpg")
+    (root / "0_saree/zero.jpg").symlink_to("/dev/zero")
+    (root / "0_saree/lost.png").symlink_to("nowhere.png")
+    (root / "0_saree/self.jpg").symlink_to("self.jpg")
+    report = bring(catalog, store, root)
+    assert outcomes(catalog) == {
+        r"0_saree/caf\xe9.jpg": ("kept", None, 0),
+        "0_saree/fine.jpg": ("kept", None, 0),
+        "0_saree/giant.jpg": ("rejected", "too_large", 0),
+        "0_saree/pipe.jpg": ("rejected", "unreadable", 0),
+        "0_saree/zero.jpg": ("rejected", "unreadable", 0),
+        "0_saree/lost.png": ("rejected", "unreadable", 0),
+        "0_saree/self.jpg": ("rejected", "unreadable", 0),
+    }
+    assert report.passed_over == ()
+    assert bring(catalog, store, root).known == 7
+
+
+def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
+    root = make(
+        tmp_path / "in", "0_saree/a.jpg", "loose.jpg", "__MACOSX/0_saree/._a.jpg", "1_trousers/b.jpg", "none/n.jpg"
+    )
+    (root / "0_saree/notes.xyz").write_text("notes")
+    (root / "1_trousers/.hidden").mkdir()
+    assert outcome(app, ["import", str(root), "--json"]) == 0
+    told = capsys.readouterr()
+    answer = json.loads(told.out)
+    assert answer["files"] == 2
+    assert {one["name"] for one in answer["passed_over"]} == {
+        *("__MACOSX", "loose.jpg", "none", "0_saree/notes.xyz", "1_trousers/.hidden"),
+    }
+    for one in answer["passed_over"]:
+        assert one["name"] in told.err
+        assert one["why"] in told.err
+
+
+def test_a_linked_folder_is_followed_once(tmp_path, catalog, store):
+    root = make(tmp_path / "in", "0_saree/a.jpg")
+    make(tmp_path / "elsewhere", "b.jpg", seed=9)
+    (root / "0_saree/more").symlink_to(tmp_path / "elsewhere")
+    (root / "0_saree/loop").symlink_to(".")
+    report = bring(catalog, store, root)
+    assert set(outcomes(catalog)) == {"0_saree/a.jpg", "0_saree/more/b.jpg"}
+    assert [one.name for one in report.passed_over] == ["0_saree/loop"]
+
+
+def test_two_folders_of_one_class_are_one_crawl(tmp_path, catalog, store):
+    report = bring(catalog, store, make(tmp_path / "in", "0_saree/a.jpg", "Sarees/b.jpg"))
+    assert len(report.crawls) == 1
+    assert report.labels[0] == {"kept": 2}
+
+
+@pytest.mark.parametrize(
+    "word", ["nan", "NaN", "N/A", "-", "--", "None", "0", "null", " ", "0.0", "#N/A", "?", "unknown"]
+)
+def test_words_for_nothing_are_no_product_no_source_and_no_address(tmp_path, word):
+    with (tmp_path / "s.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "source", "asin", "url", "title"), ("0/a.jpg", word, word, word, word)])
+    (origin,) = read_origins(tmp_path / "s.csv").values()
+    assert (origin.source, origin.asin, origin.url, origin.title) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("word", ["B0", "none-such", "10", "Nan's shop", "कुत्ता", "A-1"])
+def test_words_that_say_something_are_believed(tmp_path, word):
+    with (tmp_path / "s.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "source", "asin"), ("0/a.jpg", word, word)])
+    (origin,) = read_origins(tmp_path / "s.csv").values()
+    assert (origin.source, origin.asin) == (word, word)
+
+
+def test_a_title_of_any_length_is_read_and_cut_where_it_is_written(tmp_path, catalog, store):
+    with (tmp_path / "s.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file", "source", "title"), ("0/a.jpg", "s", "Saree " + "x" * 200_000)])
+    bring(catalog, store, make(tmp_path / "in", "0/a.jpg"), origins=read_origins(tmp_path / "s.csv"))
+    with catalog.read() as connection:
+        assert connection.execute(select(func.max(func.length(sightings.c.title)))).scalar_one() <= 2_000
+
+
+def test_a_csv_names_files_however_accents_are_written(tmp_path):
+    with (tmp_path / "s.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("file", "source"), (unicodedata.normalize("NFD", "0/é.jpg"), "shop")])
+    assert list(read_origins(tmp_path / "s.csv")) == ["0/é.jpg"]
+
+
+def test_a_folder_that_is_no_class_is_refused(tmp_path):
+    make(tmp_path / "in", "0_saree/a.jpg", "dresses/b.jpg")
+    with pytest.raises(UsageError, match=r"holds the folders dresses that name none"):
+        survey(tmp_path / "in", load_labels())
+
+
+def test_a_reason_that_no_list_knows_crashes_nothing(tmp_path, capsys, catalog, store, monkeypatch):
+    monkeypatch.setenv("STJ_CATALOG", catalog.engine.url.render_as_string(hide_password=False))
+    bring(catalog, store, make(tmp_path / "in", "0_saree/a.jpg", "0_saree/b.jpg"))
+    with catalog.write() as connection:
+        connection.execute(
+            images.update().where(images.c.id == 1).values(status="quarantined", reason="from_the_future")
+        )
+    assert find_word(Reason, "from_the_future") is None
+    word = rows_of(catalog)[0].sha256[:12]
+    for command in (["stats"], ["stats", "--json"], ["dedupe", "--dry-run"], ["label", word, "--keep"], ["verify"]):
+        assert outcome(app, command) == 0, capsys.readouterr().err
+
+
+def rows_of(catalog):
+    with catalog.read() as connection:
+        return connection.execute(select(images).order_by(images.c.id)).all()
