@@ -19,15 +19,13 @@ from stj_catalog.incremental import Settler
 from stj_catalog.schema import PRODUCT_PAGE, crawls, crops, images, likenesses, pages, products, sightings
 from stj_catalog.status import UNSIGHTED
 from stj_core.clock import now
-from stj_core.vocabulary import PageState, Status
+from stj_core.vocabulary import TRANSIENT, PageState, Status
 from stj_images.fingerprint import Fingerprint
 
 _PRINTED = (
     *("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror"),
     *("phash_trim", "phash256_trim"),
 )
-# What may be better next time: a later crawl asks for such a picture again.
-TRANSIENT = ("http_error", "network_error", "timeout", "blocked", "robots", "missing_file", "torn_file")
 
 
 @dataclass(frozen=True)
@@ -112,11 +110,18 @@ class SeenPage:
     found: Sequence[NextPage] = field(default_factory=tuple)
 
 
-def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int) -> set[str]:
-    """Those of `keys` that need no fetching: in the catalogue, unless they failed for a passing reason before this crawl."""
+def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int, since: str | None = None) -> set[str]:
+    """Those of `keys` that need no fetching: in the catalogue, unless they failed for a passing reason before this crawl.
+
+    Args:
+        catalog: where they are.
+        keys: picture addresses without their size.
+        crawl_id: this crawl.
+        since: when this run of it began, for a crawl that is gone on with; by default when the crawl did.
+    """
     found: set[str] = set()
     with catalog.read() as connection:
-        began = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
+        began = since or connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
         passing = and_(images.c.status == Status.REJECTED, images.c.reason.in_(TRANSIENT), images.c.fetched_at < began)
         for some in chunks(sorted(set(keys))):
             found |= set(

@@ -17,6 +17,7 @@ TITLE_MISMATCH = "title_mismatch"
 UNSIGHTED = "unsighted"
 LABEL_CONFLICT = "label_conflict"
 FORGOTTEN_COPY = "forgotten_copy"
+PLACEHOLDER = "placeholder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Picture:
         doubts: reasons of the sightings that do not, with their labels.
         decision: the newest decision of a person that stands.
         banned: whether it is a copy of a picture that was to be forgotten.
+        shared: whether so many products show it that it is none of them's.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Picture:
     doubts: frozenset[tuple[str, int]] = frozenset()
     decision: Decision | None = None
     banned: bool = False
+    shared: bool = False
 
     @property
     def labels(self) -> frozenset[int]:
@@ -113,6 +116,8 @@ def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bo
     for picture in ordered:
         if picture.banned:
             board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, FORGOTTEN_COPY)
+        elif picture.shared and picture.decision is None:
+            board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, PLACEHOLDER)
         elif _in_conflict(board, picture):
             board.outcomes[picture.id] = Outcome(Status.QUARANTINED, picture.label, LABEL_CONFLICT)
     keepers: set[int] = set()
