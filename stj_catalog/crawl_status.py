@@ -74,11 +74,13 @@ def crawl_pulse(catalog: Catalog, crawl_id: int) -> dict[str, Any] | None:
             "finished_at": row.finished_at,
             "page_states": dict(states.all()),
             "verdicts": dict(connection.execute(verdicts).all()),
+            "coverage": row.coverage,
+            "parser": row.parser,
             "pace": _pace(connection, crawl_id),
             "newest_pages": [_told(page._mapping) for page in connection.execute(newest)],
         }
     summary = crawl_summary(catalog, crawl_id)
-    return story | {name: summary[name] for name in ("pages", "cards", "new", "images", "reasons")}
+    return story | {name: summary[name] for name in ("pages", "cards", "new", "images", "reasons", "set_aside")}
 
 
 def _pace(connection: Connection, crawl_id: int) -> dict[str, float]:
@@ -110,5 +112,6 @@ def _told(page: Any) -> dict[str, Any]:  # noqa: ANN401 - a row's mapping
         "cards",
         "bytes",
         "rendered_by",
+        "reason",
     )
     return {name: page[name] for name in (*names, "fetched_at")}

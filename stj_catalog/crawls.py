@@ -6,15 +6,16 @@ a process that died on this host is free at once, and one held elsewhere when th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
 
 from stj_catalog.catalog import Catalog, upsert
 from stj_catalog.frontier import _NO_LEASE, _me, add_page
-from stj_catalog.schema import categories, crawls, images, pages, sightings
+from stj_catalog.schema import categories, crawls, images, pages, products, sightings
 from stj_core.clock import now
 from stj_core.labels import Category
 from stj_core.vocabulary import RESUMABLE, CrawlState, PageState, Reason, Status
@@ -59,8 +60,12 @@ def begin_crawl(
     settings: Mapping[str, Any],
     first_url: str,
     fresh: bool = False,
+    parser: str | None = None,
 ) -> Crawl:
     """Begin a crawl, or go on with the newest one of this spider, category and shop that did not finish.
+
+    Going on gives the pages another chance that were set aside, and reads those of a crawl that drifted anew. A crawl
+    whose listing has another address by now is left behind: its category's node was wrong.
 
     Args:
         catalog: where it is written.
@@ -70,6 +75,7 @@ def begin_crawl(
         settings: as they were given, for the record.
         first_url: the first listing page.
         fresh: begin anew whatever is unfinished.
+        parser: name and version of the parser that reads the pages.
     """
     with catalog.write(exclusive=True) as connection:
         category_id = record_categories(connection, (category,))[category.slug]
@@ -79,18 +85,23 @@ def begin_crawl(
             crawls.c.origin == origin,
             crawls.c.state.in_(RESUMABLE),
         )
-        if fresh:
-            connection.execute(update(crawls).where(same).values(state=CrawlState.ABANDONED, finished_at=now()))
-        found = connection.execute(select(crawls.c.id).where(same).order_by(crawls.c.id.desc())).scalar()
+        moved = and_(
+            pages.c.crawl_id == crawls.c.id, pages.c.kind == "listing", pages.c.number == 1, pages.c.url != first_url
+        )
+        left = same if fresh else and_(same, exists().where(moved))
+        connection.execute(update(crawls).where(left).values(state=CrawlState.ABANDONED, finished_at=now()))
+        found = connection.execute(select(crawls.c.id, crawls.c.state).where(same).order_by(crawls.c.id.desc())).first()
         if found is not None:
+            _go_on(connection, found.id, drifted=found.state == CrawlState.DRIFTED)
             again = {"state": CrawlState.RUNNING, "reason": None, "finished_at": None, "settings": dict(settings)}
-            connection.execute(update(crawls).where(crawls.c.id == found).values(again))
-            return Crawl(found, category_id, resumed=True)
+            connection.execute(update(crawls).where(crawls.c.id == found.id).values(**again, parser=parser))
+            return Crawl(found.id, category_id, resumed=True)
         values = {
             "spider": spider,
             "category_id": category_id,
             "origin": origin,
             "settings": dict(settings),
+            "parser": parser,
             "started_at": now(),
         }
         made = connection.execute(
@@ -98,6 +109,12 @@ def begin_crawl(
         ).scalar_one()
         add_page(connection, made, "listing", 1, first_url)
         return Crawl(made, category_id, resumed=False)
+
+
+def _go_on(connection: Connection, crawl_id: int, *, drifted: bool) -> None:
+    states = [PageState.FAILED, PageState.DONE] if drifted else [PageState.FAILED]
+    again = and_(pages.c.crawl_id == crawl_id, pages.c.state.in_(states))
+    connection.execute(update(pages).where(again).values(state=PageState.PENDING))
 
 
 def unfinished_crawl(catalog: Catalog, *, spider: str, slug: str, origin: str) -> int | None:
@@ -127,18 +144,99 @@ def cards_in_crawl(catalog: Catalog, crawl_id: int) -> int:
         ).scalar_one()
 
 
-def end_crawl(catalog: Catalog, crawl_id: int, state: CrawlState, reason: str | None = None) -> None:
-    """Write how a crawl ended, and give back the pages that this process still holds."""
+def has_usable_pictures(catalog: Catalog, crawl_id: int) -> bool:
+    """Whether a crawl sighted any picture that is kept, is a copy of one, or was known before it."""
+    shown = select(sightings.c.id).join(images, images.c.id == sightings.c.image_id)
+    usable = or_(
+        images.c.status.in_([Status.KEPT, Status.DUPLICATE]),
+        and_(images.c.first_crawl_id != crawl_id, images.c.sha256.is_not(None)),
+    )
+    with catalog.read() as connection:
+        return connection.execute(shown.where(sightings.c.crawl_id == crawl_id, usable).limit(1)).first() is not None
+
+
+def products_before(catalog: Catalog, crawl_id: int, number: int) -> set[str]:
+    """The products that earlier listing pages of a crawl showed, by number."""
+    shown = (
+        select(products.c.asin.distinct())
+        .join(sightings, sightings.c.product_id == products.c.id)
+        .join(pages, pages.c.id == sightings.c.page_id)
+        .where(pages.c.crawl_id == crawl_id, pages.c.kind == "listing", pages.c.number < number)
+    )
+    with catalog.read() as connection:
+        return set(connection.execute(shown).scalars())
+
+
+def pages_set_aside(catalog: Catalog, crawl_id: int) -> list[tuple[str, int, str, str]]:
+    """Kind, number, address and reason of the pages that a crawl gave up."""
+    aside = select(pages.c.kind, pages.c.number, pages.c.url, pages.c.reason)
+    wanted = aside.where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.FAILED)
+    with catalog.read() as connection:
+        return [(row.kind, row.number, row.url, row.reason or "") for row in connection.execute(wanted)]
+
+
+def fields_of_cards(catalog: Catalog, crawl_id: int) -> Counter[str]:
+    """How many cards the listing pages of a crawl have so far (`cards`), and how many of those had each field."""
+    read = select(pages.c.cards, pages.c.coverage).where(
+        pages.c.crawl_id == crawl_id, pages.c.kind == "listing", pages.c.state == PageState.DONE
+    )
+    found: Counter[str] = Counter()
+    with catalog.read() as connection:
+        for row in connection.execute(read):
+            if row.coverage is not None:
+                found.update({"cards": row.cards, **row.coverage})
+    return found
+
+
+def earlier_coverages(catalog: Catalog, crawl_id: int, most: int = 3) -> list[dict[str, float]]:
+    """The coverage of the newest crawls of the same category that finished and were read by the same parser.
+
+    Args:
+        catalog: where they are.
+        crawl_id: the crawl that they are compared with.
+        most: so many at most.
+    """
+    this = select(crawls.c.category_id, crawls.c.parser).where(crawls.c.id == crawl_id)
+    with catalog.read() as connection:
+        row = connection.execute(this).one()
+        wanted = select(crawls.c.coverage).where(
+            crawls.c.category_id == row.category_id,
+            crawls.c.parser == row.parser,
+            crawls.c.state == CrawlState.FINISHED,
+            crawls.c.coverage.is_not(None),
+            crawls.c.id != crawl_id,
+        )
+        found = connection.execute(wanted.order_by(crawls.c.id.desc()).limit(most)).scalars()
+        return [dict(one) for one in found if one]
+
+
+def end_crawl(
+    catalog: Catalog,
+    crawl_id: int,
+    state: CrawlState,
+    reason: str | None = None,
+    coverage: Mapping[str, float] | None = None,
+) -> None:
+    """Write how a crawl ended, and give back the pages that this process still holds.
+
+    Args:
+        catalog: where it is.
+        crawl_id: the crawl.
+        state: how it ended.
+        reason: one sentence when it did not finish.
+        coverage: number of its cards, and the share of them that had each field.
+    """
     host, pid, started = _me()
     mine = and_(pages.c.lease_host == host, pages.c.lease_pid == pid, pages.c.lease_started == started)
     with catalog.write() as connection:
         connection.execute(
             update(pages).where(pages.c.crawl_id == crawl_id, mine).values(state=PageState.PENDING, **_NO_LEASE)
         )
-        finished = now() if state is CrawlState.FINISHED else None
-        connection.execute(
-            update(crawls).where(crawls.c.id == crawl_id).values(state=state, reason=reason, finished_at=finished)
-        )
+        finished = None if state in RESUMABLE else now()
+        values: dict[str, Any] = {"state": state, "reason": reason, "finished_at": finished}
+        if coverage is not None:
+            values["coverage"] = dict(coverage)
+        connection.execute(update(crawls).where(crawls.c.id == crawl_id).values(values))
 
 
 def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
@@ -150,6 +248,7 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
         .group_by(images.c.status, images.c.reason)
     )
     done = select(func.count()).select_from(pages).where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.DONE)
+    aside = select(func.count()).where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.FAILED)
     cards = select(func.count()).select_from(sightings).where(sightings.c.crawl_id == crawl_id)
     new = select(func.count()).select_from(images).where(images.c.first_crawl_id == crawl_id)
     with catalog.read() as connection:
@@ -172,4 +271,6 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
             "new": connection.execute(new).scalar_one(),
             "images": dict(sorted(statuses.items())),
             "reasons": dict(sorted(reasons.items())),
+            "set_aside": connection.execute(aside).scalar_one(),
+            "coverage": row.coverage,
         }

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from stj_catalog.catalog import chunks
-from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, reviews, sightings
+from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, products, reviews, sightings
 from stj_catalog.status import Bond, Decision, Outcome, Picture, resolve
 from stj_core.vocabulary import Reason, Status
 from stj_images.likeness import Thresholds
 
+# A file under so many products is no photograph of any of them.
+MANY_PRODUCTS = 3
 # A picture without its bytes has no say: it was never fetched, or its file is gone, or it was forgotten.
 HAS_BYTES = and_(images.c.phash.is_not(None), images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
 
@@ -81,6 +83,7 @@ def _load(
     """What is known about readable pictures, and the outcome that is written now."""
     ids = sorted(bonds)
     banned = _copies_of_forgotten(connection, bonds)
+    shared = _shared_by_many(connection, ids)
     trusted: dict[int, set[int]] = defaultdict(set)
     doubts: dict[int, set[tuple[str, int]]] = defaultdict(set)
     decisions: dict[int, Decision] = {}
@@ -107,6 +110,7 @@ def _load(
                 doubts=frozenset(doubts[row.id]),
                 decision=decisions.get(row.id),
                 banned=row.id in banned,
+                shared=row.sha256 in shared,
             )
             present[row.id] = Outcome(
                 row.status, row.label, row.reason, row.duplicate_of, row.duplicate_kind, row.distance
@@ -151,6 +155,33 @@ def _contradicted(connection: Connection, ids: Sequence[int]) -> set[tuple[int, 
         for product, category, _, reason in connection.execute(said):
             newest[product, category] = reason
     return {key for key, reason in newest.items() if reason == Reason.TITLE_MISMATCH}
+
+
+def _shared_by_many(connection: Connection, ids: Sequence[int]) -> set[str]:
+    """The files, by checksum, that stand under so many products of different titles that they are none of them's.
+
+    A shop's "no image available" has one address or many, but it is one file. Sizes and colours of one product count
+    once, and so do products of one title: those may well share a photograph.
+    """
+    products_of: dict[str, set[str]] = defaultdict(set)
+    titles_of: dict[str, set[str]] = defaultdict(set)
+    title = func.coalesce(sightings.c.title, products.c.title)
+    family = func.coalesce(products.c.parent_asin, products.c.asin)
+    shown = (
+        select(images.c.sha256, family.label("family"), func.lower(title).label("title"))
+        .join(sightings, sightings.c.image_id == images.c.id)
+        .join(products, products.c.id == sightings.c.product_id)
+        .distinct()
+    )
+    for some in chunks(ids):
+        for row in connection.execute(shown.where(images.c.id.in_(some), images.c.sha256.is_not(None))):
+            products_of[row.sha256].add(row.family)
+            titles_of[row.sha256].add(row.title or "")
+    return {
+        checksum
+        for checksum, families in products_of.items()
+        if min(len(families), len(titles_of[checksum])) >= MANY_PRODUCTS
+    }
 
 
 def _label_unreadable(connection: Connection, ids: Sequence[int]) -> None:

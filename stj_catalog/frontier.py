@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,7 +31,11 @@ class LeasedPage:
 
 @dataclass(frozen=True)
 class Response:
-    """What came back for a page; the last one counts."""
+    """What came back for a page; the last one counts.
+
+    Attributes:
+        coverage: of a listing, how many of its `cards` had each field.
+    """
 
     http_status: int
     verdict: str
@@ -38,6 +43,7 @@ class Response:
     cards: int
     total_results: int | None = None
     rendered_by: str | None = None
+    coverage: Mapping[str, int] | None = None
 
 
 def add_page(connection: Connection, crawl_id: int, kind: str, number: int, url: str) -> None:
@@ -71,20 +77,46 @@ def lease_page(catalog: Catalog, crawl_id: int, seconds: float, *, max_listing: 
         return LeasedPage(row.id, row.url, row.kind, row.number, row.attempts + 1)
 
 
-def release_page(catalog: Catalog, page_id: int) -> None:
-    """Give a page back, for this process or another to take again."""
+def release_page(catalog: Catalog, page_id: int, reason: str | None = None) -> None:
+    """Give a page back, for this process or another to take again; `reason` says why it was not read."""
     with catalog.write() as connection:
         held = and_(pages.c.id == page_id, pages.c.state == PageState.LEASED)
-        connection.execute(update(pages).where(held).values(state=PageState.PENDING, **_NO_LEASE))
+        values = {"state": PageState.PENDING, **_NO_LEASE, **({"reason": reason} if reason else {})}
+        connection.execute(update(pages).where(held).values(values))
 
 
-def record_response(catalog: Catalog, page_id: int, response: Response, state: PageState | None = None) -> None:
-    """Write what came back for a page and, if given, how the page stands now."""
+def record_response(
+    catalog: Catalog, page_id: int, response: Response, state: PageState | None = None, reason: str | None = None
+) -> None:
+    """Write what came back for a page and, if given, how the page stands now and why."""
     with catalog.write() as connection:
-        write_response(connection, page_id, response, state)
+        write_response(connection, page_id, response, state, reason)
 
 
-def write_response(connection: Connection, page_id: int, response: Response, state: PageState | None = None) -> None:
+def set_page_aside(catalog: Catalog, page_id: int, reason: str, found: Sequence[tuple[str, int, str]] = ()) -> None:
+    """Give a page up that failed again and again, so that the crawl can go on without it.
+
+    Args:
+        catalog: where the frontier is.
+        page_id: the page.
+        reason: one sentence.
+        found: kind, number and address of the pages that it leads to, as far as they are known.
+    """
+    with catalog.write() as connection:
+        crawl_id = connection.execute(select(pages.c.crawl_id).where(pages.c.id == page_id)).scalar_one()
+        for kind, number, url in found:
+            add_page(connection, crawl_id, kind, number, url)
+        values = {"state": PageState.FAILED, "reason": reason, **_NO_LEASE}
+        connection.execute(update(pages).where(pages.c.id == page_id).values(values))
+
+
+def write_response(
+    connection: Connection,
+    page_id: int,
+    response: Response,
+    state: PageState | None = None,
+    reason: str | None = None,
+) -> None:
     """Write what came back for a page, inside a transaction."""
     values: dict[str, Any] = {
         "http_status": response.http_status,
@@ -93,6 +125,8 @@ def write_response(connection: Connection, page_id: int, response: Response, sta
         "cards": response.cards,
         "total_results": response.total_results,
         "rendered_by": response.rendered_by,
+        "coverage": dict(response.coverage) if response.coverage is not None else None,
+        "reason": reason,
         "fetched_at": now(),
     }
     if state is not None:

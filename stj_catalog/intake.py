@@ -114,11 +114,18 @@ class SeenPage:
     found: Sequence[NextPage] = field(default_factory=tuple)
 
 
-def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int) -> set[str]:
-    """Those of `keys` that need no fetching: in the catalogue, unless they failed for a passing reason before this crawl."""
+def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int, since: str | None = None) -> set[str]:
+    """Those of `keys` that need no fetching: in the catalogue, unless they failed for a passing reason before this crawl.
+
+    Args:
+        catalog: where they are.
+        keys: picture addresses without their size.
+        crawl_id: this crawl.
+        since: when this run of it began, for a crawl that is gone on with; by default when the crawl did.
+    """
     found: set[str] = set()
     with catalog.read() as connection:
-        began = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
+        began = since or connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
         passing = and_(images.c.status == Status.REJECTED, images.c.reason.in_(TRANSIENT), images.c.fetched_at < began)
         for some in chunks(sorted(set(keys))):
             found |= set(

@@ -92,10 +92,13 @@ pages = Table(
     Column("lease_started", Text, comment="start of the holding process: a pid alone may be used again"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("http_status", Integer),
-    Column("verdict", Text, comment="ok, empty, robot_check, interstitial, challenge, sign_in or unavailable"),
+    Column(
+        "verdict", Text, comment="ok, empty, incomplete, robot_check, interstitial, challenge, sign_in or unavailable"
+    ),
     Column("bytes", Integer),
     Column("cards", Integer),
     Column("total_results", Integer),
+    Column("coverage", JSON, comment="how many of its cards had each field: title, picture, link …"),
     Column("rendered_by", Text, comment="empty, or the browser that rendered it"),
     Column("fetched_at", Text),
     Column("reason", Text, comment="why it was set aside, or asked for again"),

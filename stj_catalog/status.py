@@ -35,6 +35,7 @@ class Picture:
         doubts: reasons of the sightings that do not, with their labels.
         decision: the newest decision of a person that stands.
         banned: whether it is a copy of a picture that was to be forgotten.
+        shared: whether so many products show it that it is none of them's.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Picture:
     doubts: frozenset[tuple[str, int]] = frozenset()
     decision: Decision | None = None
     banned: bool = False
+    shared: bool = False
 
     @property
     def labels(self) -> frozenset[int]:
@@ -107,6 +109,8 @@ def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bo
     for picture in ordered:
         if picture.banned:
             board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, Reason.FORGOTTEN_COPY)
+        elif picture.shared and picture.decision is None:
+            board.outcomes[picture.id] = Outcome(Status.REJECTED, picture.label, Reason.PLACEHOLDER)
         elif _in_conflict(board, picture):
             board.outcomes[picture.id] = Outcome(Status.QUARANTINED, picture.label, Reason.LABEL_CONFLICT)
     keepers: set[int] = set()

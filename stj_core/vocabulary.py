@@ -52,7 +52,7 @@ class CrawlState(Word):
     FINISHED = "finished", "It did its job."
     REFUSED = "refused", "robots.txt does not allow it; the same command asks again."
     DRIFTED = "drifted", "The pages no longer read as they did: the layout changed; the same command goes on."
-    EMPTY = "empty", "The listing says that there is nothing."
+    EMPTY = "empty", "The listing says that there is nothing, or nothing of it could be used."
     ABANDONED = "abandoned", "A fresh crawl of the same listing took its place."
 
 
@@ -104,9 +104,10 @@ class Reason(Word):
     UNSIGHTED = "unsighted", "Fetched, and the page that shows it is not written yet."
     # Rejected: these bytes are no picture to use, or never came.
     TOO_SMALL = "too_small", "A side is shorter than the smallest size that is taken."
-    TOO_LARGE = "too_large", "More pixels or bytes than a shop photograph has."
-    NOT_IMAGE = "not_image", "The bytes are no picture of a format that is read."
-    TRUNCATED = "truncated", "The picture's data ends too early or is broken."
+    TOO_LARGE = "too_large", "More pixels or bytes than a shop photograph has; a later crawl asks again.", True
+    NOT_IMAGE = "not_image", "The bytes are no picture of a format that is read; a later crawl asks again.", True
+    TRUNCATED = "truncated", "The picture's data ends too early or is broken; a later crawl asks again.", True
+    PLACEHOLDER = "placeholder", "The same file stands under many products: it is the shop's own, and none of theirs."
     HTTP_ERROR = "http_error", "The image server answered with an error; a later crawl asks again.", True
     NETWORK_ERROR = "network_error", "The connection failed; a later crawl asks again.", True
     TIMEOUT = "timeout", "No answer in time; a later crawl asks again.", True

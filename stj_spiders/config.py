@@ -60,6 +60,7 @@ class CrawlConfig:
     min_width: int
     min_height: int
     lease_seconds: float
+    coverage_min: float
     summary: Literal["table", "json"]
 
     @classmethod
@@ -105,6 +106,7 @@ class CrawlConfig:
             min_width=int(_number(settings, "IMAGES_MIN_WIDTH", least=0)),
             min_height=int(_number(settings, "IMAGES_MIN_HEIGHT", least=0)),
             lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
+            coverage_min=_number(settings, "STJ_COVERAGE_MIN", least=0, most=1),
             summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),
         )
 

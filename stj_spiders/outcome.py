@@ -44,8 +44,22 @@ def failed(sentence: str) -> Outcome:
 
 
 def empty(sentence: str) -> Outcome:
-    """The listing shows nothing."""
-    return Outcome(CrawlState.FINISHED, 1, sentence)
+    """The listing shows nothing, or nothing that could be used; the same command begins anew."""
+    return Outcome(CrawlState.EMPTY, 1, sentence)
+
+
+def drifted(fields: str, parser: str) -> Outcome:
+    """The pages no longer read as they did.
+
+    Args:
+        fields: those that fell silent, with their shares.
+        parser: name and version of the parser.
+    """
+    sentence = (
+        f"The shop's pages no longer read as they did ({fields}; parser {parser}): its layout has changed. Nothing of it is "
+        "trusted: update STJ, then give the same command again."
+    )
+    return Outcome(CrawlState.DRIFTED, 1, sentence)
 
 
 def unexpected(error: BaseException) -> Outcome:

@@ -14,10 +14,11 @@ from scrapy.settings import BaseSettings
 from stj_catalog import crawls
 from stj_catalog.catalog import open_catalog
 from stj_core.addresses import is_loopback
-from stj_core.cli import INTERRUPTED, emit, emit_json, say
+from stj_core.cli import INTERRUPTED, counted, emit, emit_json, say
 from stj_core.config import Config
 from stj_core.errors import CatalogError
 from stj_spiders.config import CrawlConfig
+from stj_spiders.coverage import FIELDS
 from stj_spiders.extensions.progress import Progress
 from stj_spiders.outcome import STOPPED, Outcome
 from stj_spiders.session import find_session
@@ -157,7 +158,19 @@ def _print_summary(summaries: Sequence[dict[str, Any]]) -> None:
         reasons.update(one["reasons"])
     if reasons:
         emit("why: " + ", ".join(f"{n} {reason}" for reason, n in sorted(reasons.items())))
+    for one in summaries:
+        _print_coverage(one)
     if any(one["cards"] for one in summaries) and not any(one["new"] for one in summaries):
         emit("Nothing new was fetched: every picture was known.")
     if any(one["state"] == "finished" and one["images"].get("kept") for one in summaries):
         emit("next: stj-dataset stats, then stj-dataset export --split 0.2")
+
+
+def _print_coverage(summary: dict[str, Any]) -> None:
+    """Say how many cards had each field, and which pages were left out."""
+    coverage = summary.get("coverage")
+    if coverage:
+        fields = ", ".join(f"{name} {coverage.get(name, 0):.0%}" for name in FIELDS)
+        emit(f"{summary['spider']}: of {counted(int(coverage['cards']), 'card')} had: {fields}")
+    if summary.get("set_aside"):
+        emit(f"{summary['spider']}: {counted(summary['set_aside'], 'page')} set aside after failing again and again")

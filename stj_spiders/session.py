@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -17,20 +18,30 @@ from scrapy.crawler import Crawler
 
 from stj_catalog import crawls, frontier
 from stj_catalog.frontier import LeasedPage
+from stj_catalog.intake import CardSighting
 from stj_core.addresses import is_loopback
-from stj_core.cli import counted
+from stj_core.cli import counted, write_log
+from stj_core.clock import now
 from stj_core.config import Config
-from stj_core.errors import CrawlError
+from stj_core.errors import CrawlError, StjError
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
+from stj_core.vocabulary import PageState
 from stj_spiders.arguments import Arguments
 from stj_spiders.catalog_writer import CatalogWriter
 from stj_spiders.config import CrawlConfig
+from stj_spiders.coverage import fields_fallen, fields_missing, shares
+from stj_spiders.exceptions import RobotsRefusedError, StoppingError
 from stj_spiders.items import PageItem
-from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, empty, unexpected
+from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, empty, failed, refused, unexpected
 from stj_spiders.politeness import Manners
+from stj_spiders.responses import host_of
 from stj_spiders.shops.shop import PAGES
 
+# So often is a page asked for that does not come as it should.
+TRIES = 3
+# So many pictures may a host refuse in a row before that counts as being turned away.
+REFUSALS = 2
 _PATIENCE_SECONDS = 2.0
 _log = logging.getLogger(__name__)
 _sessions: WeakKeyDictionary[Crawler, Session] = WeakKeyDictionary()
@@ -55,6 +66,8 @@ class Session:
         pages_done: pages that were written.
         unseen: cards that the listing still has to show, by its own count; None when it does not say.
         kept: distinct kept pictures of the category that the crawl has sighted.
+        since: when this run of the crawl began, as the catalogue writes it.
+        fields: cards of the listing pages so far (`cards`), and how many of those had each field.
     """
 
     shared_manners: ClassVar[Manners | None] = None
@@ -84,7 +97,11 @@ class Session:
         self.pages_done = 0
         self.unseen: int | None = None
         self.kept = 0
+        self.since = now()
+        self.fields: Counter[str] = Counter()
         self.leased = 0
+        self._tries: Counter[int] = Counter()
+        self._refused_pictures: Counter[str] = Counter()
         self._most_cards = 0
         self._moved = asyncio.Event()
         _sessions[crawler] = self
@@ -127,7 +144,9 @@ class Session:
             settings=self.arguments.record,
             first_url=origin + self.category.listing_path,
             fresh=self.arguments.fresh,
+            parser=self.pages.PARSER,
         )
+        self.fields = await self.writer.run(crawls.fields_of_cards, self.writer.catalog, self.crawl.id)
         if not is_loopback(origin):
             _log.warning(self.pages.CONDITIONS)
             if not self.config.contact:
@@ -150,9 +169,9 @@ class Session:
             self.leased += 1
         return page
 
-    async def release(self, page: LeasedPage) -> None:
+    async def release(self, page: LeasedPage, reason: str | None = None) -> None:
         """Give a page back unread."""
-        await self.writer.run(frontier.release_page, self.writer.catalog, page.id)
+        await self.writer.run(frontier.release_page, self.writer.catalog, page.id, reason)
         self.give_back()
 
     def give_back(self) -> None:
@@ -175,7 +194,88 @@ class Session:
             return
         self._moved.clear()
 
+    async def has_seen_all(self, page: LeasedPage, cards: Sequence[CardSighting]) -> bool:
+        """Whether a listing page shows nothing but products of this crawl's earlier pages: the listing goes in circles."""
+        if page.number == 1:
+            return False
+        before = await self.writer.run(crawls.products_before, self.writer.catalog, self.crawl.id, page.number)
+        circles = all(card.asin in before for card in cards)
+        if circles:
+            _log.info("%s shows nothing that earlier pages did not: the listing ends here", self.page_name(page))
+        return circles
+
+    # Pages that were not what they should be.
+
+    async def ask_again(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
+        """Put a page back that did not come as it should; after some tries a listing ends the crawl, a product is left out."""
+        name, catalog = self.page_name(page), self.writer.catalog
+        self._tries[page.id] += 1
+        tries = self._tries[page.id]
+        reason = f"it {why}"
+        await self.writer.run(frontier.record_response, catalog, page.id, record, PageState.PENDING, reason)
+        if tries < TRIES:
+            _log.warning("%s %s: asking again", name, why)
+        elif page.kind == "listing":
+            self.stop(failed(f"{name.capitalize()} {why}, {tries} times in a row: {self._hint(page, record)}"))
+        else:
+            await self._set_aside(page, reason)
+        self.give_back()
+
+    async def nothing_there(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
+        """End the crawl: its first page says that there is nothing."""
+        await self.writer.run(
+            frontier.record_response, self.writer.catalog, page.id, record, PageState.DONE, f"it {why}"
+        )
+        self.stop(empty(f"{page.url} {why}: check the node of {self.category.slug} in labels.toml."))
+        self.give_back()
+
+    async def failed_unexpectedly(self, page: LeasedPage, error: BaseException, item: PageItem | None) -> None:
+        """Put a page back whose reading or writing failed unexpectedly; after some tries the crawl goes on without it."""
+        if isinstance(error, StjError):
+            self.stop(unexpected(error))
+            await self.release(page)
+            return
+        self._tries[page.id] += 1
+        reason = f"{type(error).__name__}: {error}"[:500]
+        if self._tries[page.id] < TRIES:
+            _log.warning("%s failed unexpectedly (%s): asking again", self.page_name(page), reason)
+            await self.release(page, reason)
+            return
+        found = () if item is None else [(one.kind, one.number, one.url) for one in item.found]
+        await self._set_aside(page, f"{reason}; please report it with {write_log(error)}", found)
+        self.give_back()
+
+    async def _set_aside(self, page: LeasedPage, reason: str, found: Sequence[tuple[str, int, str]] = ()) -> None:
+        _log.error("%s is set aside after %d tries: %s", self.page_name(page), TRIES, reason)
+        await self.writer.run(frontier.set_page_aside, self.writer.catalog, page.id, reason, found)
+
+    def _hint(self, page: LeasedPage, record: frontier.Response) -> str:
+        again = "the same command goes on there."
+        if page.number > 1 or record.cards:
+            return again
+        other = "" if self.settings.render == "always" else ", or try -s STJ_RENDER=always"
+        return f"check the node of {self.category.slug} in labels.toml{other}; {again}"
+
+    def stop_for(self, error: BaseException | None, url: str) -> None:
+        """End the crawl because a page cannot be asked for."""
+        if isinstance(error, RobotsRefusedError):
+            self.stop(refused(f"{error} {error.advice}"))
+        elif isinstance(error, StjError):
+            self.stop(unexpected(error))
+        elif not isinstance(error, StoppingError):
+            what = str(error).strip().rstrip(".") or type(error).__name__
+            self.stop(failed(f"{host_of(url)} cannot be reached ({what}): give the same command again later."))
+
     # What is learned on the way.
+
+    def picture_refused(self, host: str) -> bool:
+        """Count a picture that a host would not serve; True once it refuses one after another, which is no accident."""
+        self._refused_pictures[host] += 1
+        return self._refused_pictures[host] > REFUSALS
+
+    def picture_served(self, host: str) -> None:
+        """Note that a host serves pictures."""
+        self._refused_pictures[host] = 0
 
     def turned_away(
         self, host: str, what: str, asked_at: float, retry_after: float | None, *, picture: bool = False
@@ -202,8 +302,12 @@ class Session:
         self.tally += tally
         if item.page.kind == "listing":
             self.unseen = self._cards_unseen(item)
+            self.fields.update({"cards": len(item.cards), **(item.response.coverage or {})})
         words = ", ".join(f"{n} {word}" for word, n in sorted(tally.items())) or "nothing"
         _log.info("%s: %s: %s", self.page_name(item.page), counted(len(item.cards), "card"), words)
+        missing = fields_missing(self.fields, self.settings.coverage_min)
+        if missing:
+            self.stop(drifted(", ".join(missing), self.pages.PARSER))
         self.give_back()
 
     def page_name(self, page: LeasedPage) -> str:
@@ -234,7 +338,15 @@ class Session:
                 await self.writer.flush()
                 self.outcome = await self._judge_end(outcome)
                 catalog, crawl_id = self.writer.catalog, self.crawl.id
-                await self.writer.run(crawls.end_crawl, catalog, crawl_id, self.outcome.state, self.outcome.sentence)
+                self.fields = await self.writer.run(crawls.fields_of_cards, catalog, crawl_id)
+                await self.writer.run(
+                    crawls.end_crawl,
+                    catalog,
+                    crawl_id,
+                    self.outcome.state,
+                    self.outcome.sentence,
+                    shares(self.fields) if self.fields["cards"] else None,
+                )
                 self.summary = await self.writer.run(crawls.crawl_summary, catalog, crawl_id)
             if hasattr(self, "writer"):
                 await self.writer.close()
@@ -244,16 +356,26 @@ class Session:
         self.outcome = self.outcome or STOPPED
 
     async def _judge_end(self, outcome: Outcome) -> Outcome:
-        """A listing without a single card is no success."""
+        """Whether a crawl that came to its end did its job: nothing left out, read as before, and something to show for it."""
         if outcome is not FINISHED:
             return outcome
-        cards = await self.writer.run(crawls.cards_in_crawl, self.writer.catalog, self.crawl.id)
-        if cards:
-            return outcome
-        hint = f"check the node of {self.category.slug} in labels.toml"
-        if self.settings.render != "always":
-            hint += ", or try -s STJ_RENDER=always"
-        return empty(f"{self.config.origin}{self.category.listing_path} shows no card: {hint}.")
+        catalog, crawl_id = self.writer.catalog, self.crawl.id
+        earlier = await self.writer.run(crawls.earlier_coverages, catalog, crawl_id)
+        fallen = fields_fallen(self.fields, earlier)
+        if fallen:
+            return drifted(", ".join(fallen), self.pages.PARSER)
+        aside = await self.writer.run(crawls.pages_set_aside, catalog, crawl_id)
+        for kind, number, _, reason in aside:
+            if kind == "listing":
+                return failed(f"Listing page {number} was set aside ({reason}): the same command tries it again.")
+        if not await self.writer.run(crawls.has_usable_pictures, catalog, crawl_id):
+            cards = await self.writer.run(crawls.cards_in_crawl, catalog, crawl_id)
+            reasons = (await self.writer.run(crawls.crawl_summary, catalog, crawl_id))["reasons"]
+            why = ", ".join(f"{n} {reason}" for reason, n in reasons.items()) or "none has a picture"
+            return empty(
+                f"No picture of {counted(cards, 'card')} could be kept ({why}): look into that, then give the same command again."
+            )
+        return outcome
 
 
 def find_session(crawler: Crawler) -> Session | None:

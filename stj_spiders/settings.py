@@ -55,6 +55,8 @@ IMAGES_MIN_HEIGHT = 64
 STJ_RENDER = "auto"
 STJ_RENDER_HOSTS: list[str] = []
 STJ_LEASE_SECONDS = 600.0
+# Share of cards that must have a title, a picture and a link; with fewer the layout has changed.
+STJ_COVERAGE_MIN = 0.8
 
 # Plain HTTP, and a browser for the pages that need one (rendering/handler.py).
 DOWNLOAD_HANDLERS = dict.fromkeys(("http", "https"), "stj_spiders.rendering.handler.BrowserDownloadHandler")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stj_catalog.intake import CardSighting, NextPage
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
+from stj_core.vocabulary import Reason
 from stj_spiders.shops.pages import Card, Product
 
 # The products of a listing page come between it and the next one; no page has more cards.
@@ -74,10 +75,12 @@ def product_pages(cards: Sequence[CardSighting], listing: int) -> list[NextPage]
     return [NextPage("product", first + place, url) for place, url in enumerate(addresses)]
 
 
-def doubt(category: Category, title: str | None, picture: str | None, *, sponsored: bool) -> str | None:
-    """Why a card says nothing about the label of its picture: no_image, sponsored, title_mismatch; None if it does."""
+def doubt(category: Category, title: str | None, picture: str | None, *, sponsored: bool) -> Reason | None:
+    """Why a card says nothing about the label of its picture, or None if it does."""
     if picture is None:
-        return "no_image"
+        return Reason.NO_IMAGE
     if sponsored:
-        return "sponsored"
-    return "title_mismatch" if title and category.contradiction(title) else None
+        return Reason.SPONSORED
+    if not title:
+        return Reason.TITLE_MISSING
+    return Reason.TITLE_MISMATCH if category.contradiction(title) else None

@@ -32,6 +32,8 @@ from stj_spiders.shops.pages import READ, Verdict
 from stj_spiders.shops.shop import ShopPages
 
 _TURNED_AWAY = (429, 503)
+# One of these may be about one picture; one after another they are about us. 202 is a firewall's challenge.
+_REFUSED = (202, 401, 403, 405, 406, 407, 418, 451)
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +80,7 @@ class PicturesPipeline:
         writer, crawl_id = self.session.writer, self.session.crawl.id
         try:
             while True:
-                known = await writer.run(known_pictures, writer.catalog, list(wanted), crawl_id)
+                known = await writer.run(known_pictures, writer.catalog, list(wanted), crawl_id, self.session.since)
                 missing = [key for key in wanted if key not in known]
                 results = await asyncio.gather(
                     *(self._task(key, wanted[key]) for key in missing), return_exceptions=True
@@ -145,10 +147,14 @@ class PicturesPipeline:
                     _log.info("picture %s could not be had: %r", url, error)
                     return FetchedPicture(key, url, crawl_id, reason=_word(error))
             turned_away = _turned_away(response, session.pages)
+            if response.status in _REFUSED and session.picture_refused(host):
+                turned_away = f"one picture after another answered {response.status}"
             if turned_away is None:
                 break
             self._cool_down(host, response, turned_away)
-        session.manners.answered(host, _asked_at(response), picture=True)
+        if response.status not in _REFUSED:
+            session.picture_served(host)
+            session.manners.answered(host, _asked_at(response), picture=True)
         if response.status != 200:
             return FetchedPicture(key, url, crawl_id, reason="http_error", http_status=response.status)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._take_in, key, url, response.body)

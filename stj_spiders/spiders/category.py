@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import ClassVar
 
 import scrapy
@@ -20,20 +21,22 @@ from stj_catalog.catalog import open_catalog
 from stj_catalog.frontier import LeasedPage
 from stj_catalog.intake import NextPage
 from stj_core.config import Config
-from stj_core.errors import StjError
 from stj_core.vocabulary import PageState
 from stj_spiders.arguments import Arguments, read_arguments
 from stj_spiders.config import CrawlConfig
-from stj_spiders.exceptions import RobotsRefusedError, StoppingError
+from stj_spiders.coverage import count_fields
+from stj_spiders.exceptions import StoppingError
 from stj_spiders.identity import user_agent
 from stj_spiders.items import PageItem
-from stj_spiders.outcome import failed, refused, unexpected
+from stj_spiders.outcome import unexpected
 from stj_spiders.politeness import ASKED_AT, retry_after_seconds
 from stj_spiders.rendering import RENDER, RENDERED_BY
 from stj_spiders.responses import body_text, host_of
 from stj_spiders.session import Session
-from stj_spiders.shops.pages import READ, Verdict
+from stj_spiders.shops.pages import BLOCKS, READ, Listing, Verdict
 from stj_spiders.sightings import gallery_sightings, listing_sightings, product_pages
+from stj_spiders.storable import storable_listing, storable_product
+from stj_spiders.walk import Step, judge_listing, judge_product
 
 LEASES = 2
 
@@ -91,9 +94,15 @@ class CategorySpider(scrapy.Spider):
             crawler.signals.connect(spider.broke, broken)
         return spider
 
-    def broke(self, failure: Failure) -> None:
-        """End the crawl when a callback or a pipeline met what it did not expect; a page it held would never be done."""
-        self.session.stop(unexpected(failure.value or RuntimeError("unknown")))
+    async def broke(self, failure: Failure, response: Response | None = None, item: PageItem | None = None) -> None:
+        """A callback or a pipeline met what it did not expect: ask for the page again, and in the end without it."""
+        error = failure.value or RuntimeError("unknown")
+        request = getattr(response, "request", None)
+        page = item.page if item is not None else request.cb_kwargs.get("page") if request is not None else None
+        if isinstance(page, LeasedPage):
+            await self.session.failed_unexpectedly(page, error, item)
+        else:
+            self.session.stop(unexpected(error))
 
     async def end(self, spider: scrapy.Spider, reason: str) -> None:
         """Write how the crawl ended."""
@@ -123,60 +132,72 @@ class CategorySpider(scrapy.Spider):
 
     async def read_listing(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem | Request]:
         """Judge a listing page, and pass its cards on; a page made by a script is asked for once more, with a browser."""
-        text = body_text(response)
-        listing = self.session.pages.parse_listing(text, response.url, response.status)
-        record = _record(response, listing.verdict, len(listing.cards), listing.total_results)
-        if listing.verdict not in READ:
+        session, text, size = self.session, body_text(response), len(response.body)
+        listing = storable_listing(session.pages.parse_listing(text, response.url, response.status))
+        record = replace(
+            _record(response, listing.verdict, len(listing.cards)),
+            total_results=listing.total_results,
+            coverage=count_fields(listing.cards),
+        )
+        answer = judge_listing(listing, response.status, page.url, response.url, size=size)
+        if answer.step is Step.BLOCKED:
             await self._blocked_page(response, page, record)
             return
         self._answered(response)
-        if self._needs_browser(response, listing.verdict, text):
-            why = "is to be rendered" if self.session.settings.render == "always" else "is made by a script"
+        if answer.step is not Step.NOTHING and self._needs_browser(response, listing.verdict, text):
+            why = "is to be rendered" if session.settings.render == "always" else "is made by a script"
             self.logger.info("listing page %d %s: looking again with a browser", page.number, why)
             yield self._request(page).replace(meta={RENDER: True})
-            return
+        elif answer.step is Step.AGAIN:
+            await session.ask_again(page, record, answer.why)
+        elif answer.step is Step.NOTHING and page.number == 1:
+            await session.nothing_there(page, record, answer.why)
+        else:
+            yield await self._page_item(listing, page, record)
+
+    async def _page_item(self, listing: Listing, page: LeasedPage, record: frontier.Response) -> PageItem:
         cards = listing_sightings(listing.cards, self.session.category, self.config.origin)
-        found = [NextPage("listing", page.number + 1, listing.next_url)] if listing.next_url and listing.cards else []
+        found = []
+        if listing.next_url and not await self.session.has_seen_all(page, cards):
+            found.append(NextPage("listing", page.number + 1, listing.next_url))
         if self.arguments.details:
             found += product_pages(cards, page.number)
-        yield PageItem(page, record, cards, found)
+        return PageItem(page, record, cards, found)
 
     def _needs_browser(self, response: Response, verdict: Verdict, text: str) -> bool:
         """Whether a plain response that no block is shall be rendered."""
         render = self.session.settings.render
-        if RENDERED_BY in response.meta or render == "never":
+        if RENDERED_BY in response.meta or render == "never" or verdict not in READ:
             return False
         return render == "always" or (verdict is Verdict.EMPTY and self.session.pages.promises_script(text))
 
     async def read_product(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem]:
         """Judge a product's page, and pass its gallery on."""
-        product = self.session.pages.parse_product(body_text(response), response.url, response.status)
-        record = _record(response, product.verdict, len(product.pictures), None)
-        if product.verdict not in READ and not _gone(response, product.verdict):
+        session, size = self.session, len(response.body)
+        product = storable_product(session.pages.parse_product(body_text(response), response.url, response.status))
+        record = _record(response, product.verdict, len(product.pictures))
+        answer = judge_product(product, response.status, size=size)
+        if answer.step is Step.BLOCKED:
             await self._blocked_page(response, page, record)
             return
         self._answered(response)
-        yield PageItem(page, record, gallery_sightings(product, self.session.category, self.config.origin))
+        if answer.step is Step.AGAIN:
+            await session.ask_again(page, record, answer.why)
+            return
+        yield PageItem(page, record, gallery_sightings(product, session.category, self.config.origin))
 
     async def not_fetched(self, failure: Failure) -> None:
         """End the crawl when a page cannot be had; what was learned stays."""
         error = failure.value
         request: Request = failure.request  # type: ignore[attr-defined]  # Scrapy sets it
         page: LeasedPage = request.cb_kwargs["page"]
-        if isinstance(error, RobotsRefusedError):
-            if self.session.pages.judge("", request.url) is Verdict.SIGN_IN:
-                # Led to the sign-in page, which no robots.txt lets us fetch: that is an answer, too.
-                led = Response(request.url, status=302, request=request)
-                await self._blocked_page(led, page, _record(led, Verdict.SIGN_IN, 0, None))
-                return
-            self.session.stop(refused(f"{error} {error.advice}"))
-        elif isinstance(error, StjError):
-            self.session.stop(unexpected(error))
-        elif not isinstance(error, StoppingError):
-            what = str(error).strip().rstrip(".") or type(error).__name__
-            self.session.stop(
-                failed(f"{host_of(page.url)} cannot be reached ({what}): give the same command again later.")
-            )
+        led_to = self.session.pages.judge("", request.url)
+        if led_to in BLOCKS and not isinstance(error, StoppingError):
+            # Led to the sign-in page or a captcha, which no robots.txt lets us fetch: that is an answer, too.
+            led = Response(request.url, status=302, request=request)
+            await self._blocked_page(led, page, _record(led, led_to, 0))
+            return
+        self.session.stop_for(error, page.url)
         await self.session.release(page)
 
     def _answered(self, response: Response) -> None:
@@ -194,11 +215,6 @@ class CategorySpider(scrapy.Spider):
         session.give_back()
 
 
-def _gone(response: Response, verdict: Verdict) -> bool:
-    """Whether a product is no longer sold: an answer about the product, and no word about us."""
-    return verdict is Verdict.UNAVAILABLE and response.status in {404, 410}
-
-
-def _record(response: Response, verdict: Verdict, cards: int, total: int | None) -> frontier.Response:
+def _record(response: Response, verdict: Verdict, cards: int) -> frontier.Response:
     browser = response.meta.get(RENDERED_BY)
-    return frontier.Response(response.status, verdict.value, len(response.body), cards, total, browser)
+    return frontier.Response(response.status, verdict.value, len(response.body), cards, rendered_by=browser)

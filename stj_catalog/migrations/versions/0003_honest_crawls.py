@@ -32,5 +32,12 @@ def upgrade() -> None:
                 )
             )
             crawls.add_column(sa.Column("parser", sa.Text(), comment="version of the parser that read its pages"))
+        if op.get_bind().dialect.name == "postgresql":  # SQLite has no comments
+            verdicts = "ok, empty, incomplete, robot_check, interstitial, challenge, sign_in or unavailable"
+            op.alter_column("pages", "verdict", existing_type=sa.Text(), comment=verdicts)
+        op.add_column(
+            "pages",
+            sa.Column("coverage", sa.JSON(), comment="how many of its cards had each field: title, picture, link …"),
+        )
         op.add_column("pages", sa.Column("reason", sa.Text(), comment="why it was set aside, or asked for again"))
         op.add_column("images", sa.Column("detail", sa.Text(), comment="what the answer said, such as the opt-out"))

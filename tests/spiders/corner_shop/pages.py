@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urljoin
 
 from stj_spiders.shops.html import elements, read_tree, strings, text_of
-from stj_spiders.shops.pages import Card, Kind, Listing, Product, Verdict
+from stj_spiders.shops.pages import Card, Ending, Kind, Listing, Product, Verdict
 from tests.spiders.corner_shop.addresses import fold_image_url
 
 PARSER = "corner-1"
@@ -40,7 +40,9 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
             )
         )
     following = next((urljoin(url, one) for one in _NEXT(root)), None)
-    return Listing(judge(text, url, status), following, None, tuple(cards))
+    return Listing(
+        judge(text, url, status), following, None, tuple(cards), None if following or not cards else Ending.NO_NEXT
+    )
 
 
 def parse_product(text: str, url: str, status: int = 200) -> Product:

@@ -1,0 +1,109 @@
+"""The one place behind the parsers where what a shop says is bounded and made storable.
+
+Pages come from strangers. Whatever stands in them, what goes on from here is text of bounded length that any database,
+terminal and file takes, addresses that can be asked for, and numbers in range. What cannot be used becomes None, and
+nothing here ever fails.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from stj_spiders.shops.pages import Card, Listing, Picture, Product
+
+MOST_TITLE = 1_000
+MOST_NAME = 200
+MOST_NUMBER = 64
+MOST_ADDRESS = 8_192
+MOST_DEPARTMENTS = 20
+MOST_PICTURES = 500
+MOST_RESULTS = 10**12
+MOST_PRICE = 1e12
+# Control characters, lone halves of surrogate pairs, marks that turn the direction of text around, invisible tags, and
+# code points that are no characters.
+_UNSTORABLE = re.compile(
+    "[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef"
+    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+_SPACES = re.compile(r"\s+")
+_IN_ADDRESS = re.compile("[\0-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def text(value: str | None, most: int) -> str | None:
+    """`value` on one line, without what cannot be stored or would not be seen, and at most `most` characters long."""
+    if value is None:
+        return None
+    # Nothing is gained from reading a long text to its end.
+    bounded = value[: 4 * most]
+    kept = _SPACES.sub(" ", _UNSTORABLE.sub("", _SPACES.sub(" ", bounded))).strip()
+    return (kept if len(kept) <= most else kept[: most - 1].rstrip() + "…") or None
+
+
+def address(value: str | None) -> str | None:
+    """`value` if it is an http address that can be asked for, else None."""
+    if value is None or len(value) > MOST_ADDRESS or _IN_ADDRESS.search(value):
+        return None
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna") if not (parts.hostname or "").isascii() else b"-"
+    except ValueError:
+        return None
+    return value if usable and host else None
+
+
+def number(value: float | None, least: float, most: float) -> float | None:
+    """`value` if it is in range, else None."""
+    return value if value is not None and math.isfinite(value) and least <= value <= most else None
+
+
+def storable_listing(listing: Listing) -> Listing:
+    """A listing that can be stored, whatever its page said."""
+    total = listing.total_results
+    return replace(
+        listing,
+        next_url=address(listing.next_url),
+        total_results=total if total is not None and 0 <= total <= MOST_RESULTS else None,
+        cards=tuple(map(_card, listing.cards)),
+    )
+
+
+def storable_product(product: Product) -> Product:
+    """A product that can be stored, whatever its page said."""
+    departments = (text(one, MOST_NAME) for one in product.breadcrumb[:MOST_DEPARTMENTS])
+    return replace(
+        product,
+        asin=text(product.asin, MOST_NUMBER),
+        parent_asin=text(product.parent_asin, MOST_NUMBER),
+        title=text(product.title, MOST_TITLE),
+        brand=text(product.brand, MOST_NAME),
+        breadcrumb=tuple(filter(None, departments)),
+        price=number(product.price, 0, MOST_PRICE),
+        currency=text(product.currency, MOST_NUMBER),
+        pictures=tuple(filter(None, map(_picture, product.pictures[:MOST_PICTURES]))),
+    )
+
+
+def _card(card: Card) -> Card:
+    image_url, image_key = address(card.image_url), address(card.image_key)
+    pictured = image_url is not None and image_key is not None
+    return replace(
+        card,
+        asin=text(card.asin, MOST_NUMBER) or "",
+        title=text(card.title, MOST_TITLE),
+        brand=text(card.brand, MOST_NAME),
+        product_url=address(card.product_url),
+        image_url=image_url if pictured else None,
+        image_key=image_key if pictured else None,
+        price=number(card.price, 0, MOST_PRICE),
+        currency=text(card.currency, MOST_NUMBER),
+        rating=number(card.rating, 0, 5),
+    )
+
+
+def _picture(picture: Picture) -> Picture | None:
+    usable = address(picture.image_url) and address(picture.image_key)
+    return picture if usable else None

@@ -1,0 +1,89 @@
+"""What an answer to a listing page means for the walk along the listing: read on, ask again, end here, or turned away.
+
+Pure: every way in which a listing may end, and every way in which it may only seem to, is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from urllib.parse import urldefrag
+
+from stj_spiders.shops.pages import BLOCKS, Ending, Listing, Product, Verdict
+
+_GONE = frozenset({404, 410})
+
+
+class Step(Enum):
+    """What follows from an answer."""
+
+    READ = auto()
+    """The page is what it should be: its cards count, and it says how the listing goes on."""
+    NOTHING = auto()
+    """The listing says that it has nothing, or no such page."""
+    AGAIN = auto()
+    """The page did not come as it should: it is no end of the listing, and may be better next time."""
+    BLOCKED = auto()
+    """The shop turned us away."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an answer means.
+
+    Attributes:
+        step: what follows.
+        why: what was wrong with it, for a sentence: "came without its end".
+    """
+
+    step: Step
+    why: str = ""
+
+
+def judge_listing(listing: Listing, status: int, *addresses: str, size: int) -> Answer:
+    """What an answer to a listing page means.
+
+    Args:
+        listing: as it was read.
+        status: its HTTP status.
+        addresses: where it was asked for, and where it came from.
+        size: bytes of its body.
+    """
+    if status in _GONE and listing.verdict is Verdict.UNAVAILABLE:
+        return Answer(Step.NOTHING, f"answers {status}")
+    if listing.verdict in BLOCKS:
+        return Answer(Step.BLOCKED)
+    if listing.verdict is Verdict.INCOMPLETE:
+        return Answer(Step.AGAIN, _incomplete(size, status))
+    if listing.ending is Ending.NO_RESULTS:
+        return Answer(Step.NOTHING, "says that it has no results")
+    if listing.verdict is Verdict.EMPTY:
+        return Answer(Step.AGAIN, "shows no card, and does not say that there is none")
+    if listing.next_url is not None and _bare(listing.next_url) in map(_bare, addresses):
+        return Answer(Step.AGAIN, "names itself as the next page")
+    if listing.next_url is None and listing.ending is None:
+        return Answer(Step.AGAIN, "is a piece of a page, without head and end")
+    return Answer(Step.READ)
+
+
+def judge_product(product: Product, status: int, *, size: int) -> Answer:
+    """What an answer to a product's page means; a product that is no longer sold is an answer."""
+    if status in _GONE and product.verdict is Verdict.UNAVAILABLE:
+        return Answer(Step.NOTHING, f"answers {status}")
+    if product.verdict in BLOCKS:
+        return Answer(Step.BLOCKED)
+    if product.verdict is Verdict.INCOMPLETE:
+        return Answer(Step.AGAIN, _incomplete(size, status))
+    if product.verdict is Verdict.EMPTY:
+        return Answer(Step.AGAIN, "shows no product")
+    return Answer(Step.READ)
+
+
+def _incomplete(size: int, status: int) -> str:
+    if not size:
+        return f"came without a single byte (status {status})"
+    return "came without its end, or is nested deeper than can be read"
+
+
+def _bare(address: str) -> str:
+    return urldefrag(address).url
