@@ -11,13 +11,19 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
+from stj_core import __version__
 from stj_core.errors import StjError
+from stj_core.extras import missing_extra
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 BUG, INTERRUPTED = 3, 130
 LOG_NAME = "stj-error.log"
@@ -28,12 +34,38 @@ GOES_ON = "Interrupted: the same command goes on from here."
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
-def make_app(help_text: str) -> typer.Typer:
-    """A command line with the house's settings: no completion installers, and our own words for a bug."""
-    return typer.Typer(
+class _VersionMixin:
+    """Gives a command the option --version, which is answered before anything else is looked at."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - typer keeps these types to itself
+        """The parameters of the command, --version and --help last."""
+        *own, help_option = super().get_params(ctx)  # type: ignore[misc]  # the class beside this one has it
+        return [*own, _version_option(), help_option]
+
+
+class _Command(_VersionMixin, TyperCommand):
+    """One command."""
+
+
+class _Group(_VersionMixin, TyperGroup):
+    """A program with several commands."""
+
+
+class App(typer.Typer):
+    """A command line whose every command answers --version."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:  # noqa: ANN401 - typer's
+        """Register a command, as typer does."""
+        options.setdefault("cls", _Command)
+        return super().command(name, **options)
+
+
+def make_app(help_text: str) -> App:
+    """A command line with the house's settings: --version everywhere, shell completion, and our own words for a bug."""
+    return App(
+        cls=_Group,
         help=help_text,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # its boxes cost more time than all the rest of --help
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,6 +98,9 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         _close_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes here is a bug, and gets a log
+        if isinstance(error, ImportError) and (sentence := missing_extra(error)):
+            say(sentence)
+            return 1
         if isinstance(error, OSError) and error.errno in _PLACE:
             say(f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place.")
             return 1
@@ -112,6 +147,30 @@ def write_log(error: BaseException) -> Path:
             continue
         return path
     return Path(os.devnull)
+
+
+def _tell_version(context: typer.Context, asked: bool) -> None:
+    if asked:
+        emit(f"{context.find_root().info_name} {__version__}")
+        raise typer.Exit
+
+
+def _version(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_tell_version, expose_value=False, help="Say the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Carries the option --version: typer makes options from functions only."""
+
+
+@cache
+def _version_option() -> Any:  # noqa: ANN401 - typer keeps this type to itself
+    carrier = typer.Typer(add_completion=False)
+    carrier.command()(_version)
+    return typer.main.get_command(carrier).params[0]
 
 
 def _number(code: str | int | None) -> int:

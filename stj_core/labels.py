@@ -70,13 +70,19 @@ def _any_word(words: Sequence[str]) -> re.Pattern[str]:
     return re.compile(r"(?<![\w-])(?:" + "|".join(map(re.escape, ordered)) + r")(?![\w-])", re.IGNORECASE)
 
 
+def labels_path(path: Path | None = None) -> Path:
+    """The file that the categories are read from: `path`, else `labels.toml` of this folder, else the one that STJ ships."""
+    here = Path("labels.toml")
+    return path or (here if here.is_file() else DEFAULT_LABELS)
+
+
 def load_labels(path: Path | None = None) -> tuple[Category, ...]:
-    """Read the categories, ordered by label.
+    """Read the categories of `labels_path`, ordered by label.
 
     Raises:
         UsageError: the file is missing, is not TOML, or a block lacks a field or repeats a label or slug.
     """
-    source = path or DEFAULT_LABELS
+    source = labels_path(path)
     try:
         blocks = tomllib.loads(source.read_text(encoding="utf-8")).get("category", [])
     except OSError as error:

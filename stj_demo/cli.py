@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from stj_core.errors import StjError
+from stj_core import cli
 from stj_demo.behaviour import Behaviour, Block, Robots
-from stj_demo.shop import PracticeShop
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app = cli.make_app("The practice shop.")
 
 
 @app.command()
@@ -54,6 +52,8 @@ def shop(
     break_every: Annotated[int, typer.Option(min=0, help="Break every n-th picture in the middle of its body.")] = 0,
 ) -> None:
     """A shop on this machine that speaks Amazon's markup; prints its origin and serves until Ctrl-C."""
+    from stj_demo.shop import PracticeShop
+
     behaviour = Behaviour(
         robots=robots,
         robots_text=robots_file.read_text(encoding="utf-8") if robots_file else None,
@@ -83,19 +83,16 @@ def shop(
         planting=planting,
     ) as practice_shop:
         if list_planted:
-            print(json.dumps([asdict(planted) for planted in practice_shop.planted], indent=2, ensure_ascii=False))
+            cli.emit_json([asdict(planted) for planted in practice_shop.planted])
             return
-        print(practice_shop.origin, flush=True)
+        cli.emit(practice_shop.origin)
+        sys.stdout.flush()
         _wait_for_goodbye()
 
 
-def main() -> None:
-    """Run the command; an expected failure is one sentence on stderr."""
-    try:
-        app()
-    except StjError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+def main() -> NoReturn:
+    """Run the command line."""
+    cli.run(app)
 
 
 def _wait_for_goodbye() -> None:

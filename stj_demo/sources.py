@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from PIL import Image, ImageDraw, ImageOps
 
+from stj_core.files import write_bytes
 from stj_demo.drawing import draw, recipe
 
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
@@ -63,7 +62,7 @@ class Drawn:
             return self._draw()
         kept = self.cache / f"{recipe()}-{self.seed}" / self.kind / f"{self.index}-{self.view}.jpg"
         if not kept.exists():
-            write_aside(kept, self._draw())
+            write_bytes(kept, self._draw())
         return kept.read_bytes()
 
     def _draw(self) -> bytes:
@@ -144,11 +143,3 @@ def encode(picture: Image.Image, quality: int = 86, kind: str = "JPEG") -> bytes
     buffer = io.BytesIO()
     picture.save(buffer, kind, **({} if kind == "PNG" else {"quality": quality}))
     return buffer.getvalue()
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    aside.write_bytes(content)
-    aside.replace(path)

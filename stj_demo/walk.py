@@ -17,8 +17,10 @@ from typing import Annotated, Any
 import typer
 
 from stj_core import cli
+from stj_core.config import read_config
 from stj_core.errors import StjError, UsageError
-from stj_demo.shop import PracticeShop
+from stj_core.extras import is_installed
+from stj_core.labels import labels_path
 
 app = cli.make_app("Walk the whole road on the practice shop.")
 # A fixed port, because the shop's address is part of every picture's identity.
@@ -50,6 +52,13 @@ def walk(
     if elsewhere is None and images is not None:
         beside = images.resolve().with_name(f"{images.resolve().name}_elsewhere")
         elsewhere = beside if beside.is_dir() else None
+    lacking = [extra for extra in ("spiders", "model") if not is_installed(extra)]
+    if lacking:
+        raise StepError(
+            f"The demo crawls and trains: pip install 'stj[{','.join(lacking)}]', then run the same command again."
+        )
+    from stj_demo.shop import PracticeShop
+
     began = time.monotonic()
     # A road per kind of goods: drawings and photographs do not meet in one catalogue.
     place = out / ("drawn" if images is None else images.resolve().name)
@@ -61,7 +70,9 @@ def walk(
         "1/5  The practice shop opens"
         + (" with its own drawings" if images is None else f" with the pictures of {images}")
     )
-    with PracticeShop(images, per_class=per_class, port=port, cache=out / "drawings") as shop:
+    with PracticeShop(
+        images, per_class=per_class, labels=read_config().labels, port=port, cache=out / "drawings"
+    ) as shop:
         cli.say(f"     {shop.origin}, {len(shop.planted)} cases planted for the crawl to notice")
         cli.say("2/5  Crawl")
         road.run("python", "-m", "stj_spiders", "-L", "WARNING", "-a", f"origin={shop.origin}", "-a", "limit=100000")
@@ -79,7 +90,7 @@ def walk(
     judged = road.json("stj-model", "evaluate", "--on", str(elsewhere.resolve())) if elsewhere else None
     _say_results(stats, trained, judged, place)
     cli.say(
-        f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Again: make demo. Look: {place / 'dataset' / 'preview.html'}"
+        f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Again: the same command. Look: {place / 'dataset' / 'preview.html'}"
     )
 
 
@@ -101,8 +112,10 @@ class Road:
             "PATH": f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        for name in ("STJ_CATALOG", "STJ_IMAGES", "STJ_RUNS", "STJ_ORIGIN", "STJ_WEIGHTS"):
+        for name in ("STJ_CATALOG", "STJ_IMAGES", "STJ_RUNS", "STJ_ORIGIN", "STJ_WEIGHTS", "SCRAPY_SETTINGS_MODULE"):
             self._environment.pop(name, None)
+        # The classes that the shop sells by, wherever the command runs.
+        self._environment["STJ_LABELS"] = str(labels_path(read_config().labels).resolve())
 
     def run(self, *command: str) -> None:
         """Run a command whose output people read.
@@ -136,7 +149,9 @@ class Road:
             cli.say("")
             cli.say("*** ImageNet weights cannot be had here: the demo goes on with RANDOM ones. ***")
             cli.say("*** The accuracies below say that the road works, not how well STJ classifies. ***")
-            cli.say("*** For real features: make demo WEIGHTS=resnet50.weights.h5 ***")
+            cli.say(
+                "*** For real features: stj weights fetch, or --weights FILE.weights.h5 (make demo WEIGHTS=FILE). ***"
+            )
             cli.say("")
             return self.json("stj-model", "train", "--weights", "random")
 

@@ -25,12 +25,14 @@ class Download:
     Attributes:
         url: the file.
         md5: of the file, as Keras publishes it.
+        size: of the file, in bytes.
         source: who trained them, in words for a report.
         licence: of the weights.
     """
 
     url: str
     md5: str
+    size: int
     source: str
     licence: str
 

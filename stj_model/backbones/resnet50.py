@@ -78,6 +78,7 @@ RESNET50 = Backbone(
         "https://storage.googleapis.com/tensorflow/keras-applications/resnet/"
         "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
         md5="4d473c1dd8becc155b73f8504c6f6626",
+        size=94_765_736,
         source="Keras Applications ResNet50, ImageNet-1k, ported from Kaiming He's release",
         licence="MIT (Kaiming He, deep-residual-networks)",
     ),
