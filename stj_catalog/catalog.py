@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 
 from stj_catalog.migrations import upgrade
-from stj_core.errors import CatalogError
+from stj_core.errors import CatalogError, NoCatalogError
 
 T = TypeVar("T")
 
@@ -73,13 +73,14 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
         create: make it when it is not there.
 
     Raises:
-        CatalogError: it is not there, is no catalogue, or cannot be reached.
+        NoCatalogError: it is not there.
+        CatalogError: it is no catalogue, or cannot be reached.
         NewerSchemaError: a newer STJ made it.
     """
     address = _address(url)
     place = sqlite_file(address)
     if place is not None and not create and not place.exists():
-        raise CatalogError(
+        raise NoCatalogError(
             f"There is no catalogue at {place}: crawl first (scrapy crawl amazon_sarees), or set STJ_CATALOG."
         )
     try:

@@ -14,10 +14,10 @@ from stj_catalog.decide import decide
 from stj_catalog.schema import images, reviews
 from stj_core.clock import now
 from stj_core.errors import CatalogError, UsageError
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import Action, Status
 from stj_images.likeness import Thresholds
 
-ACTIONS = ("label", "keep", "reject")
+ACTIONS = tuple(action.value for action in Action)
 LONGEST = 200
 
 
@@ -159,7 +159,8 @@ def count_decided(catalog: Catalog) -> dict[str, int]:
 
 def said(decision: dict[str, Any]) -> str:
     """A decision in a few words."""
-    words = {"label": f"label {decision['label']}", "keep": "keep", "reject": "reject"}[decision["action"]]
+    # A word that another version of STJ wrote is shown as it is.
+    words = f"label {decision['label']}" if decision["action"] == Action.LABEL else str(decision["action"])
     return f"{words}, {decision['reason']}" if decision["reason"] else words
 
 

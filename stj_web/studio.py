@@ -13,14 +13,14 @@ from flask import current_app
 from stj_catalog.catalog import Catalog, open_catalog
 from stj_catalog.gallery import suggestions
 from stj_core.config import Config
-from stj_core.errors import CatalogError
+from stj_core.errors import NoCatalogError
 from stj_core.labels import Category, load_labels
 from stj_images.likeness import Thresholds, thresholds_of
 from stj_images.store import ImageStore, open_store
 from stj_web.errors import RefusalError
 from stj_web.pool import BoundedPool
 from stj_web.settings import WebConfig
-from stj_web.thumbnails import Thumbnails
+from stj_web.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
     from stj_dataset.audit.cache import Doubts
@@ -75,9 +75,9 @@ class Studio:
         return BoundedPool("decoder", self.web.decoders, self.web.waiting)
 
     @cached_property
-    def thumbnails(self) -> Thumbnails:
+    def thumbnails(self) -> ThumbnailCache:
         """Small pictures."""
-        return Thumbnails(self.config.cache, self.decoders)
+        return ThumbnailCache(self.config.cache, self.decoders)
 
     @cached_property
     def doubts(self) -> Doubts:
@@ -138,10 +138,8 @@ class Studio:
             if self._catalog is None:
                 try:
                     self._catalog = open_catalog(self.config.catalog_url)
-                except CatalogError as error:
-                    if "There is no catalogue" in str(error):
-                        return None
-                    raise
+                except NoCatalogError:
+                    return None
             return self._catalog
 
     def close(self) -> None:
