@@ -5,7 +5,7 @@ Libraries raise, only the command lines and the web turn an error into words for
     StjError                    exit 1: one sentence - what happened, what was given, what to do
     ├── UsageError              exit 2: an option or a setting that cannot be right
     ├── CatalogError            the catalogue cannot be used as it is
-    │   ├── NoCatalogError      nothing was crawled or imported yet
+    │   ├── NoCatalogError      there is none at that place
     │   └── NewerSchemaError    made by a newer STJ
     ├── PictureError            these bytes do not become a picture; `.reason` is the word in the catalogue
     │   ├── NotAnImageError     reason not_image
@@ -41,7 +41,7 @@ class CatalogError(StjError):
 
 
 class NoCatalogError(CatalogError):
-    """There is no catalogue: nothing was crawled or imported yet."""
+    """There is no catalogue at the place that was named."""
 
 
 class NewerSchemaError(CatalogError):

@@ -90,7 +90,8 @@ def walk(
     judged = road.json("stj-model", "evaluate", "--on", str(elsewhere.resolve())) if elsewhere else None
     _say_results(stats, trained, judged, place)
     cli.say(
-        f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Again: the same command. Look: {place / 'dataset' / 'preview.html'}"
+        f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Again: the same command. "
+        f"Look: {place / 'dataset' / 'preview.html'}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -79,17 +79,17 @@ class RunEntry:
         }
 
 
-def list_runs(runs: Path) -> list[RunEntry]:
+def list_runs(runs: Path, read: Callable[[Path], RunEntry] | None = None) -> list[RunEntry]:
     """Every run below a folder, the newest first; a folder that is none is an entry with the reason.
 
     Args:
         runs: the folder of runs (STJ_RUNS); it may be missing.
+        read: makes the entry of one folder; `read_run` if not given.
     """
     if not runs.is_dir():
         return []
-    whole = [
-        read_run(path) for path in runs.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."
-    ]
+    read = read or read_run
+    whole = [read(path) for path in runs.iterdir() if path.is_dir() and not path.is_symlink() and path.name[0] != "."]
     aside = runs / UNFINISHED
     begun = [_unfinished(path) for path in aside.iterdir() if path.is_dir()] if aside.is_dir() else []
     return sorted([*whole, *begun], key=lambda entry: (-entry.changed, entry.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -67,19 +67,36 @@ def curves(runs: Sequence[tuple[str, Sequence[Mapping[str, float]]]], value: str
     )
 
 
-def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str], caption: str) -> Markup:
-    """A confusion matrix as a table whose cells are shaded by their share of the row."""
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in names)
+def confusion(
+    matrix: Sequence[Sequence[int]],
+    names: Mapping[int, str],
+    caption: str,
+    link: Callable[[int, int], str] | None = None,
+) -> Markup:
+    """A confusion matrix as a table whose cells are shaded by their share of the row.
+
+    Args:
+        matrix: counts, a row for each true class and a column for each answer.
+        names: the classes by label, in the order of the rows.
+        caption: what it shows.
+        link: the address that shows the pictures of a true class and an answer, by label.
+    """
+    labels = [*names, *range(len(names), len(matrix))][: len(matrix)]
+    head = Markup("").join(Markup('<th scope="col">{}</th>').format(names.get(label, label)) for label in labels)
     rows = []
     for place, row in enumerate(matrix):
         total = sum(row) or 1
         cells = Markup("").join(
             Markup('<td class="{} shade{}">{}</td>').format(
-                "hit" if at == place else "miss", _shade(count / total), count
+                "hit" if at == place else "miss",
+                _shade(count / total),
+                Markup('<a href="{}">{}</a>').format(link(labels[place], labels[at]), count)
+                if link and count
+                else count,
             )
             for at, count in enumerate(row)
         )
-        rows.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(names[place], cells))
+        rows.append(Markup('<tr><th scope="row">{}</th>{}</tr>').format(names.get(labels[place], labels[place]), cells))
     return Markup(
         '<table class="confusion"><caption>{}</caption><thead><tr><th scope="col">true ↓ answer →</th>{}</tr></thead>'
         "<tbody>{}</tbody></table>"

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
-
-from stj_core.errors import ModelError
-
-if TYPE_CHECKING:
-    from stj_model.predict import Predictor
-
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stj_core.errors import PictureError
-from stj_core.picture_types import FORMATS
+from stj_core.errors import ModelError, PictureError
 from stj_dataset.manifest import ManifestRow
+from stj_images.decode import decode
 from stj_web.metrics import Metrics
 from stj_web.pool import BoundedPool
 from stj_web.runs import Runs
 from stj_web.settings import WebConfig
-from stj_web.thumbnails import check_upload
 
 if TYPE_CHECKING:
     from stj_model.predict import Answer, Predictor
 
-NEAREST = 3
+NEAREST, PREVIEW = 3, 640
 
 
 @dataclass(frozen=True)
@@ -42,7 +34,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class NearestPicture:
     """A training picture near an upload."""
 
     sha256: str
@@ -70,13 +62,27 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedUpload:
     """An upload with its answer, or with the reason why there is none."""
 
     answer: Answer
     reason: str | None
-    nearest: list[Neighbour]
+    nearest: list[NearestPicture]
     heat: bytes | None = None
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True)
+class ReadUpload:
+    """An upload that was decoded.
+
+    Attributes:
+        pixels: uint8 of shape (size, size, 3), as the network takes them.
+        preview: a JPEG of it, where one was asked for.
+    """
+
+    pixels: Any
+    preview: bytes | None = None
 
 
 class Classifier:
@@ -98,14 +104,15 @@ class Classifier:
         return self._loaded[0] if self._loaded else None
 
     def judge(
-        self, uploads: Sequence[Upload], *, run: str | None = None, explain: bool = False
-    ) -> tuple[str, list[Judged]]:
+        self, uploads: Sequence[Upload], *, run: str | None = None, explain: bool = False, preview: bool = False
+    ) -> tuple[str, list[JudgedUpload]]:
         """Answer some uploads, in order.
 
         Args:
             uploads: the files.
             run: a run's name; the newest if not given.
             explain: say where the network looked, too.
+            preview: give each picture back, small.
 
         Returns:
             the run's name, and what it says of each.
@@ -118,15 +125,15 @@ class Classifier:
         predictor = self._predictor(name)
         jobs: list[Future[Any]] = []
         try:
-            jobs.extend(self._decoders.submit(partial(self._read, predictor, one)) for one in uploads)
-            judging: list[Future[Judged] | Judged] = []
+            jobs.extend(self._decoders.submit(partial(_read, predictor, one, preview=preview)) for one in uploads)
+            judging: list[Future[JudgedUpload] | JudgedUpload] = []
             for one, decoded in zip(uploads, list(jobs), strict=True):
                 try:
-                    pixels = decoded.result()
+                    read = decoded.result()
                 except PictureError as error:
                     judging.append(_unread(one, error))
                     continue
-                job = self._model.submit(partial(self._judge, name, predictor, one, pixels, explain=explain))
+                job = self._model.submit(partial(self._judge, name, predictor, one, read, explain=explain))
                 jobs.append(job)
                 judging.append(job)
             judged = [part.result() if isinstance(part, Future) else part for part in judging]
@@ -149,13 +156,10 @@ class Classifier:
                 self._loaded = (name, predictor)
             return self._loaded[1]
 
-    def _read(self, predictor: Predictor, upload: Upload) -> Any:  # noqa: ANN401 - numpy stays in the model's room
-        check_upload(
-            upload.data, max_bytes=self._web.max_file_mb << 20, max_pixels=self._web.max_megapixels * 1_000_000
-        )
-        return predictor.read(upload.data, FORMATS)
-
-    def _judge(self, name: str, predictor: Predictor, upload: Upload, pixels: Any, *, explain: bool) -> Judged:  # noqa: ANN401
+    def _judge(
+        self, name: str, predictor: Predictor, upload: Upload, read: ReadUpload, *, explain: bool
+    ) -> JudgedUpload:
+        pixels = read.pixels
         began = time.perf_counter()
         chances, features = predictor.scores(pixels[None])
         answer = predictor.answers_of(chances, features, [upload.name])[0]
@@ -163,21 +167,40 @@ class Classifier:
         distances, places = predictor.neighbours.closest(features, NEAREST)
         rows = self._runs.manifest(name)
         nearest = [
-            Neighbour(sha256, float(distance), rows.get(sha256))
+            NearestPicture(sha256, float(distance), rows.get(sha256))
             for distance, sha256 in zip(distances[0], map(str, predictor.neighbours.names[places[0]]), strict=True)
         ]
-        return Judged(
+        return JudgedUpload(
             answer,
             None,
             nearest,
             heat(predictor, pixels, answer.label) if explain and answer.label is not None else None,
+            read.preview,
         )
 
 
-def _unread(upload: Upload, error: PictureError) -> Judged:
+def _read(predictor: Predictor, upload: Upload, *, preview: bool) -> ReadUpload:
+    """Decode an upload, once, for the network and for the eye.
+
+    Raises:
+        PictureError: the bytes are no whole picture, or too much of one.
+    """
+    from stj_model.preprocess import fit
+
+    picture = decode(upload.data, 2 * predictor.preprocessing.size)
+    pixels = fit(picture, predictor.preprocessing)
+    if not preview:
+        return ReadUpload(pixels)
+    picture.thumbnail((PREVIEW, PREVIEW))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return ReadUpload(pixels, stream.getvalue())
+
+
+def _unread(upload: Upload, error: PictureError) -> JudgedUpload:
     from stj_model.predict import Answer
 
-    return Judged(Answer(upload.name, error=str(error)), error.reason, [])
+    return JudgedUpload(Answer(upload.name, error=str(error)), error.reason, [])
 
 
 SIDE = 224

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from stj_catalog.reviews import DecisionError, NoPictureError, OvertakenError
@@ -111,7 +112,7 @@ def _http(error: HTTPException) -> Response:
     if 300 <= status < 400:
         return current_app.make_response(error.get_response())
     sentence = _SENTENCES.get(status, "The request failed.")
-    if status == 400 and type(error).__name__ == "CSRFError":
+    if isinstance(error, CSRFError):
         sentence = "The form is too old or came from another site: load the page again."
     response = answer(status, _KINDS.get(status, "failed"), sentence)
     for name, value in error.get_headers():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,36 +12,27 @@ from flask import Flask, request, session, url_for
 from markupsafe import Markup
 
 from stj_catalog.reviews import said, user_name
+from stj_core.vocabulary import Reason, Status, sentence_of
 from stj_web import security
 from stj_web.charts import bar, confusion, curves, stacked
 from stj_web.studio import studio
 
-STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")
-REASONS = {
-    "label_conflict": "Shown under two classes: a person has to say which it is.",
-    "sponsored": "Only ever seen as an advertisement, which may be anything.",
-    "title_mismatch": "The product's title names another kind of garment.",
-    "unsighted": "Fetched, and the page that shows it is not written yet.",
-    "too_small": "A side is shorter than the smallest size that is taken.",
-    "too_large": "More pixels than a shop photograph has.",
-    "not_image": "The bytes are no picture of a format that shops serve.",
-    "truncated": "The picture's data ends too early or is broken.",
-    "http_error": "The image server answered with an error; a later crawl asks again.",
-    "network_error": "The connection failed; a later crawl asks again.",
-    "timeout": "No answer in time; a later crawl asks again.",
-    "blocked": "The shop turned the crawler away; a later crawl asks again.",
-    "robots": "robots.txt does not allow it.",
-    "missing_file": "Its file is gone from the image store; a later crawl asks again.",
-    "torn_file": "Its file is broken in the image store; a later crawl asks again.",
-    "forgotten_copy": "A copy of a picture that was to be forgotten.",
-    "no_image": "The card had no picture.",
-}
+STATUSES = tuple(status.value for status in Status)
 
 
 def register_words(app: Flask) -> None:
     """Give the templates their filters and what every page knows."""
     app.jinja_env.filters.update(
-        number=number, percent=percent, moment=moment, bytes=size, short=short, said=said, words=words, why=why
+        number=number,
+        percent=percent,
+        moment=moment,
+        bytes=size,
+        short=short,
+        said=said,
+        words=words,
+        why=why,
+        css=css_word,
+        setting=setting,
     )
     app.jinja_env.globals.update(bar=bar, stacked=stacked, curves=curves, confusion=confusion, statuses=STATUSES)
     app.jinja_env.globals.update(outside=outside)
@@ -91,20 +84,38 @@ def short(text: str | None, length: int = 12) -> str:
     return "–" if not text else f"{text[:length]}…" if len(text) > length else text
 
 
+def setting(value: object, most: int = 500) -> str:
+    """A setting as JSON for people, cut where it is very long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
 def words(text: str | None) -> str:
     """A word of the catalogue for people: label_conflict is label conflict."""
     return "" if not text else str(text).replace("_", " ")
 
 
 def why(status: str, reason: str | None) -> str:
-    """Why a picture is not in the dataset, in one sentence."""
-    if status == "kept":
-        return "It is kept: the next export takes it."
-    if status == "duplicate":
-        return "It is the same picture as one that is kept."
-    if status == "forgotten":
-        return "Somebody asked for it to be forgotten: its bytes are gone for good."
-    return REASONS.get(reason or "", f"The reason is written as “{words(reason)}”.")
+    """Why a picture is not in the dataset, in one sentence; a word that nobody knows is shown as it is written."""
+    if status in (Status.QUARANTINED, Status.REJECTED) and reason:
+        return sentence_of(Reason, reason)
+    return sentence_of(Status, status)
+
+
+def split_name(split: str) -> str:
+    """What a run was judged on, for people."""
+    known = {
+        "leave_sources_out": "shops left out",
+        "out_of_fold": "out of fold",
+        "val": "validation",
+        "train": "training",
+    }
+    return known.get(split, split)
+
+
+def css_word(text: object) -> str:
+    """A word of the catalogue as one CSS class: an unknown one must not become two, or another's."""
+    return re.sub(r"[^a-z0-9_-]+", "-", str(text).lower())
 
 
 def outside(address: str | None, text: str | None = None) -> Markup:
@@ -135,6 +146,7 @@ def _every_page() -> dict[str, Any]:
         "reviewer": reviewer(),
         "section": (request.blueprint or "").split(".")[0],
         "query": query,
+        "split_name": split_name,
     }
 
 

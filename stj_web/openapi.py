@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stj_core.vocabulary import Action, Status
+from stj_core.vocabulary import Status
 
 Json = dict[str, Any]
 _LARGEST = 2**31 - 1
@@ -48,7 +48,7 @@ def _paths(max_files: int) -> Json:
     after = _query("after", _COUNT, "the last row of the page before this one")
     limit = _query("limit", {"type": "integer", "minimum": 1, "maximum": 200}, "rows on a page")
     image_id, crawl_id, review_id = (_path(name, _ID) for name in ("image_id", "crawl_id", "review_id"))
-    name = _path("name", {"type": "string", "minLength": 1, "maxLength": 120})
+    name = _path("name", {"type": "string", "minLength": 1, "maxLength": 255})
     return {
         "/api/v1/health": {"get": _get("Whether the studio works, and with what.", "Health", [], failing=())},
         "/api/v1/openapi.json": {"get": _get("This document.", None, [], failing=())},
@@ -186,11 +186,11 @@ def _schemas() -> Json:
                 "out_of_scope": {"type": ["number", "null"], "description": "cosine distance to what was learned"},
                 "error": _TEXT,
                 "reason": {**_TEXT, "description": "a word for the error"},
-                "nearest": _list("Neighbour"),
+                "nearest": _list("NearestPicture"),
                 "explanation": {**_TEXT, "description": "a PNG as a data address: where the network looked"},
             }
         ),
-        "Neighbour": _object(
+        "NearestPicture": _object(
             {
                 **{
                     name: {"type": "string"} for name in ("sha256", "title", "asin", "product_url", "page", "thumbnail")
@@ -202,7 +202,7 @@ def _schemas() -> Json:
         "Tile": _object(
             {
                 "id": _ID,
-                "status": {"type": "string", "enum": [status.value for status in Status]},
+                "status": {"type": "string", "description": "a word of `status` above, or of another version of STJ"},
                 **dict.fromkeys(("reason", "sha256", "path", "title", "asin", "thumbnail"), _TEXT),
                 **dict.fromkeys(("label", "width", "height", "duplicate_of", "distance", "group_id"), _NUMBER),
             }
@@ -235,7 +235,7 @@ def _schemas() -> Json:
             {
                 "id": _ID,
                 "image_id": _ID,
-                "action": {"type": "string", "enum": [str(word) for word in Action]},
+                "action": {"type": "string", "description": "label, keep, reject, or a word of another version of STJ"},
                 "label": _NUMBER,
                 "reviewer": {"type": "string"},
                 "made_at": {"type": "string"},
@@ -259,17 +259,19 @@ def _schemas() -> Json:
                 "page": {"type": ["object", "null"]},
             }
         ),
-        "Runs": _object({"runs": _list("RunStory"), "latest": _TEXT}),
-        "RunStory": _object(
+        "Runs": _object({"runs": _list("RunEntry"), "latest": _TEXT}),
+        "RunEntry": _object(
             {
                 "name": {"type": "string"},
+                "status": {"enum": ["finished", "training", "interrupted", "broken"]},
+                "reason": {**_TEXT, "description": "what is wrong with it, or how far it is"},
                 "recipe": {"type": "string"},
                 "dataset_digest": {"type": "string"},
                 "figures": _ANY,
                 "config": _ANY,
             }
         ),
-        "Run": {"allOf": [_ref("RunStory"), _object({"history": {"type": "array", "items": _ANY}})]},
+        "Run": {"allOf": [_ref("RunEntry"), _object({"history": {"type": ["array", "null"], "items": _ANY}})]},
         "Crawls": _object({"crawls": {"type": "array", "items": _ANY}, "next": _NUMBER}),
         "Crawl": _object(
             {

@@ -10,6 +10,7 @@ from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, rela
 from stj_catalog.lookup import ids_of_checksums
 from stj_catalog.reviews import newest_decisions
 from stj_core.errors import DatasetError
+from stj_core.vocabulary import Status
 from stj_dataset.audit.cache import WORDS, Doubt, Doubts, kept_odd
 from stj_web.errors import RefusalError
 from stj_web.runs import Runs
@@ -18,7 +19,7 @@ QUEUES = ("suspects", "quarantine", "groups", "kept", "rejected")
 
 
 @dataclass(frozen=True)
-class Card:
+class ReviewCard:
     """A picture to decide about.
 
     Attributes:
@@ -45,7 +46,7 @@ class Deck:
         note: one sentence for an empty queue, or about it.
     """
 
-    cards: Sequence[Card] = field(default_factory=tuple)
+    cards: Sequence[ReviewCard] = field(default_factory=tuple)
     left: int = 0
     after: int | None = None
     note: str = ""
@@ -69,9 +70,13 @@ def make_deck(
         return _suspects(catalog, runs, doubts, after or 0, limit)
     if queue == "groups":
         return _groups(catalog, after, max(1, limit // 3))
-    status = {"quarantine": "quarantined", "kept": "kept", "rejected": "rejected"}[queue]
+    status = {"quarantine": Status.QUARANTINED, "kept": Status.KEPT, "rejected": Status.REJECTED}[queue]
     narrowed = Filter(
-        status=status, label=wanted.label, reason=wanted.reason, text=wanted.text, undecided=queue != "rejected"
+        status=status.value,
+        label=wanted.label,
+        reason=wanted.reason,
+        text=wanted.text,
+        undecided=status is not Status.REJECTED,
     )
     page = gallery_page(catalog, narrowed, limit=limit, after=after)
     # A picture that was never read has nothing to decide about.
@@ -128,9 +133,11 @@ def _groups(catalog: Catalog, after: int | None, limit: int) -> Deck:
     return Deck(_cards(catalog, tiles, hints, {}), len(tiles), last)
 
 
-def _cards(catalog: Catalog, tiles: Sequence[Tile], hints: dict[int, str], guesses: dict[int, int]) -> list[Card]:
+def _cards(catalog: Catalog, tiles: Sequence[Tile], hints: dict[int, str], guesses: dict[int, int]) -> list[ReviewCard]:
     standing = newest_decisions(catalog, [tile.id for tile in tiles])
     return [
-        Card(tile, standing[tile.id]["id"] if tile.id in standing else 0, hints.get(tile.id, ""), guesses.get(tile.id))
+        ReviewCard(
+            tile, standing[tile.id]["id"] if tile.id in standing else 0, hints.get(tile.id, ""), guesses.get(tile.id)
+        )
         for tile in tiles
     ]

@@ -1,27 +1,55 @@
-"""The training runs that there are; a name from a request is looked up among them and never becomes a path."""
+"""The training runs that there are; a name from a request is looked up among them and never becomes a path.
+
+What is read of a run comes from the model's room; here it is bounded (sizes, kinds of files, depth) and made fit to show, so
+that a damaged or hostile run folder is one marked row and never the end of a page.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from stj_core.errors import ModelError
-
-if TYPE_CHECKING:
-    from stj_model.run_dir import Run
-
 import csv
+import hashlib
 import json
-from collections.abc import Sequence
+import math
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from stj_core.errors import DatasetError
-from stj_dataset.manifest import ManifestRow
-from stj_model.run_dir import ENVIRONMENT, LATEST, MISTAKES, PREDICTIONS, REPORT, Run, is_run
-from stj_model.runs import RunEntry, read_run
+from flask import g, has_request_context
+
+from stj_core.errors import ModelError, StjError
+from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow
+from stj_images.decode import MAX_BYTES
+from stj_model.calibration import CALIBRATION, NEIGHBOURS
+from stj_model.damage import PARSER_ERRORS, reading
+from stj_model.run_dir import (
+    CONFIG,
+    ENVIRONMENT,
+    HISTORY,
+    LATEST,
+    METRICS,
+    MISTAKES,
+    MODEL,
+    OUT_OF_FOLD,
+    PREDICTIONS,
+    REPORT,
+    Run,
+)
+from stj_model.runs import HEADLINES, RunEntry, list_runs, read_run
 from stj_web.errors import RefusalError, not_found
 
-_SPLITS = ("test", "out_of_fold", "val", "train")
+_MEGABYTE = 1 << 20
+_JSON_MB, _CSV_MB, _REPORT_MB = 32, 256, 128
+_LARGEST_MB = {
+    **dict.fromkeys((CONFIG, ENVIRONMENT, METRICS, MISTAKES, LABELS, CALIBRATION), _JSON_MB),
+    **dict.fromkeys((MANIFEST, HISTORY, PREDICTIONS, OUT_OF_FOLD), _CSV_MB),
+    REPORT: _REPORT_MB,
+}
+"""No page reads more of a file than this: a whole run of a million pictures stays below."""
+_DEEPEST = 12
+_HIGHEST = 1e6
 
 
 class Runs:
@@ -30,123 +58,170 @@ class Runs:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._manifest = lru_cache(maxsize=4)(_manifest)
+        self._predictions = lru_cache(maxsize=4)(_predictions)
+
+    def entries(self) -> list[RunEntry]:
+        """Every run, newest first: finished, unfinished, and broken ones with the reason; read once for a request."""
+        if not has_request_context():
+            return self._entries()
+        kept: dict[Path, list[RunEntry]] = g.setdefault("run_entries", {})
+        if self._root not in kept:
+            kept[self._root] = self._entries()
+        return kept[self._root]
+
+    def _entries(self) -> list[RunEntry]:
+        try:
+            return [_fit(entry) for entry in list_runs(self._root, _read_bounded)]
+        except OSError:
+            return []
 
     def names(self) -> list[str]:
         """The names of finished runs, newest first."""
-        if not self._root.is_dir():
-            return []
-        found = [path for path in self._root.iterdir() if not path.name.startswith(".") and not path.is_symlink()]
-        return sorted((path.name for path in found if is_run(path)), reverse=True)
+        return [entry.name for entry in self.entries() if entry.status == "finished"]
 
     def latest(self) -> str | None:
-        """The newest run's name, or None."""
+        """The name of the run that `latest` points at, else of the newest finished one, or None."""
         link = self._root / LATEST
         names = self.names()
-        if link.is_dir() and link.resolve().name in names:
-            return link.resolve().name
+        if link.is_dir() and (name := link.resolve().name) in names:
+            return name
         return names[0] if names else None
 
-    def open(self, name: str | None) -> Run:
-        """A run by its name; the newest for None.
+    def entry(self, name: str) -> RunEntry:
+        """A run as tables and pages show it, also a broken one.
 
         Raises:
-            RefusalError: there is none.
+            RefusalError: there is no such run.
         """
-        names = self.names()
+        found = next((entry for entry in self.entries() if entry.name == name), None)
+        if found is None:
+            raise not_found(f"There is no run of this name: {len(self.names())} are in STJ_RUNS.")
+        return found
+
+    def open(self, name: str | None) -> Run:
+        """A finished run by its name; the newest for None.
+
+        Raises:
+            RefusalError: there is none, or it is broken.
+        """
         if name is None or name == LATEST:
             name = self.latest()
             if name is None:
                 raise RefusalError(503, "no_model", "There is no run yet: stj-model train makes one.")
-        if name not in names:
-            raise not_found(f"There is no run of this name: {len(names)} are in STJ_RUNS.")
+        entry = self.entry(name)
+        if entry.status != "finished":
+            raise RefusalError(409, "broken_run", f"Run {name} is {entry.status}: {entry.reason}")
         return Run(self._root / name)
 
-    def story(self, name: str) -> RunEntry:
-        """What a run was and how it did.
+    def history(self, name: str) -> list[dict[str, float]]:
+        """Accuracy and loss by epoch.
 
         Raises:
-            RefusalError: there is no such run.
-            ModelError: its files are not what a training writes.
+            ModelError: the file is damaged.
         """
-        found = read_run(self.open(name).folder)
-        if found.status != "finished":
-            raise ModelError(found.reason)
-        return found
-
-    def stories(self) -> list[RunEntry]:
-        """Every run that can be read, newest first."""
-        found = []
-        for name in self.names():
-            try:
-                found.append(self.story(name))
-            except (ModelError, RefusalError):
-                continue
+        run = self.open(name)
+        _bounded(run.folder, HISTORY)
+        found = run.history()
+        if any(not abs(value) <= _HIGHEST for line in found for value in line.values()):
+            raise ModelError(f"The run's {HISTORY} holds what is no accuracy or loss: train again.")
         return found
 
     def environment(self, name: str) -> dict[str, Any]:
-        """The versions and the machine that a run was trained on."""
-        return _optional(self.open(name), ENVIRONMENT)
+        """The versions and the machine that a run was trained on; empty where they were not written.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        run = self.open(name)
+        _bounded(run.folder, ENVIRONMENT)
+        if not (run.folder / ENVIRONMENT).exists():
+            return {}
+        shown: dict[str, Any] = plain(run.read_json(ENVIRONMENT))
+        return shown
 
     def report(self, name: str) -> bytes | None:
-        """A run's report, or None where it has none."""
-        path = self.open(name).folder / REPORT
-        return path.read_bytes() if path.is_file() else None
+        """A run's report, or None where it has none.
 
-    def mistakes(self, name: str) -> list[dict[str, Any]]:
-        """The pictures that a run got wrong, the surest first, as far as it wrote them down."""
-        path = self.open(name).folder / MISTAKES
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        Raises:
+            ModelError: it cannot be read.
+        """
+        folder = self.open(name).folder
+        _bounded(folder, REPORT)
+        path = folder / REPORT
+        with reading(path):
+            return path.read_bytes() if path.is_file() else None
+
+    def mistakes(self, name: str) -> tuple[list[dict[str, Any]], int]:
+        """The pictures that a run got wrong, the surest first, and how many of its lines cannot be read.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        folder = self.open(name).folder
+        _bounded(folder, MISTAKES)
+        path = folder / MISTAKES
+        if not path.exists():
+            return [], 0
+        with reading(path):
+            lines = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(lines, list):
+            raise ModelError(f"The run's {MISTAKES} should hold a list: train again.")
+        found = [one for one in lines if _is_mistake(one)]
+        return found, len(lines) - len(found)
 
     def predictions(self, name: str) -> dict[str, dict[str, str]]:
-        """The lines of a run's `predictions.csv` by checksum of the file."""
-        path = self.open(name).folder / PREDICTIONS
-        try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                return {line["sha256"]: line for line in csv.DictReader(stream)}
-        except (OSError, KeyError):
-            return {}
+        """The lines of a run's `predictions.csv` by checksum of the file; empty where it has none.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        folder = self.open(name).folder
+        _bounded(folder, PREDICTIONS)
+        return self._predictions(folder / PREDICTIONS, _stamp(folder / PREDICTIONS))
 
     def manifest(self, name: str) -> dict[str, ManifestRow]:
         """What a run learned from, by checksum of the written file; empty where that cannot be read."""
-        return self._manifest(self.open(name))
+        run = self.open(name)
+        try:
+            _bounded(run.folder, MANIFEST)
+            return self._manifest(run, _stamp(run.folder / MANIFEST))
+        except StjError:
+            return {}
 
-    def dataset_file(self, name: str, row: ManifestRow) -> Path:
-        """Where the dataset of a run has one of its pictures."""
-        return Path(str(self.open(name).document.get("dataset", ""))) / row.file
+    def dataset_file(self, name: str, row: ManifestRow) -> bytes:
+        """The bytes of a picture from the dataset of a run, if they are still those that it learned from.
+
+        Raises:
+            FileNotFoundError: the dataset is gone, or something else stands there now.
+        """
+        dataset = Path(str(self.open(name).document.get("dataset", "")))
+        try:
+            path = (dataset / row.file).resolve()
+            if path.is_relative_to(dataset.resolve()) and path.is_file() and path.stat().st_size <= MAX_BYTES:
+                data = path.read_bytes()
+                if hashlib.sha256(data).hexdigest() == row.sha256:
+                    return data
+        except (OSError, ValueError, RuntimeError) as error:  # a loop of links; a name with a zero byte
+            raise FileNotFoundError(row.file) from error
+        raise FileNotFoundError(row.file)
+
+
+def shared_splits(entries: Sequence[RunEntry]) -> list[str]:
+    """The splits that all of some runs were judged on."""
+    return [split for split in HEADLINES if entries and all(entry.figures.get(split) for entry in entries)]
 
 
 def run_json(entry: RunEntry) -> dict[str, Any]:
     """A run in the REST interface."""
     return {
         "name": entry.name,
+        "status": entry.status,
+        "reason": entry.reason or None,
         "recipe": entry.recipe,
         "dataset_digest": entry.digest,
         "figures": entry.figures,
         "config": entry.config,
     }
-
-
-def shared_splits(stories: Sequence[RunEntry]) -> list[str]:
-    """The splits that all of some runs were judged on."""
-    return [split for split in _SPLITS if stories and all(story.figures.get(split) for story in stories)]
-
-
-def _manifest(run: Run) -> dict[str, ManifestRow]:
-    try:
-        return {row.sha256: row for row in run.manifest()}
-    except (DatasetError, ModelError):
-        return {}
-
-
-def _optional(run: Run, name: str) -> dict[str, Any]:
-    try:
-        return run.read_json(name)
-    except ModelError:
-        return {}
 
 
 def verdict(one: Run, two: Run, split: str) -> str:
@@ -155,5 +230,104 @@ def verdict(one: Run, two: Run, split: str) -> str:
 
     try:
         return compared(one, two, split)
-    except ModelError as refusal:
+    except StjError as refusal:
         return str(refusal)
+
+
+def plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value
+    """A JSON value that every page and program can read: nothing nested without end, no number that JSON does not have."""
+    if depth > _DEEPEST:
+        return "…"
+    if isinstance(value, Mapping):
+        return {str(name): plain(part, depth + 1) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part, depth + 1) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+def _fit(entry: RunEntry) -> RunEntry:
+    """An entry that can be shown: a name that is no text, or figures that nest without end, are not."""
+    name = entry.name.encode("utf-8", "backslashreplace").decode("utf-8")
+    if name != entry.name:
+        return replace(entry, name=name, status="broken", reason="The folder's name is no UTF-8: rename it.")
+    told = {part: plain(getattr(entry, part)) for part in ("figures", "config", "weights", "cost", "reason", "recipe")}
+    return replace(entry, digest=plain(entry.digest), **told)
+
+
+def _read_bounded(folder: Path) -> RunEntry:
+    """A run as an entry; no file of it is opened that is none, or larger than a page may read."""
+    try:
+        for name in (CONFIG, METRICS, LABELS, MANIFEST, MODEL, CALIBRATION, NEIGHBOURS):
+            _bounded(folder, name)
+    except ModelError as error:
+        return RunEntry(folder.name, "broken", reason=str(error), changed=_changed(folder))
+    return read_run(folder)
+
+
+def _bounded(folder: Path, name: str) -> None:
+    """Make sure that a file of a run is a file and of a size that a page may read.
+
+    Raises:
+        ModelError: it is not.
+    """
+    path = folder / name
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ModelError(f"The run's {path} cannot be read ({why}): train again.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelError(f"The run's {path} is no file: train again.")
+    most = _LARGEST_MB.get(name)
+    if most is not None and found.st_size > most * _MEGABYTE:
+        raise ModelError(f"The run's {path} has {found.st_size >> 20:,} MB, over {most}: no training writes so much.")
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes with the file: when it was written, and its size."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def _manifest(run: Run, _stamp: tuple[int, int]) -> dict[str, ManifestRow]:
+    return {row.sha256: row for row in run.manifest()}
+
+
+def _predictions(path: Path, _stamp: tuple[int, int]) -> dict[str, dict[str, str]]:
+    if not path.exists():
+        return {}
+    with reading(path), path.open(encoding="utf-8", newline="") as stream:
+        return {line["sha256"]: line for line in csv.DictReader(stream)}
+
+
+def _is_mistake(one: object) -> bool:
+    """Whether a line of `mistakes.json` holds what the page shows of it."""
+    try:
+        assert isinstance(one, dict)
+        shares = {int(label): float(share) for label, share in one["probabilities"].items()}
+        return (
+            isinstance(one["sha256"], str)
+            and len(one["sha256"]) == 64
+            and int(one["sha256"], 16) >= 0
+            and all(isinstance(one[name], int) and not isinstance(one[name], bool) for name in ("true", "label"))
+            and isinstance(one.get("asin") or "", str)
+            and 0 <= shares[one["label"]] <= 1
+        )
+    except (AssertionError, *PARSER_ERRORS):
+        return False

@@ -7,6 +7,7 @@ from typing import Any
 from stj_core import cli
 from stj_core.config import Config
 from stj_core.errors import UsageError
+from stj_images.decode import MAX_BYTES
 from stj_web import create_app
 from stj_web.settings import WebConfig
 
@@ -53,7 +54,7 @@ def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitre
             max_request_body_size=(web.max_request_mb + 1) * _MEGABYTE,
             max_request_header_size=32_768,
             # A picture stays in memory; only a request of many large ones passes through a nameless temporary file.
-            inbuf_overflow=(web.max_file_mb + 1) * _MEGABYTE,
+            inbuf_overflow=MAX_BYTES + _MEGABYTE,
             channel_timeout=60,
             channel_request_lookahead=1,
         )

@@ -20,7 +20,7 @@ from stj_images.store import ImageStore, open_store
 from stj_web.errors import RefusalError
 from stj_web.pool import BoundedPool
 from stj_web.settings import WebConfig
-from stj_web.thumbnails import Thumbnails
+from stj_web.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
     from stj_dataset.audit.cache import Doubts
@@ -75,9 +75,9 @@ class Studio:
         return BoundedPool("decoder", self.web.decoders, self.web.waiting)
 
     @cached_property
-    def thumbnails(self) -> Thumbnails:
+    def thumbnails(self) -> ThumbnailCache:
         """Small pictures."""
-        return Thumbnails(self.config.cache, self.decoders)
+        return ThumbnailCache(self.config.cache, self.decoders)
 
     @cached_property
     def doubts(self) -> Doubts:

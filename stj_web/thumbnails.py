@@ -1,4 +1,4 @@
-"""Uploaded bytes checked before anything decodes them, and thumbnails that are made once."""
+"""Thumbnails that are made once and kept in the cache."""
 
 from __future__ import annotations
 
@@ -8,34 +8,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from stj_core.errors import CatalogError, TooLargeError
+from stj_core.errors import CatalogError
 from stj_core.files import atomic_writer, explained
-from stj_images.decode import open_picture, shrink
+from stj_images.decode import shrink
 from stj_web.pool import BoundedPool
 
 SIZES = {"tile": 320, "large": 1024}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def check_upload(data: bytes, *, max_bytes: int, max_pixels: int) -> None:
-    """Refuse bytes that are no picture of a shop's format, or too much of one; reads the header only.
-
-    Raises:
-        PictureError: with the word for it.
-    """
-    if len(data) > max_bytes:
-        raise TooLargeError(
-            f"The file has {len(data) / 1e6:.1f} MB, more than {max_bytes / 1e6:.0f}: send a smaller one."
-        )
-    with open_picture(data) as picture:
-        width, height = picture.size
-    if width * height > max_pixels:
-        raise TooLargeError(
-            f"The picture has {width}×{height} pixels, over {max_pixels / 1e6:.0f} megapixels: send a smaller one."
-        )
-
-
-class Thumbnails:
+class ThumbnailCache:
     """Small JPEGs in the cache, named by the checksum of the original bytes."""
 
     def __init__(self, cache: Path, pool: BoundedPool) -> None:

@@ -12,6 +12,7 @@ from stj_catalog.gallery import Tile, gallery_page
 from stj_catalog.provenance import sightings_page, trace, whole_picture
 from stj_catalog.reviews import Decided, decisions_page, record_review, take_back
 from stj_core import __version__
+from stj_core.errors import ModelError
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
@@ -55,7 +56,7 @@ def classify() -> Response:
     explain = request.form.get("explain", "0")
     if explain not in {"0", "1"}:
         raise RefusalError(400, "bad_request", f"explain is 0 or 1; got {explain[:20]}.")
-    run, judged, _ = judge(studio(), explain=explain == "1")
+    run, judged = judge(studio(), explain=explain == "1")
     return jsonify(run=run, answers=[as_json(one, run) for one in judged])
 
 
@@ -156,16 +157,21 @@ def undo_review(review_id: int) -> Response:
 
 @pages.get(f"{_ROOT}/runs")
 def runs() -> Response:
-    """Every run, newest first."""
+    """Every run, newest first; a broken one with the reason."""
     here = studio().runs
-    return jsonify(runs=[run_json(story) for story in here.stories()], latest=here.latest())
+    return jsonify(runs=[run_json(entry) for entry in here.entries()], latest=here.latest())
 
 
-@pages.get(f"{_ROOT}/runs/<string(maxlength=120):name>")
+@pages.get(f"{_ROOT}/runs/<string(maxlength=255):name>")
 def run(name: str) -> Response:
-    """One run."""
+    """One run; its history is null where it cannot be read."""
     here = studio().runs
-    return jsonify(run_json(here.story(name)) | {"history": here.open(name).history()})
+    entry = here.entry(name)
+    try:
+        history = here.history(name) if entry.status == "finished" else None
+    except ModelError:
+        history = None
+    return jsonify(run_json(entry) | {"history": history})
 
 
 @pages.get(f"{_ROOT}/crawls")

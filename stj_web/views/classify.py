@@ -7,14 +7,13 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from stj_images.decode import shrink
-from stj_web.classifier import Judged, Upload
+from stj_images.decode import MAX_BYTES
+from stj_web.classifier import JudgedUpload, Upload
 from stj_web.errors import RefusalError
 from stj_web.security import classify_limit
 from stj_web.studio import Studio, studio
 
 pages = Blueprint("classify", __name__)
-_KNOWN = {b"\xff\xd8": "image/jpeg"}
 
 
 @pages.get("/classify")
@@ -28,12 +27,12 @@ def form() -> str:
 def answer() -> str:
     """The answers as a page, for a browser without scripts."""
     here = studio()
-    run, judged, uploads = judge(here, explain=True)
-    shown = [_shown(one, upload) for one, upload in zip(judged, uploads, strict=True)]
+    run, judged = judge(here, explain=True, preview=True)
+    shown = [_shown(one) for one in judged]
     return render_template("classify.html", **_page(here) | {"answers": shown, "run": run})
 
 
-def judge(here: Studio, *, explain: bool) -> tuple[str, list[Judged], list[Upload]]:
+def judge(here: Studio, *, explain: bool, preview: bool = False) -> tuple[str, list[JudgedUpload]]:
     """Judge the files of this request.
 
     Raises:
@@ -41,8 +40,7 @@ def judge(here: Studio, *, explain: bool) -> tuple[str, list[Judged], list[Uploa
     """
     uploads = read_uploads(here.web.max_files)
     wanted = request.form.get("run") or None
-    run, judged = here.classifier.judge(uploads, run=wanted, explain=explain)
-    return run, judged, uploads
+    return here.classifier.judge(uploads, run=wanted, explain=explain, preview=preview)
 
 
 def read_uploads(most: int) -> list[Upload]:
@@ -62,40 +60,40 @@ def read_uploads(most: int) -> list[Upload]:
     return given
 
 
-def as_json(judged: Judged, run: str) -> dict[str, Any]:
+def as_json(judged: JudgedUpload, run: str) -> dict[str, Any]:
     """An answer in the REST interface: the shape of `stj-model predict`, and what is near."""
-    heat = f"data:image/png;base64,{base64.b64encode(judged.heat).decode()}" if judged.heat else None
     return judged.answer.as_json() | {
         "reason": judged.reason,
         "nearest": [one.as_json(run) for one in judged.nearest],
-        "explanation": heat,
+        "explanation": _inline(judged.heat, "image/png") or None,
     }
 
 
-def _shown(judged: Judged, upload: Upload) -> dict[str, Any]:
+def _shown(judged: JudgedUpload) -> dict[str, Any]:
     """An answer with the picture itself, for a page without scripts."""
-    preview = ""
-    if judged.answer.error is None:
-        import io
+    return {
+        "judged": judged,
+        "preview": _inline(judged.preview, "image/jpeg"),
+        "heat": _inline(judged.heat, "image/png"),
+    }
 
-        stream = io.BytesIO()
-        shrink(upload.data, 640).save(stream, "JPEG", quality=80)
-        preview = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
-    heat = "data:image/png;base64," + base64.b64encode(judged.heat).decode() if judged.heat else ""
-    return {"judged": judged, "preview": preview, "heat": heat}
+
+def _inline(data: bytes | None, kind: str) -> str:
+    """A picture as a data address; empty where there is none."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}" if data else ""
 
 
 def _page(here: Studio) -> dict[str, Any]:
     latest = here.runs.latest()
     names = here.runs.names()
-    story = here.runs.story(latest) if latest else None
+    story = here.runs.entry(latest) if latest else None
     return {
         "answers": [],
         "run": latest,
         "runs": names,
         "story": story,
         "most": here.web.max_files,
-        "mb": here.web.max_file_mb,
+        "mb": MAX_BYTES >> 20,
     }
 
 

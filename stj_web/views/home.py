@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as Reply
 from stj_catalog.crawl_status import crawls_page
 from stj_catalog.exports import newest_exports
 from stj_catalog.stats import Counts, count_all
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import Status, in_order
 from stj_web import security
 from stj_web.errors import RefusalError
 from stj_web.security import limiter
@@ -36,7 +36,7 @@ def home() -> str:
         }
     latest = here.runs.latest()
     if latest is not None:
-        story["run"] = here.runs.story(latest)
+        story["run"] = here.runs.entry(latest)
     return render_template("home.html", **story)
 
 
@@ -74,14 +74,15 @@ def metrics() -> Response:
 def _totals(counts: Counts) -> dict[str, int]:
     totals = {status.value: 0 for status in Status}
     for (_, status), n in counts.images.items():
-        totals[status] += n
+        totals[status] = totals.get(status, 0) + n  # a word of another version is counted, too
     return totals
 
 
 def _by_label(counts: Counts, names: dict[int, str]) -> list[dict[str, Any]]:
     found = []
     for label in sorted({*names, *(label for label, _ in counts.images if label is not None)}):
-        each = {status.value: counts.images.get((label, status.value), 0) for status in Status}
+        here = {status: n for (mine, status), n in counts.images.items() if mine == label}
+        each = {status: here.get(status, 0) for status in in_order(Status, {*Status, *here})}
         found.append(
             {"label": label, "name": names.get(label, f"class {label}"), "statuses": each, "total": sum(each.values())}
         )

@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, render_template, request
 
-from stj_catalog.gallery import tiles_of
-from stj_catalog.lookup import ids_of_checksums
-from stj_model.runs import RunEntry
+from stj_core.errors import ModelError
+from stj_model.runs import HEADLINES, RunEntry
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
+from stj_web.filters import split_name
 from stj_web.runs import shared_splits, verdict
 from stj_web.studio import studio
 from stj_web.views.catalogue import sent_thumbnail
 
 pages = Blueprint("runs", __name__)
 _MOST = 6
-_SPLIT_NAMES = {"test": "test", "out_of_fold": "out of fold", "val": "validation", "train": "training"}
+_NAME = "string(maxlength=255):name"
+SPLIT_NAMES = {split: split_name(split) for split in HEADLINES}
+T = TypeVar("T")
 
 
 @pages.get("/runs")
 def runs() -> str:
     """Every run, newest first."""
     here = studio().runs
-    return render_template("runs.html", stories=here.stories(), latest=here.latest(), splits=_SPLIT_NAMES)
+    return render_template("runs.html", entries=here.entries(), latest=here.latest(), splits=SPLIT_NAMES)
 
 
-@pages.get("/runs/<string(maxlength=120):name>")
+@pages.get(f"/runs/<{_NAME}>")
 def run(name: str) -> str:
-    """One run."""
+    """One run; what of it cannot be read is said on its page."""
     here = studio().runs
-    story = here.story(name)
-    opened = here.open(name)
+    entry = here.entry(name)
+    if entry.status != "finished":
+        return render_template("run.html", entry=entry, notes=[entry.reason], splits=SPLIT_NAMES)
+    notes: list[str] = []
+    mistakes, unreadable = _readable(notes, lambda: here.mistakes(name)) or ([], 0)
+    if unreadable:
+        notes.append(f"{unreadable} lines of the run's mistakes.json cannot be read.")
     return render_template(
         "run.html",
-        story=story,
-        history=opened.history(),
-        mistakes=_mistakes(name)[:24],
-        labels=_labels(name),
-        splits=_SPLIT_NAMES,
-        has_report=here.report(name) is not None,
-        environment=here.environment(name),
+        entry=entry,
+        history=_readable(notes, lambda: here.history(name)) or [],
+        mistakes=_with_originals(name, mistakes)[:24],
+        labels=labels_of(name),
+        splits=SPLIT_NAMES,
+        has_report=_readable(notes, lambda: here.report(name)) is not None,
+        environment=_readable(notes, lambda: here.environment(name)) or {},
+        notes=notes,
     )
 
 
-@pages.get("/runs/<string(maxlength=120):name>/report")
+@pages.get(f"/runs/<{_NAME}>/report")
 def report(name: str) -> Response:
     """The run's own report: one file that needs nothing else and may reach nothing."""
     found = studio().runs.report(name)
@@ -56,26 +66,14 @@ def report(name: str) -> Response:
     return response
 
 
-@pages.get("/runs/<string(maxlength=120):name>/pictures/<string(length=64):sha256>")
+@pages.get(f"/runs/<{_NAME}>/pictures/<string(length=64):sha256>")
 def training_picture(name: str, sha256: str) -> Response:
     """A small version of a picture that a run learned from or was judged on."""
     here = studio()
     row = here.runs.manifest(name).get(sha256)
     if row is None:
         raise not_found("No picture of this run's dataset has this checksum.")
-
-    def load() -> bytes:
-        catalog = here.catalog_or_none
-        ids = ids_of_checksums(catalog, [row.original_sha256]) if catalog else {}
-        tiles = tiles_of(catalog, list(ids.values())) if catalog and ids else []
-        if tiles and tiles[0].path and tiles[0].status != "forgotten":
-            try:
-                return here.store.read(tiles[0].path)
-            except FileNotFoundError:
-                pass
-        return here.runs.dataset_file(name, row).read_bytes()
-
-    return sent_thumbnail(row.sha256, "tile", load)
+    return sent_thumbnail(row.sha256, "tile", lambda: here.runs.dataset_file(name, row))
 
 
 @pages.get("/compare")
@@ -85,48 +83,58 @@ def compare() -> str:
     wanted = list(dict.fromkeys(request.args.getlist("run")))
     if len(wanted) > _MOST:
         raise RefusalError(400, "bad_request", f"{len(wanted)} runs are too many side by side: {_MOST} are shown.")
-    stories = [here.story(name) for name in wanted]
-    shared = shared_splits(stories)
-    split = params.choice("split", tuple(_SPLIT_NAMES)) or (shared[0] if shared else None)
+    entries = [here.entry(here.open(name).name) for name in wanted]
+    shared = shared_splits(entries)
+    split = params.choice("split", tuple(SPLIT_NAMES)) or (shared[0] if shared else None)
+    notes: list[str] = []
     return render_template(
         "compare.html",
-        stories=stories,
-        all_names=here.names(),
+        entries=entries,
         shared=shared,
         split=split if split in shared else None,
-        splits=_SPLIT_NAMES,
-        histories=[(story.name, here.open(story.name).history()) for story in stories],
-        labels=_labels(stories[0].name) if stories else {},
-        verdict=_verdict(stories, split),
-        differing=_differing(stories),
+        splits=SPLIT_NAMES,
+        histories=[(entry.name, _readable(notes, partial(here.history, entry.name)) or []) for entry in entries],
+        labels={entry.name: labels_of(entry.name) for entry in entries},
+        verdict=_verdict(entries, split),
+        differing=_differing(entries),
+        notes=notes,
     )
 
 
-def _mistakes(name: str) -> list[dict[str, Any]]:
-    """What a run got wrong, with the checksum by which the catalogue knows each picture."""
-    here = studio().runs
-    rows = here.manifest(name)
-    return [
-        one | {"original": rows[sha256].original_sha256 if sha256 in rows else sha256}
-        for one in here.mistakes(name)
-        for sha256 in [str(one.get("sha256", ""))]
-    ]
-
-
-def _labels(name: str) -> dict[int, str]:
+def labels_of(name: str) -> dict[int, str]:
+    """The classes of a run by label."""
     return studio().runs.open(name).labels()
 
 
-def _differing(stories: list[RunEntry]) -> list[tuple[str, list[Any]]]:
+def _readable(notes: list[str], read: Callable[[], T]) -> T | None:
+    """A part of a run, or None where it cannot be read: then the notes say why."""
+    try:
+        return read()
+    except ModelError as error:
+        notes.append(str(error))
+        return None
+
+
+def _with_originals(name: str, mistakes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mistakes with the checksum by which the catalogue knows each picture."""
+    rows = studio().runs.manifest(name)
+    return [
+        one | {"original": rows[sha256].original_sha256 if sha256 in rows else sha256}
+        for one in mistakes
+        for sha256 in [one["sha256"]]
+    ]
+
+
+def _differing(entries: list[RunEntry]) -> list[tuple[str, list[Any]]]:
     """The settings in which some runs differ."""
-    names = sorted({name for story in stories for name in story.config})
-    rows = [(name, [story.config.get(name) for story in stories]) for name in names]
+    names = sorted({name for entry in entries for name in entry.config})
+    rows = [(name, [entry.config.get(name) for entry in entries]) for name in names]
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
 
 
-def _verdict(stories: list[RunEntry], split: str | None) -> str | None:
+def _verdict(entries: list[RunEntry], split: str | None) -> str | None:
     """Whether two runs differ by more than chance, where that can be said."""
-    if len(stories) != 2 or split is None:
+    if len(entries) != 2 or split is None:
         return None
     here = studio().runs
-    return verdict(here.open(stories[0].name), here.open(stories[1].name), split)
+    return verdict(here.open(entries[0].name), here.open(entries[1].name), split)

@@ -16,6 +16,7 @@ from stj_model.run_dir import open_run
 from tests.model.conftest import draw
 
 from .conftest import MakeApp, form_token
+from .test_hostile import body_of
 
 KEYS = {"file", "answer", "label", "probabilities", "out_of_scope", "error", "reason", "nearest", "explanation"}
 
@@ -104,13 +105,41 @@ def test_nothing_sent_and_too_much_sent(make_app: MakeApp, runs: Path) -> None:
     assert client.post("/api/v1/classify", data=b"raw", content_type="image/png").status_code == 415
 
 
-def test_too_many_megapixels_are_never_decoded(make_app: MakeApp, runs: Path) -> None:
+def test_an_upload_and_a_crawled_picture_have_one_limit(client: FlaskClient, runs: Path) -> None:
+    """A picture that the crawl refuses is refused here, in the same word and sentence."""
     from PIL import Image
 
+    from stj_core.errors import PictureError
+    from stj_images.decode import MAX_BYTES, decode
+
     stream = io.BytesIO()
-    Image.new("1", (3000, 1000)).save(stream, "PNG")
-    answer = send(make_app(max_megapixels=2).test_client(), ("wide.png", stream.getvalue()))
-    assert answer.json["answers"][0]["reason"] == "too_large"
+    Image.new("1", (8_200, 8_000)).save(stream, "PNG")
+    good = draw(0, 91)
+    for data in (stream.getvalue(), good + b"\0" * (MAX_BYTES + 1 - len(good)), b"no picture", good[: len(good) // 2]):
+        with pytest.raises(PictureError) as refused:
+            decode(data)
+        body, kind = body_of("wide.png", data)  # the test client's own form would leave a temporary file open
+        answer = client.post("/api/v1/classify", data=body, content_type=kind).json["answers"][0]
+        assert (answer["reason"], answer["error"]) == (refused.value.reason, str(refused.value))
+
+
+def test_an_upload_is_decoded_once_for_the_network_and_the_eye(
+    client: FlaskClient, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import stj_images.decode as decoder
+
+    loads: list[int] = []
+    load = decoder.load
+
+    def counted(picture: Any, data: bytes) -> None:
+        loads.append(len(data))
+        load(picture, data)
+
+    monkeypatch.setattr(decoder, "load", counted)
+    data = {"csrf_token": form_token(client), "files": (io.BytesIO(draw(2, 94)), "a.png")}
+    answer = client.post("/classify", data=data, content_type="multipart/form-data")
+    assert "data:image/jpeg;base64," in answer.get_data(as_text=True)
+    assert len(loads) == 1
 
 
 def test_the_form_works_without_a_script(make_app: MakeApp, runs: Path) -> None:

@@ -179,7 +179,7 @@ def assault(client: FlaskClient, count: int, seed: int, watched: list[Path]) -> 
 
 @pytest.fixture
 def attacked(make_app: MakeApp, runs: Path) -> FlaskClient:
-    client = make_app(max_request_mb=3, max_file_mb=2).test_client()
+    client = make_app(max_request_mb=3).test_client()
     body, kind = body_of("good.png", draw(0, 1))
     assert client.post("/api/v1/classify", data=body, content_type=kind).status_code == 200
     return client

@@ -142,7 +142,7 @@ def storm(origin: str, rounds: int, watched: Path) -> int:
 
 @pytest.fixture
 def attacked(serve: Serve, runs: Path) -> str:
-    origin = serve(max_request_mb=3, max_file_mb=2)
+    origin = serve(max_request_mb=3)
     assert requests.post(f"{origin}/api/v1/classify", files={"files": ("a.png", draw(0, 1))}, timeout=60).ok
     return origin
 
@@ -157,7 +157,7 @@ def test_two_thousand_hostile_requests_over_sockets(attacked: str, tmp_path: Pat
 
 
 def test_an_upload_never_reaches_the_disk(serve: Serve, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    origin = serve(max_file_mb=2)
+    origin = serve()
     monkeypatch.setattr("tempfile.TemporaryFile", lambda *_: pytest.fail("a temporary file was made"))
     answer = requests.post(f"{origin}/api/v1/classify", files={"files": ("a.png", b"x" * 2_000_000)}, timeout=60)
     assert answer.json()["answers"][0]["reason"] == "not_image"
