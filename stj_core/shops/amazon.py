@@ -29,7 +29,16 @@ def fold_image_url(url: str) -> str:
     plus sign in the id becomes a plain one. Composites and addresses that are not of the image server's form keep
     everything but the fragment; what is no address at all stays as it is.
     """
-    url = url.strip()
+    folded = _fold_once(url.strip())
+    # Each turn takes something away: a second experiment, a second pair of slashes.
+    for _ in range(len(folded)):
+        folded, before = _fold_once(folded), folded
+        if folded == before:
+            break
+    return folded
+
+
+def _fold_once(url: str) -> str:
     try:
         # Without its fragment first: white space before that would be the end of the next address.
         parts = urlsplit(url.partition("#")[0].strip())
@@ -59,7 +68,7 @@ def sized_image_url(url: str, size: str) -> str:
         parts = urlsplit(folded)
     except ValueError:
         return folded
-    match = _IMAGE_PATH.fullmatch(parts.path)
+    match = _IMAGE_PATH.fullmatch(parts.path) if parts.scheme in {"http", "https", ""} else None
     if not size or match is None or match["modifiers"] is not None or _COMPOSITE.search(parts.path):
         return folded
     return urlunsplit(parts._replace(path=f"{match['folder']}{match['id']}.{size}.{match['ext']}"))
