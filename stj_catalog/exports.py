@@ -38,10 +38,10 @@ class ExportRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExportedPicture:
-    """One picture of an export; without a split it was withheld, and `reason` says why."""
+    """One picture of an export, its label None where it is none of the classes; without a split it was withheld, for a reason."""
 
     image_id: int
-    label: int
+    label: int | None
     split: str | None = None
     file: str | None = None
     sha256: str | None = None

@@ -7,20 +7,20 @@ are read later, for some pictures at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import assignments, categories, crawls, images, pages, products, sightings
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import SPLITS, Status
 from stj_images.likeness import HASHES
 
-SPLITS = ("train", "val", "test")
+NONE = -1
 _BATCH = 20_000
 
 
@@ -43,7 +43,7 @@ class KeptPictures:
 
     Attributes:
         ids: int64[n], rows of the catalogue.
-        labels: int64[n].
+        labels: int64[n]; NONE for pictures of something that is none of the classes.
         groups: int64[n], rows of `groups`.
         heads: uint64[n], the first 16 hex digits of each sha256: an order and a name that no arrival changes.
         sides: int64[n], the shorter side in pixels.
@@ -70,11 +70,15 @@ class KeptPictures:
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """Everything that a manifest says of one picture; texts are empty where nothing is known."""
+    """Everything that a dataset says of one picture, under the names of a manifest's columns.
+
+    Texts are empty where nothing is known; `label` is None for a picture of something that is none of the classes; `sha256` is of
+    the original bytes.
+    """
 
     id: int
     status: str
-    label: int
+    label: int | None
     sha256: str
     path: str
     format: str
@@ -91,6 +95,36 @@ class PictureFacts:
     page_number: int | None = None
     crawl_id: int | None = None
     seen_at: str = ""
+
+
+_PICTURE = (
+    images.c.id,
+    images.c.status,
+    images.c.label,
+    images.c.sha256,
+    images.c.path,
+    images.c.format,
+    images.c.width,
+    images.c.height,
+    images.c.phash,
+    images.c.phash256,
+    images.c.url.label("image_url"),
+    images.c.source,
+)
+_STORY = (
+    sightings.c.id.label("sighting"),
+    sightings.c.position,
+    sightings.c.crawl_id,
+    sightings.c.seen_at,
+    categories.c.label,
+    pages.c.url.label("page_url"),
+    pages.c.number.label("page_number"),
+    products.c.asin,
+    products.c.brand,
+    products.c.url.label("product_url"),
+    func.coalesce(sightings.c.title, products.c.title).label("title"),
+)
+_TOLD = ("image_url", "asin", "title", "product_url", "page_url", "page_number", "crawl_id", "seen_at")
 
 
 @dataclass
@@ -112,7 +146,7 @@ def kept_pictures(catalog: Catalog, scheme: str, wanted: Wanted) -> KeptPictures
     query = (
         select(
             images.c.id,
-            images.c.label,
+            func.coalesce(images.c.label, NONE),
             images.c.group_id,
             images.c.sha256,
             images.c.width,
@@ -171,28 +205,33 @@ def assigned_groups(catalog: Catalog, scheme: str) -> list[tuple[int, str]]:
 
 def group_sources(catalog: Catalog) -> list[tuple[int, str]]:
     """Every (group, source) of the pictures that were ever kept or assigned: what ties groups to whole shops."""
-    found: set[tuple[int, str]] = set()
     live = images.c.status.in_([Status.KEPT, Status.DUPLICATE]) | images.c.id.in_(select(assignments.c.image_id))
+    wanted = select(images.c.id, images.c.group_id).where(live, images.c.group_id.is_not(None)).order_by(images.c.id)
     with catalog.read() as connection:
-        rows = connection.execute(_with_sighting(images.c.group_id).where(live, images.c.group_id.is_not(None)))
-        for *values, group in rows:
-            facts = PictureFacts(*values)
-            found.add((group, facts.source or _host(facts.image_url)))
-    return sorted(found)
+        groups: dict[int, int] = dict(connection.execute(wanted).all())
+    ids = list(groups)
+    return sorted(
+        {
+            (groups[facts.id], facts.source)
+            for start in range(0, len(ids), _BATCH)
+            for facts in picture_facts(catalog, ids[start : start + _BATCH])
+        }
+    )
 
 
 def picture_facts(catalog: Catalog, ids: Sequence[int]) -> list[PictureFacts]:
     """Everything about some pictures, in the order of `ids`.
 
-    The page, crawl and moment are those of the first sighting under the picture's label, or of its first one where a person
-    gave it a label that no listing did. The source is what an import said, else the product's brand, else the host.
+    The product, title and page are those of one sighting of the picture's bytes: of those under its label (of all, where a person
+    gave it a label that no listing did) the one with the smallest page address and position, so that it is the same whichever
+    crawl came first. The source is what an import said, else the product's brand, else the host.
     """
     found: dict[int, PictureFacts] = {}
     with catalog.read() as connection:
         for some in chunks(ids):
-            for row in connection.execute(_with_sighting().where(images.c.id.in_(some))).all():
-                facts = PictureFacts(*row)
-                found[facts.id] = facts if facts.source else replace(facts, source=_host(facts.image_url))
+            pictures = connection.execute(select(*_PICTURE).where(images.c.id.in_(some))).mappings().all()
+            stories = _stories(connection, some)
+            found |= {row["id"]: _facts(row, stories.get(row["id"], [])) for row in pictures}
     return [found[one] for one in ids]
 
 
@@ -225,6 +264,13 @@ def crawls_known(catalog: Catalog, ids: Sequence[int]) -> set[int]:
         return set(connection.execute(select(crawls.c.id).where(crawls.c.id.in_(list(ids)))).scalars())
 
 
+def ways_in(catalog: Catalog) -> frozenset[str]:
+    """How pictures came into this catalogue: `crawl`, `import`, both, or neither yet."""
+    with catalog.read() as connection:
+        spiders = connection.execute(select(crawls.c.spider).distinct()).scalars()
+        return frozenset("import" if spider == "import" else "crawl" for spider in spiders)
+
+
 def _asked_for(wanted: Wanted) -> list[ColumnElement[bool]]:
     asked: list[ColumnElement[bool]] = []
     if wanted.crawls:
@@ -234,45 +280,42 @@ def _asked_for(wanted: Wanted) -> list[ColumnElement[bool]]:
     return asked
 
 
-def _with_sighting(*columns: ColumnElement[Any]) -> Select[Any]:
-    """The columns of PictureFacts, in its order, with the sighting that tells a picture's story: the first under its label."""
-    first = select(func.min(sightings.c.id)).where(sightings.c.image_id == images.c.id).correlate(images)
-    same = sightings.c.category_id.in_(
-        select(categories.c.id).where(categories.c.label == images.c.label).correlate(images)
-    )
-    story = sightings.alias("story")
-    return (
+def _stories(connection: Connection, ids: Sequence[int]) -> dict[int, list[RowMapping]]:
+    """Every sighting of some pictures, those of other rows with the same bytes too, by picture."""
+    twin = images.alias("twin")
+    query = (
         select(
-            images.c.id,
-            images.c.status,
-            images.c.label,
-            images.c.sha256,
-            images.c.path,
-            images.c.format,
-            images.c.width,
-            images.c.height,
-            images.c.phash,
-            images.c.phash256,
-            images.c.url,
-            func.coalesce(images.c.source, products.c.brand, ""),
-            func.coalesce(products.c.asin, ""),
-            func.coalesce(story.c.title, products.c.title, ""),
-            func.coalesce(products.c.url, ""),
-            func.coalesce(pages.c.url, ""),
-            pages.c.number,
-            story.c.crawl_id,
-            func.coalesce(story.c.seen_at, ""),
-            *columns,
+            images.c.id.label("picture"), *_STORY, twin.c.source.label("imported_from"), twin.c.url.label("image_url")
         )
         .select_from(images)
-        .join(
-            story,
-            story.c.id == func.coalesce(first.where(same).scalar_subquery(), first.scalar_subquery()),
-            isouter=True,
-        )
-        .join(products, products.c.id == story.c.product_id, isouter=True)
-        .join(pages, pages.c.id == story.c.page_id, isouter=True)
+        .join(twin, twin.c.sha256 == images.c.sha256)
+        .join(sightings, sightings.c.image_id == twin.c.id)
+        .join(categories, categories.c.id == sightings.c.category_id)
+        .join(pages, pages.c.id == sightings.c.page_id)
+        .join(products, products.c.id == sightings.c.product_id, isouter=True)
+        .where(images.c.id.in_(ids))
     )
+    found: dict[int, list[RowMapping]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["picture"], []).append(row)
+    return found
+
+
+def _facts(picture: RowMapping, sighted: Sequence[RowMapping]) -> PictureFacts:
+    """A picture with the sighting that tells its story."""
+    facts = dict(picture)
+    sources = [one for one in (facts["source"], *(row["imported_from"] for row in sighted)) if one]
+    if sighted:
+        story = min(sighted, key=lambda row: _rank(row, facts["label"]))
+        facts |= {name: story[name] for name in _TOLD if story[name] is not None}
+        sources += [story["brand"]] if story["brand"] and not sources else []
+    return PictureFacts(**facts | {"source": min(sources, default=_host(facts["image_url"]))})
+
+
+def _rank(row: RowMapping, label: int | None) -> tuple[Any, ...]:
+    """What a sighting is chosen by; the clock and the row's number only where all that is told is the same."""
+    told = (row["page_url"], row["position"], row["asin"] or "", row["title"] or "", row["image_url"])
+    return (row["label"] != label, *told, row["seen_at"], row["sighting"])
 
 
 def _host(address: str) -> str:

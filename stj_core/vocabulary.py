@@ -134,6 +134,7 @@ class Withheld(Word):
     GROUP_IN_TEST = "group_in_test", "a newcomer tied its group to one whose pictures are in test"
     RELATED = "max_related", "more pictures of one group than --max-related"
     OVER_CLASS = "per_class", "more pictures of one class than --per-class"
+    NO_CLASS = "no_class", "of something that is none of the classes, for which --layout student has no folder"
     AFTER_WRITING = (
         "near_after_conversion",
         "became a relative of a picture in another split when it was written as JPEG",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stj_catalog.selection import NONE
+from stj_core.vocabulary import SPLITS
 from stj_dataset.plan import Plan
 from stj_dataset.settings import ExportSettings, Unit
-from stj_dataset.split import SPLITS
 
 Ints = NDArray[np.int64]
 
@@ -35,7 +36,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Balance:
-    """The shape of a dataset."""
+    """The shape of a dataset.
+
+    Attributes:
+        cells: one for each class and split.
+        classes: name of each label.
+        pictures: of the classes.
+        groups: of all pictures.
+        largest_group: its number of pictures.
+        withheld: pictures that stayed out, by reason.
+        wanted: each split's share.
+        unit: what stays together.
+        others: pictures of something that is none of the classes, by split; empty where there are none.
+        left_out: names of the classes that have no picture and were left out.
+    """
 
     cells: tuple[Cell, ...]
     classes: Mapping[int, str]
@@ -45,6 +59,8 @@ class Balance:
     withheld: Mapping[str, int]
     wanted: Mapping[str, float]
     unit: Unit = "group"
+    others: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> dict[str, dict[str, int]]:
@@ -62,10 +78,16 @@ class Balance:
             for split, row in self.splits.items()
         }
 
-    def remarks(self) -> Iterator[str]:
-        """Plain sentences on every share that is not what was asked for, and why."""
+    def remarks(self, shown: Callable[[str], str] = str) -> Iterator[str]:
+        """Plain sentences on every class that was left out, every share that is not what was asked for, and why.
+
+        Args:
+            shown: how the name of a class is written where the sentences are read.
+        """
+        for label, name in self.left_out.items():
+            yield f"Class {label} ({shown(name)}) has no picture and was left out."
         for cell in self.cells:
-            name = f"{cell.split}, class {cell.label} ({self.classes[cell.label]})"
+            name = f"{cell.split}, class {cell.label} ({shown(self.classes[cell.label])})"
             if not cell.pictures:
                 yield f"{name} is empty: no {self.unit} was left for it; crawl more, or ask for a larger share."
             elif abs(cell.excess) >= 1:
@@ -123,13 +145,20 @@ def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -
                     wanted=of_class * shares.of_all[split],
                 )
             )
+    others = {
+        str(split): n
+        for place, split in enumerate(SPLITS)
+        if (n := int(((pictures.labels == NONE) & (plan.splits == place)).sum()))
+    }
     return Balance(
         cells=tuple(cells),
         classes=plan.classes,
-        pictures=len(pictures),
+        pictures=int((pictures.labels != NONE).sum()),
         groups=len(sizes),
         largest_group=int(sizes.max(initial=0)),
         withheld=plan.withheld.counts(),
         wanted=shares.of_all,
         unit=settings.by,
+        others=others,
+        left_out=plan.left_out,
     )

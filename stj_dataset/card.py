@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stj_core.text import markdown_inert
+from stj_core.vocabulary import Withheld, sentence_of
 from stj_dataset.balance import Balance
-from stj_dataset.plan import WITHHELD_WORDS
+from stj_dataset.manifest import NONE, PROVENANCE, ManifestRow
 from stj_dataset.settings import ExportSettings
 from stj_dataset.write import Written
 
@@ -16,24 +19,16 @@ _MOST_SOURCES = 20
 
 @dataclass
 class Origins:
-    """Whence and when, gathered while the pictures are written."""
+    """Whence the pictures of the classes and the others came, gathered while they are written."""
 
     sources: Counter[str] = field(default_factory=Counter)
-    crawls: set[int] = field(default_factory=set)
-    first: str = ""
-    last: str = ""
     converted: int = 0
 
-    def add(self, one: Written) -> None:
-        """Take note of one picture."""
-        facts = one.facts
-        self.sources[facts.source] += 1
+    def add(self, one: Written) -> ManifestRow:
+        """Take note of one picture; returns its row of the manifest."""
+        self.sources[one.row.source] += 1
         self.converted += not one.copied
-        if facts.crawl_id is not None:
-            self.crawls.add(facts.crawl_id)
-        if facts.seen_at:
-            self.first = min(self.first or facts.seen_at, facts.seen_at)
-            self.last = max(self.last, facts.seen_at)
+        return one.row
 
 
 def card(settings: ExportSettings, balance: Balance, origins: Origins, proof: str, digest: str) -> str:
@@ -41,7 +36,7 @@ def card(settings: ExportSettings, balance: Balance, origins: Origins, proof: st
     return "\n".join(
         [
             *_front_matter(settings, balance),
-            f"# {' · '.join(balance.classes.values())}: {balance.pictures} product photographs",
+            f"# {' · '.join(map(markdown_inert, balance.classes.values()))}: {balance.pictures} product photographs",
             "",
             *_what(settings, balance),
             *_balance(balance),
@@ -49,7 +44,7 @@ def card(settings: ExportSettings, balance: Balance, origins: Origins, proof: st
             *_method(settings, balance, proof),
             *_faults(balance, origins),
             *_licence(),
-            *_reading(settings, digest),
+            *_reading(settings, balance, digest),
         ]
     )
 
@@ -81,9 +76,15 @@ def _front_matter(settings: ExportSettings, balance: Balance) -> Iterator[str]:
 
 
 def _what(settings: ExportSettings, balance: Balance) -> Iterator[str]:
-    names = ", ".join(f"{label} = {name}" for label, name in balance.classes.items())
+    names = ", ".join(f"{label} = {markdown_inert(name)}" for label, name in balance.classes.items())
     yield f"Shop photographs of garments, for image classification. Labels: {names}."
     yield "Made by `stj-dataset export`; `manifest.csv` says of each picture where it came from and why it is in its split."
+    if balance.others:
+        said = ", ".join(f"{split} {n}" for split, n in balance.others.items())
+        yield (
+            f"`{NONE}/` holds pictures of something else ({said}), from which a model learns what to refuse: their label "
+            "is empty, they count in none of the figures below, and the readers below do not see them."
+        )
     if settings.layout == "student":
         yield "`Dataset/` holds train and val, `Test/` holds test; the manifest tells the two apart."
     yield ""
@@ -98,7 +99,7 @@ def _balance(balance: Balance) -> Iterator[str]:
             (
                 cell.split,
                 cell.label,
-                balance.classes[cell.label],
+                markdown_inert(balance.classes[cell.label]),
                 cell.pictures,
                 f"{cell.wanted:.1f}",
                 cell.groups,
@@ -112,7 +113,7 @@ def _balance(balance: Balance) -> Iterator[str]:
         ("split", "share asked for", "share"),
         [(split, f"{share['wanted']:.1%}", f"{share['got']:.1%}") for split, share in balance.shares.items()],
     )
-    remarks = list(balance.remarks())
+    remarks = list(balance.remarks(markdown_inert))
     yield from [f"- {one}" for one in remarks] or ["Every share is within one picture of the request."]
     yield ""
 
@@ -120,11 +121,7 @@ def _balance(balance: Balance) -> Iterator[str]:
 def _origin(origins: Origins) -> Iterator[str]:
     yield "## Whence and when"
     yield ""
-    crawls = ", ".join(map(str, sorted(origins.crawls)[:50])) or "none"
-    yield (
-        f"First seen between {origins.first or 'unknown'} and {origins.last or 'unknown'} (UTC), "
-        f"in the crawls or imports {crawls}."
-    )
+    yield f"When each picture was met, and in which crawl or import, stands in `{PROVENANCE}`."
     yield (
         f"{len(origins.sources)} sources; a model can learn the shop instead of the garment, "
         "so look at each source by itself."
@@ -133,7 +130,7 @@ def _origin(origins: Origins) -> Iterator[str]:
     ranked = sorted(origins.sources.items(), key=lambda pair: (-pair[1], pair[0]))
     rest = sum(n for _, n in ranked[_MOST_SOURCES:])
     rows = [*ranked[:_MOST_SOURCES], *([(f"{len(ranked) - _MOST_SOURCES} others", rest)] if rest else [])]
-    yield from table(("source", "pictures"), rows)
+    yield from table(("source", "pictures"), [(markdown_inert(name), n) for name, n in rows])
 
 
 def _method(settings: ExportSettings, balance: Balance, proof: str) -> Iterator[str]:
@@ -150,7 +147,9 @@ def _method(settings: ExportSettings, balance: Balance, proof: str) -> Iterator[
     yield f"{balance.groups} groups; the largest has {balance.largest_group} pictures. {proof}"
     yield ""
     if balance.withheld:
-        yield from table(("withheld", "pictures"), [(WITHHELD_WORDS[word], n) for word, n in balance.withheld.items()])
+        yield from table(
+            ("withheld", "pictures"), [(sentence_of(Withheld, word), n) for word, n in balance.withheld.items()]
+        )
 
 
 def _faults(balance: Balance, origins: Origins) -> Iterator[str]:
@@ -179,17 +178,21 @@ def _licence() -> Iterator[str]:
     yield ""
 
 
-def _reading(settings: ExportSettings, digest: str) -> Iterator[str]:
+def _reading(settings: ExportSettings, balance: Balance, digest: str) -> Iterator[str]:
+    names = json.dumps([str(label) for label in sorted(balance.classes)])
     yield "## Reading it"
+    yield ""
+    yield "Keras orders folders as text (0, 10, 2): `class_names` gives the order of `labels.json`."
     yield ""
     yield "```python"
     if settings.format == "webdataset":
         yield 'webdataset.WebDataset("train-000000.tar").decode("pil").to_tuple("jpg", "cls")'
     elif settings.layout == "student":
-        yield 'keras.utils.image_dataset_from_directory("Dataset")'
+        yield f'keras.utils.image_dataset_from_directory("Dataset", class_names={names})'
     else:
-        yield 'keras.utils.image_dataset_from_directory("train")   # and "val", "test": never validation_split'
-        yield 'datasets.load_dataset("imagefolder", data_dir=".")'
+        yield f'keras.utils.image_dataset_from_directory("train", class_names={names})'
+        yield '# … and "val", "test" likewise: never validation_split'
+        yield 'datasets.load_dataset(".")   # Hugging Face, by the head of this card'
     yield "```"
     yield ""
     yield f"Digest (sha256 of `manifest.csv`): `{digest}`"
@@ -202,7 +205,7 @@ def document(
     """`dataset.json`: everything that made the folder, and its digest."""
     return {
         "made_by": "stj-dataset",
-        "version": 1,
+        "version": 2,
         "digest": digest,
         "scheme": settings.scheme,
         "settings": settings.described,
@@ -212,5 +215,6 @@ def document(
         "splits": balance.splits,
         "shares": balance.shares,
         "withheld": balance.withheld,
+        "none": dict(balance.others),
         **versions,
     }

@@ -26,7 +26,7 @@ class Diff:
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     withheld: dict[str, str] = field(default_factory=dict)
-    relabelled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    relabelled: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
     moved: dict[str, tuple[str, str]] = field(default_factory=dict)
     same_scheme: bool = True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,20 +17,20 @@ from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
-from stj_catalog.selection import known_hashes, product_families
+from stj_catalog.selection import NONE, known_hashes, product_families
 from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
 from stj_core.folders import aside, swapped
 from stj_core.labels import Category
+from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
 from stj_dataset.leaks import LeakReport, Pair, WrittenFile, check_leaks
-from stj_dataset.manifest import CARD, COLUMNS, LABELS, MANIFEST, SETTINGS, iter_manifest, manifest_line, write_labels
+from stj_dataset.manifest import CARD, LABELS, MANIFEST, SETTINGS, iter_manifest, write_labels, write_manifest
 from stj_dataset.metadata import write_metadata
-from stj_dataset.plan import AFTER_WRITING, Plan, make_plan
+from stj_dataset.plan import Plan, make_plan
 from stj_dataset.preview import write_preview
 from stj_dataset.settings import ExportSettings
-from stj_dataset.split import SPLITS
 from stj_dataset.target import check_target
 from stj_dataset.write import WORKERS, open_sink, write_pictures
 from stj_images.fingerprint import HASH_RECIPE
@@ -80,6 +79,8 @@ class ExportResult:
             "withheld": self.withheld,
             "leaks": self.proof.leaks,
             "shares": self.balance.shares,
+            **({"none": dict(self.balance.others)} if self.balance.others else {}),
+            **({"left_out": list(self.balance.left_out)} if self.balance.left_out else {}),
         }
 
 
@@ -127,7 +128,7 @@ def export_dataset(
                 break
             # Turned into JPEG, a picture came within reach of one in another split: it stays out, and keeps its split.
             decided += [(row, split) for row, split in _splits(plan) if row in late]
-            plan = plan.without(late, AFTER_WRITING)
+            plan = plan.without(late, Withheld.AFTER_WRITING)
             _remove(draft)
         else:
             raise LeakError(
@@ -204,15 +205,8 @@ class _Job:
         labels = sorted(self.plan.classes)
         sink = open_sink(self.root, self.settings, self.store, labels)
         tick = self.progress("Writing", len(self.plan.pictures))
-        path = self.root / MANIFEST
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for one in write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick):
-                writer.writerow(manifest_line(one.line))
-                origins.add(one)
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest(), origins
+        written = write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick)
+        return write_manifest(map(origins.add, written), self.root / MANIFEST), origins
 
     def _families(self) -> tuple[Ints, Ints]:
         """Places in the manifest, and the product families that each was sighted with, as numbers."""
@@ -294,9 +288,10 @@ def _splits(plan: Plan) -> Iterator[tuple[int, str]]:
 
 def _exported(plan: Plan, manifest: Path) -> Iterator[ExportedPicture]:
     for row_id, row in zip(plan.pictures.ids.tolist(), iter_manifest(manifest), strict=True):
-        yield ExportedPicture(row_id, int(row["label"]), row["split"], row["file"], row["sha256"])
-    for row_id, label, reason in plan.withheld:
-        yield ExportedPicture(row_id, label, reason=reason)
+        label = int(row["label"]) if row["label"] else None
+        yield ExportedPicture(row_id, label, row["split"], row["file"], row["sha256"])
+    for row_id, number, reason in plan.withheld:
+        yield ExportedPicture(row_id, None if number == NONE else number, reason=reason)
 
 
 def _leak_sentence(result: ExportResult, root: Path) -> str:

@@ -155,7 +155,7 @@ def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:
     open_shard: tuple[str, tarfile.TarFile] | None = None
     try:
         for file in files:
-            shard, _, inside = file.partition("/")
+            shard, _, inside = file.rpartition("/")
             if not _in_shard(file):
                 yield (root / file).read_bytes()
                 continue
@@ -171,15 +171,14 @@ def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:
 
 
 def _in_shard(file: str) -> bool:
-    return file.partition("/")[0].endswith(".tar")
+    return file.rpartition("/")[0].endswith(".tar")
 
 
 def _sample(files: int, seed: int) -> frozenset[int]:
     """The places of one file in a hundred, and of one at least, that only the seed and the number of files decide."""
     if not files:
         return frozenset()
-    some = np.random.default_rng(seed).choice(files, -(-files // _SAMPLE), replace=False)
-    return frozenset(int(place) for place in some)
+    return frozenset(np.random.default_rng(seed).choice(files, -(-files // _SAMPLE), replace=False).tolist())
 
 
 def _read_looks(

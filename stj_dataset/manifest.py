@@ -1,42 +1,48 @@
-"""The dataset folder as a contract: `manifest.csv`, `labels.json` and `dataset.json`, for any layout.
+"""The dataset folder as a contract: `manifest.csv`, `provenance.csv`, `labels.json` and `dataset.json`, for any layout.
 
 Pure: standard library only. The one who exports writes them, the one who trains reads them, and nothing else passes
-between the two. The bytes depend on the rows alone: UTF-8, bare line feeds, rows in the order given.
+between the two. The bytes depend on the rows alone: UTF-8, bare line feeds, rows in the order given. The digest of a dataset is
+the sha256 of manifest.csv; what only says when and in which crawl a picture was met stands in provenance.csv, which is not
+digested: the same pictures in another order of crawls are the same dataset.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stj_core.errors import DatasetError
 from stj_core.files import file_sha256, write_json
+from stj_core.vocabulary import SPLITS
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
-METADATA, PREVIEW = "metadata.csv", "preview.html"
-SPLITS = ("train", "val", "test")
-BESIDE = frozenset({MANIFEST, LABELS, SETTINGS, CARD, METADATA, PREVIEW, *(f"{split}/{METADATA}" for split in SPLITS)})
-_BLOCK = 1 << 20
+PROVENANCE, METADATA, PREVIEW = "provenance.csv", "metadata.csv", "preview.html"
+BESIDE = frozenset(
+    {MANIFEST, PROVENANCE, LABELS, SETTINGS, CARD, METADATA, PREVIEW, *(f"{split}/{METADATA}" for split in SPLITS)}
+)
+NONE = "none"
+"""The folder of pictures of something that is none of the classes."""
+_CLOCK = {"digested": False}
 
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """One exported picture.
+    """One exported picture: the one list of columns, in their order.
 
-    `file` is relative to the dataset's folder, with `/`; `sha256` is of that file, `original_sha256` of the bytes the
-    shop sent; hashes are hex text. `page_url`, `page_number`, `crawl_id` and `seen_at` are of the first sighting under
-    this label; what is not known is empty (None for numbers).
+    `file` is relative to the dataset's folder, with `/`; `label` is None, and empty in the file, for a picture of something that
+    is none of the classes; `sha256` is of that file, `original_sha256` of the bytes the shop sent; hashes are hex text. `asin`,
+    `title`, `page_url` and the like are of the sighting under this label with the smallest page address and position. What is not
+    known is empty (None for numbers). `crawl_id` and `seen_at` are of that sighting too, and stand in provenance.csv.
     """
 
     file: str
-    label: int
+    label: int | None
     split: str
     group: str
     sha256: str
@@ -51,55 +57,82 @@ class ManifestRow:
     product_url: str = ""
     page_url: str = ""
     page_number: int | None = None
-    crawl_id: int | None = None
-    seen_at: str = ""
+    crawl_id: int | None = field(default=None, metadata=_CLOCK)
+    seen_at: str = field(default="", metadata=_CLOCK)
 
 
-COLUMNS = tuple(field.name for field in fields(ManifestRow))
-_WHOLE = frozenset({"label", "width", "height"})
-_WHOLE_OR_NONE = frozenset({"page_number", "crawl_id"})
-
-
-def manifest_bytes(rows: Iterable[ManifestRow]) -> bytes:
-    """The manifest as it is written."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(manifest_line(astuple(row)) for row in rows)
-    return text.getvalue().encode("utf-8")
-
-
-def manifest_line(values: Iterable[object]) -> list[object]:
-    """A row's values as `csv` may write them: without carriage returns, which some versions of Python do not quote."""
-    return [value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value for value in values]
+_TYPES = {column.name: str(column.type) for column in fields(ManifestRow)}
+COLUMNS = tuple(column.name for column in fields(ManifestRow) if column.metadata.get("digested", True))
+PROVENANCE_COLUMNS = ("file", *(name for name in _TYPES if name not in COLUMNS))
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> str:
-    """Write `manifest.csv` to `path`; returns its sha256, the dataset's digest."""
-    data = manifest_bytes(rows)
-    path.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
+    """Write `manifest.csv` to `path`, and `provenance.csv` beside it, row by row; returns the dataset's digest."""
+    with (
+        path.open("w", encoding="utf-8", newline="") as digested,
+        path.with_name(PROVENANCE).open("w", encoding="utf-8", newline="") as beside,
+    ):
+        files = [
+            (csv.writer(digested, lineterminator="\n"), COLUMNS),
+            (csv.writer(beside, lineterminator="\n"), PROVENANCE_COLUMNS),
+        ]
+        for writer, columns in files:
+            writer.writerow(columns)
+        for row in rows:
+            for writer, columns in files:
+                writer.writerow([_written(getattr(row, name)) for name in columns])
+    return file_sha256(path)
 
 
 def read_manifest(dataset: Path) -> list[ManifestRow]:
-    """Read the rows of `dataset/manifest.csv` (or of the file itself).
+    """Read the rows of `dataset/manifest.csv` (or of the file itself), joined with `provenance.csv` where it lies beside it.
 
     Raises:
         DatasetError: there is no manifest, a column is missing, or a value cannot be right.
     """
     path = dataset if dataset.is_file() else dataset / MANIFEST
-    text = _read(path, "stj-dataset export makes one").decode("utf-8", errors="replace")
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
+    columns, lines = _read_csv(path, "stj-dataset export makes one")
+    if missing := [name for name in COLUMNS if name not in columns]:
         raise DatasetError(f"The manifest {path} lacks the columns {', '.join(missing)}: export the dataset again.")
-    return [_row(values, path, number) for number, values in enumerate(reader, start=2)]
+    if not set(PROVENANCE_COLUMNS) <= set(columns):
+        # Older manifests hold these columns themselves.
+        met = _read_provenance(path.with_name(PROVENANCE))
+        lines = [(number, {**values, **met.get(values["file"] or "", {})}) for number, values in lines]
+    return [_row(values, path, number) for number, values in lines]
+
+
+def _read_provenance(path: Path) -> dict[str, dict[str | None, str | None]]:
+    """The lines of provenance.csv by file; none where there is no such file, as in a run's copy of a manifest."""
+    if not path.is_file():
+        return {}
+    columns, lines = _read_csv(path, "export the dataset again")
+    if missing := [name for name in PROVENANCE_COLUMNS if name not in columns]:
+        raise DatasetError(f"{path} lacks the columns {', '.join(missing)}: export the dataset again.")
+    return {values["file"] or "": {name: values[name] for name in PROVENANCE_COLUMNS} for _, values in lines}
+
+
+def _read_csv(path: Path, hint: str) -> tuple[Sequence[str], list[tuple[int, dict[str | None, str | None]]]]:
+    """The columns of a CSV file and its lines with their numbers."""
+    text = _read(path, hint).decode("utf-8", errors="replace")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        lines: list[tuple[int, dict[str | None, str | None]]] = list(enumerate(reader, start=2))
+    except csv.Error as error:
+        raise DatasetError(
+            f"Line {reader.line_num + 1} of {path} is no CSV ({error}): export the dataset again."
+        ) from error
+    return reader.fieldnames or (), lines
 
 
 def iter_manifest(path: Path) -> Iterator[dict[str, str]]:
     """The lines of a manifest that an export has just written, one at a time and as text: a million do not fill memory."""
     with path.open(encoding="utf-8", newline="") as stream:
         yield from csv.DictReader(stream)
+
+
+def _written(value: object) -> object:
+    """A value as `csv` may write it: without carriage returns, which some versions of Python do not quote."""
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
 
 
 def read_labels(dataset: Path) -> dict[int, str]:
@@ -133,6 +166,10 @@ def read_settings(dataset: Path) -> dict[str, Any]:
     return _read_json(dataset / SETTINGS)
 
 
+# A stray file, or the moment when a picture was met, changes nothing that is learned.
+_HARMLESS = frozenset({"unlisted", "provenance"})
+
+
 @dataclass(frozen=True)
 class Problem:
     """Something in a dataset's folder that is not as its manifest says."""
@@ -147,7 +184,7 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
     manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `leak`
-    (a group or a picture in two splits).
+    (a group or a picture in two splits), `provenance` (provenance.csv is not of the manifest's files).
 
     Args:
         dataset: the folder.
@@ -158,6 +195,7 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
     """
     rows, labels, settings = read_manifest(dataset), read_labels(dataset), read_settings(dataset)
     problems = [*_digest_problems(dataset, settings), *_row_problems(rows, labels), *_leaks(rows)]
+    problems += _provenance_problems(dataset, rows)
     for row in rows:
         path = dataset / row.file
         if not path.is_file():
@@ -185,7 +223,7 @@ def check_files(dataset: Path, *, hashes: bool = False) -> list[ManifestRow]:
     rows = read_manifest(dataset)
     if not rows:
         raise DatasetError(f"The dataset {dataset} holds no picture: crawl first, then stj-dataset export.")
-    problems = [problem for problem in find_problems(dataset, hashes=hashes) if problem.kind != "unlisted"]
+    problems = [problem for problem in find_problems(dataset, hashes=hashes) if problem.kind not in _HARMLESS]
     if problems:
         first = problems[0]
         others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -204,10 +242,21 @@ def _digest_problems(dataset: Path, settings: Mapping[str, Any]) -> Iterator[Pro
         )
 
 
+def _provenance_problems(dataset: Path, rows: Sequence[ManifestRow]) -> Iterator[Problem]:
+    columns, _ = _read_csv(dataset / MANIFEST, "stj-dataset export makes one")
+    if set(PROVENANCE_COLUMNS) <= set(columns):
+        return
+    if not (dataset / PROVENANCE).is_file():
+        yield Problem("provenance", PROVENANCE, "it is part of every dataset, the folder has no such file")
+    elif odd := sorted(_read_provenance(dataset / PROVENANCE).keys() ^ {row.file for row in rows}):
+        others = f" and {len(odd) - 1} others" if len(odd) > 1 else ""
+        yield Problem("provenance", PROVENANCE, f"it and the manifest do not name the same files: {odd[0]}{others}")
+
+
 def _row_problems(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> Iterator[Problem]:
     seen: set[str] = set()
     for row in rows:
-        if row.label not in labels:
+        if row.label is not None and row.label not in labels:
             yield Problem("label", row.file, f"{LABELS} does not name its label {row.label}")
         if row.file in seen:
             yield Problem("repeated", row.file, "the manifest names it twice")
@@ -232,7 +281,9 @@ def _files(dataset: Path) -> Iterator[str]:
 
 def _row(values: Mapping[str | None, str | None], path: Path, number: int) -> ManifestRow:
     try:
-        row = ManifestRow(**{name: _value(name, values[name]) for name in COLUMNS})
+        row = ManifestRow(
+            **{name: _value(name, values[name]) for name in _TYPES if name in COLUMNS or values.get(name)}
+        )
     except (TypeError, ValueError) as error:
         raise DatasetError(f"Line {number} of {path} cannot be read ({error}): export the dataset again.") from error
     if row.split not in SPLITS:
@@ -246,11 +297,9 @@ def _row(values: Mapping[str | None, str | None], path: Path, number: int) -> Ma
 def _value(name: str, text: str | None) -> Any:  # noqa: ANN401 - the type follows the column
     if text is None:
         raise ValueError(f"{name} is missing")
-    if name in _WHOLE:
-        return int(text)
-    if name in _WHOLE_OR_NONE:
-        return int(text) if text else None
-    return text
+    if _TYPES[name] == "str":
+        return text
+    return None if not text and "None" in _TYPES[name] else int(text)
 
 
 def _read(path: Path, hint: str) -> bytes:

@@ -10,7 +10,7 @@ import csv
 import itertools
 from pathlib import Path
 
-from stj_dataset.manifest import COLUMNS, MANIFEST, METADATA
+from stj_dataset.manifest import COLUMNS, MANIFEST, METADATA, NONE
 from stj_dataset.settings import ExportSettings
 
 
@@ -19,7 +19,8 @@ def write_metadata(root: Path, settings: ExportSettings) -> None:
     if settings.format == "webdataset":
         return
     with (root / MANIFEST).open(encoding="utf-8", newline="") as source:
-        rows = csv.reader(source)
+        # What is none of the classes lies apart, where that reader must not look.
+        rows = (row for row in csv.reader(source) if _top(row[0]) != NONE)
         next(rows)
         for folder, some in itertools.groupby(rows, lambda row: "" if settings.layout == "student" else _top(row[0])):
             # The manifest is ordered by split: each file is finished before the next begins.

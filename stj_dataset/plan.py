@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.selection import (
+    NONE,
     KeptPictures,
     assigned_groups,
     crawls_known,
     group_sources,
     kept_pictures,
+    ways_in,
 )
 from stj_core.errors import DatasetError, UsageError
 from stj_core.labels import Category
+from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.settings import ExportSettings
 from stj_dataset.split import (
-    SPLITS,
     TEST,
     TRAIN,
     VAL,
@@ -33,27 +35,18 @@ from stj_dataset.split import (
     winners,
 )
 
-TOO_SMALL, RELATED, OVER_CLASS, AFTER_WRITING = "min_side", "max_related", "per_class", "near_after_conversion"
-_CONFLICT = {VAL: "group_in_val", TEST: "group_in_test"}
-WITHHELD_WORDS = {
-    TOO_SMALL: "shorter side below --min-side",
-    _CONFLICT[VAL]: "a newcomer tied its group to one whose pictures are in val",
-    _CONFLICT[TEST]: "a newcomer tied its group to one whose pictures are in test",
-    RELATED: "more pictures of one group than --max-related",
-    OVER_CLASS: "more pictures of one class than --per-class",
-    AFTER_WRITING: "became a relative of a picture in another split when it was written as JPEG",
-}
-_REASONS = ("", *WITHHELD_WORDS)
+_CONFLICT = {VAL: Withheld.GROUP_IN_VAL, TEST: Withheld.GROUP_IN_TEST}
+_REASONS = ("", *Withheld)
 
 
 @dataclass(frozen=True)
-class Withheld:
+class WithheldPictures:
     """Pictures that stay out.
 
     Attributes:
         ids: int64[n].
         labels: int64[n].
-        reasons: int8[n], places in the words of WITHHELD_WORDS, from 1.
+        reasons: int8[n], places in the words of `vocabulary.Withheld`, from 1.
     """
 
     ids: NDArray[np.int64]
@@ -61,7 +54,7 @@ class Withheld:
     reasons: NDArray[np.int8]
 
     @classmethod
-    def none(cls) -> Withheld:
+    def none(cls) -> WithheldPictures:
         """Nothing stays out."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int8))
 
@@ -75,10 +68,10 @@ class Withheld:
         found, sizes = np.unique(self.reasons, return_counts=True)
         return {_REASONS[reason]: int(n) for reason, n in zip(found, sizes, strict=True)}
 
-    def plus(self, pictures: KeptPictures, reason: str) -> Withheld:
+    def plus(self, pictures: KeptPictures, reason: str) -> WithheldPictures:
         """These and some more."""
         word = np.full(len(pictures), _REASONS.index(reason), dtype=np.int8)
-        return Withheld(
+        return WithheldPictures(
             np.concatenate([self.ids, pictures.ids]),
             np.concatenate([self.labels, pictures.labels]),
             np.concatenate([self.reasons, word]),
@@ -90,16 +83,18 @@ class Plan:
     """What an export will hold.
 
     Attributes:
-        pictures: those to write, ordered by split, label and checksum.
+        pictures: those to write, ordered by split, label and checksum, those of none of the classes last.
         splits: int8[n], the split of each, a place in SPLITS.
         withheld: pictures that stay out, and why.
         classes: name of each label, by label.
+        left_out: the classes that have no picture and were left out, as --allow-missing says.
     """
 
     pictures: KeptPictures
     splits: NDArray[np.int8]
     classes: Mapping[int, str]
-    withheld: Withheld = field(default_factory=Withheld.none)
+    withheld: WithheldPictures = field(default_factory=WithheldPictures.none)
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def group_names(self) -> NDArray[np.uint64]:
@@ -124,11 +119,13 @@ def make_plan(catalog: Catalog, settings: ExportSettings, categories: Sequence[C
     unknown = set(settings.crawls) - crawls_known(catalog, settings.crawls)
     if unknown:
         raise UsageError(f"--crawl {min(unknown)}: there is no such crawl; the view crawl_yield lists them.")
-    classes = {one.label: one.name for one in categories}
+    classes = {one.label: one.name for one in categories if one.label != NONE}
     pictures = kept_pictures(catalog, settings.scheme, settings.wanted)
-    _check_labels(pictures, classes, "is kept in the catalogue", settings)
+    ways = ways_in(catalog)
+    present = _present(pictures, classes, "is kept in the catalogue", settings, ways)
     units, decided = _units(catalog, settings, pictures)
-    return choose(pictures, units, decided, classes, settings)
+    plan = choose(pictures, units, decided, present, settings, ways)
+    return replace(plan, left_out={label: name for label, name in classes.items() if label not in plan.classes})
 
 
 def choose(
@@ -137,6 +134,7 @@ def choose(
     decided: NDArray[np.int8],
     classes: Mapping[int, str],
     settings: ExportSettings,
+    ways: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan as a pure function of the pictures.
 
@@ -146,6 +144,7 @@ def choose(
         decided: int8[units], the split of each unit where an earlier export decided it, else -1.
         classes: name of each label that the dataset must have.
         settings: what was asked for.
+        ways: how pictures came into the catalogue, for what is said of a class without any: crawl, import.
 
     Raises:
         DatasetError: a class has no picture, or train would have none of it.
@@ -155,21 +154,24 @@ def choose(
     def withhold(which: NDArray[np.bool_], reason: str) -> None:
         out[which & (out == 0)] = _REASONS.index(reason)
 
-    withhold(pictures.sides < settings.min_side, TOO_SMALL)
+    withhold(pictures.sides < settings.min_side, Withheld.TOO_SMALL)
     for place, reason in _CONFLICT.items():
         withhold((pictures.assigned >= 0) & (pictures.assigned < place) & (decided[units] == place), reason)
     if settings.max_related:
         larger_first = (pictures.heads, -pictures.areas)
-        withhold(~_first_of(pictures.groups, larger_first, settings.max_related, out == 0), RELATED)
+        withhold(~_first_of(pictures.groups, larger_first, settings.max_related, out == 0), Withheld.RELATED)
     if settings.per_class:
         shuffled = (order_of(settings.seed, pictures.heads),)
-        withhold(~_first_of(pictures.labels, shuffled, settings.per_class, out == 0), OVER_CLASS)
-    withheld = Withheld(pictures.ids[out > 0], pictures.labels[out > 0], out[out > 0])
+        withhold(~_first_of(pictures.labels, shuffled, settings.per_class, out == 0), Withheld.OVER_CLASS)
+    if settings.layout == "student":
+        withhold(pictures.labels == NONE, Withheld.NO_CLASS)
+    withheld = WithheldPictures(pictures.ids[out > 0], pictures.labels[out > 0], out[out > 0])
     pictures, units = pictures.take(out == 0), units[out == 0]
-    _check_labels(pictures, classes, "is left", settings)
+    classes = _present(pictures, classes, "is left", settings, ways)
     splits = _split(pictures, units, decided, settings)
-    _check_train(pictures, splits, classes, settings)
-    order = np.lexsort((pictures.heads, pictures.labels, splits))
+    _check_train(pictures, splits, classes, settings, ways)
+    # What is none of the classes comes last: it lies in a folder, or in shards, of its own.
+    order = np.lexsort((pictures.heads, pictures.labels, splits, pictures.labels == NONE))
     return Plan(pictures.take(order), splits[order], classes, withheld)
 
 
@@ -217,23 +219,34 @@ def _first_of(
     return stay
 
 
-def _check_labels(pictures: KeptPictures, classes: Mapping[int, str], what: str, settings: ExportSettings) -> None:
-    present = set(np.unique(pictures.labels).tolist())
+def _present(
+    pictures: KeptPictures, classes: Mapping[int, str], what: str, settings: ExportSettings, ways: frozenset[str]
+) -> Mapping[int, str]:
+    """The classes that have pictures: all of them, but with --allow-missing."""
+    present = set(np.unique(pictures.labels).tolist()) - {NONE}
     if strange := sorted(present - classes.keys()):
         raise DatasetError(
             f"Pictures of label {strange[0]} are kept that labels.toml does not name: "
-            "set STJ_LABELS to the labels.toml that they were crawled with."
+            f"set STJ_LABELS to the labels.toml that they were {_past(ways)} with."
         )
-    if empty := sorted(classes.keys() - present):
+    empty = sorted(classes.keys() - present)
+    if empty and not settings.allow_missing:
         asked = " with these options" if settings.crawls or settings.since or settings.min_side else ""
         raise DatasetError(
-            f"No picture of class {empty[0]} ({classes[empty[0]]}) {what}{asked}: "
-            "crawl it first, or see stj-dataset stats for what became of its pictures."
+            f"No picture of class {empty[0]} ({classes[empty[0]]}) {what}{asked}: {_bring(ways)} some, see stj-dataset stats "
+            "for what became of those that came, or leave out classes without pictures with --allow-missing."
         )
+    if not present:
+        raise DatasetError(f"No picture of any class {what}: {_bring(ways)} some, or see stj-dataset stats.")
+    return {label: name for label, name in classes.items() if label in present}
 
 
 def _check_train(
-    pictures: KeptPictures, splits: NDArray[np.int8], classes: Mapping[int, str], settings: ExportSettings
+    pictures: KeptPictures,
+    splits: NDArray[np.int8],
+    classes: Mapping[int, str],
+    settings: ExportSettings,
+    ways: frozenset[str],
 ) -> None:
     for label, name in classes.items():
         mine = splits[pictures.labels == label]
@@ -241,5 +254,14 @@ def _check_train(
             share = settings.shares.of_all["train"]
             raise DatasetError(
                 f"Train would get none of the {len(mine)} pictures of class {label} ({name}): its share is {share:.3g} "
-                "of them and groups stay whole; give a smaller --split or --test, or crawl more."
+                f"of them and groups stay whole; give a smaller --split or --test, or {_bring(ways)} more."
             )
+
+
+def _bring(ways: frozenset[str]) -> str:
+    """What whoever filled this catalogue does to get more pictures."""
+    return " or ".join(sorted(ways)) or "crawl or import"
+
+
+def _past(ways: frozenset[str]) -> str:
+    return " or ".join(f"{one}ed" for one in sorted(ways)) or "crawled or imported"

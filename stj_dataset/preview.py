@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stj_core.vocabulary import Withheld, sentence_of
 from stj_dataset.balance import Balance
 from stj_dataset.html import Thumbnail, render, safe_link
 from stj_dataset.leaks import LeakReport, read_files
 from stj_dataset.manifest import MANIFEST, PREVIEW, iter_manifest
-from stj_dataset.plan import WITHHELD_WORDS
 from stj_dataset.settings import ExportSettings
 from stj_images.decode import thumbnail
 
@@ -26,7 +26,7 @@ _SHAPES = (0.7, 0.9, 1.1, 1.3, 1.5, 1.8)
 @dataclass
 class _Section:
     split: str
-    label: int
+    label: int | None
     name: str
     total: int = 0
     rows: list[dict[str, str]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class _Section:
 
     @property
     def id(self) -> str:
-        return f"{self.split}-{self.label}"
+        return f"{self.split}-{'none' if self.label is None else self.label}"
 
 
 @dataclass
@@ -54,17 +54,18 @@ def write_preview(
 ) -> None:
     """Write the page into the dataset's folder."""
     sections = {
-        (cell.split, cell.label): _Section(cell.split, cell.label, balance.classes[cell.label])
+        (str(cell.split), str(cell.label)): _Section(cell.split, cell.label, balance.classes[cell.label])
         for cell in balance.cells
-    }
-    sizes = {label: _Sizes() for label in balance.classes}
+    } | {(str(split), ""): _Section(split, None, "none of the classes") for split in balance.others}
+    sizes = {str(label): _Sizes() for label in balance.classes}
     pair_rows: dict[str, dict[str, str]] = {}
     for row in iter_manifest(root / MANIFEST):
-        section = sections[row["split"], int(row["label"])]
+        section = sections[row["split"], row["label"]]
         section.total += 1
         if len(section.rows) < _EACH:
             section.rows.append(row)
-        sizes[section.label].add(int(row["width"]), int(row["height"]))
+        if row["label"]:
+            sizes[row["label"]].add(int(row["width"]), int(row["height"]))
         if nearest and row["file"] in nearest:
             pair_rows[row["file"]] = row
     for section in sections.values():
@@ -76,7 +77,7 @@ def write_preview(
         balance=balance,
         proof=proof,
         remarks=list(balance.remarks()),
-        withheld=[(WITHHELD_WORDS[word], n) for word, n in balance.withheld.items()],
+        withheld=[(sentence_of(Withheld, word), n) for word, n in balance.withheld.items()],
         pair=_thumbnails(root, [pair_rows[file] for file in nearest], split=True) if nearest else [],
         charts=_charts(balance, sizes),
         sections=list(sections.values()),
@@ -97,12 +98,15 @@ def _thumbnails(root: Path, rows: Sequence[dict[str, str]], *, split: bool = Fal
     ]
 
 
-def _charts(balance: Balance, sizes: dict[int, _Sizes]) -> list[dict[str, Any]]:
+def _charts(balance: Balance, sizes: dict[str, _Sizes]) -> list[dict[str, Any]]:
     sides = ("0", *(f"{low}" for low in _SIDES[:-1]), f"{_SIDES[-1]}+")
     shapes = ("wide", *(f"{low:g}" for low in _SHAPES[:-1]), f"{_SHAPES[-1]:g}+")
     return [
-        *(_chart(balance.classes[label], "shorter side, pixels", sides, one.sides) for label, one in sizes.items()),
-        *(_chart(balance.classes[label], "height ÷ width", shapes, one.shapes) for label, one in sizes.items()),
+        *(
+            _chart(balance.classes[int(label)], "shorter side, pixels", sides, one.sides)
+            for label, one in sizes.items()
+        ),
+        *(_chart(balance.classes[int(label)], "height ÷ width", shapes, one.shapes) for label, one in sizes.items()),
     ]
 
 

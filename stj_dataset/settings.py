@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from stj_catalog.selection import Wanted
 from stj_core.errors import UsageError
-from stj_dataset.split import Shares
+from stj_dataset.split import SHARES, Shares
 
 Layout = Literal["stj", "student"]
 Format = Literal["folder", "webdataset"]
@@ -35,13 +35,14 @@ class ExportSettings:
         max_related: at most so many pictures of one group; None for all.
         crawls: only pictures sighted in these crawls.
         since: only pictures first seen at or after this moment, ISO 8601.
+        allow_missing: leave out classes that have no picture.
         link: hard links where the bytes are copied unchanged.
         rehash: the leak check trusts no hash of the catalogue and hashes every file afresh.
     """
 
     out: Path = Path("dataset")
-    split: float = 0.2
-    test: float = 0.1
+    split: float = SHARES.split
+    test: float = SHARES.test
     seed: int = 42
     layout: Layout = "stj"
     format: Format = "folder"
@@ -51,6 +52,7 @@ class ExportSettings:
     max_related: int | None = None
     crawls: tuple[int, ...] = field(default_factory=tuple)
     since: str = ""
+    allow_missing: bool = False
     link: bool = False
     rehash: bool = False
 

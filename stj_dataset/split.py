@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stj_core.errors import UsageError
+from stj_core.vocabulary import SPLITS
 
-SPLITS = ("train", "val", "test")
-TRAIN, VAL, TEST = range(3)
+TRAIN, VAL, TEST = range(len(SPLITS))
 UNDECIDED = -1
 
 
@@ -44,7 +44,7 @@ class Shares:
     def of_all(self) -> dict[str, float]:
         """Each split's share of all pictures."""
         rest = 1 - self.test
-        return {"train": rest * (1 - self.split), "val": rest * self.split, "test": self.test}
+        return dict(zip(SPLITS, (rest * (1 - self.split), rest * self.split, self.test), strict=True))
 
     def targets(self, pictures: int) -> tuple[int, int, int]:
         """Pictures of one class for train, val and test.
@@ -56,6 +56,10 @@ class Shares:
         test = max(_rounded(pictures * self.test), least) if self.test else 0
         val = max(_rounded((pictures - test) * self.split), least)
         return pictures - test - val, val, test
+
+
+SHARES = Shares()
+"""What an export does that is not told."""
 
 
 def split_units(

@@ -9,16 +9,17 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Protocol
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.selection import PictureFacts, picture_facts
+from stj_catalog.selection import NONE, PictureFacts, picture_facts
 from stj_core.errors import DatasetError, PictureError
+from stj_core.vocabulary import SPLITS, Status
+from stj_dataset.manifest import NONE as NONE_FOLDER
+from stj_dataset.manifest import ManifestRow
 from stj_dataset.plan import Plan
 from stj_dataset.settings import ExportSettings
-from stj_dataset.split import SPLITS
 from stj_images.jpeg import as_jpeg, is_upright_rgb_jpeg
 from stj_images.store import ImageStore
 
@@ -26,44 +27,23 @@ from stj_images.store import ImageStore
 _CHUNK, _TASK = 256, 32
 WORKERS = min(4, os.cpu_count() or 1)
 _SHARD_PICTURES = 1_000
+# What the catalogue says of a picture and the manifest repeats; the rest of a row is the export's own.
+_OWN = frozenset({"file", "split", "group", "sha256", "original_sha256"})
+_REPEATED = tuple(column.name for column in fields(ManifestRow) if column.name not in _OWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One picture as it was written.
+    """One picture as it was written: its row of the manifest, and whether the bytes are the shop's own."""
 
-    Attributes:
-        file: relative to the dataset.
-        sha256: of the written bytes.
-        line: its line of the manifest, in the order of COLUMNS.
-        facts: what the catalogue says of it.
-        copied: whether the bytes are the shop's own.
-    """
-
-    file: str
-    sha256: str
-    line: tuple[object, ...]
-    facts: PictureFacts
+    row: ManifestRow
     copied: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class _Prepared:
     data: bytes
     copied: bool
-
-
-class Sink(Protocol):
-    """Where pictures go."""
-
-    def place(self, split: str, label: int, name: str) -> str:
-        """The file of a picture, relative to the dataset; called in the manifest's order."""
-
-    def put(self, file: str, data: bytes, facts: PictureFacts, *, copied: bool) -> None:
-        """Write one picture."""
-
-    def close(self) -> None:
-        """Finish what is open."""
 
 
 class FolderSink:
@@ -78,8 +58,8 @@ class FolderSink:
             for label in labels:
                 (root / self._folder(split, label)).mkdir(parents=True, exist_ok=True)
 
-    def place(self, split: str, label: int, name: str) -> str:
-        """`train/0/0123456789abcdef.jpg`, or the student's folders."""
+    def place(self, split: str, label: int | None, name: str) -> str:
+        """`train/0/0123456789abcdef.jpg`, or the student's folders; `none/train/…` for what is none of the classes."""
         return f"{self._folder(split, label)}/{name}.jpg"
 
     def put(self, file: str, data: bytes, facts: PictureFacts, *, copied: bool) -> None:
@@ -100,7 +80,9 @@ class FolderSink:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _folder(self, split: str, label: int) -> str:
+    def _folder(self, split: str, label: int | None) -> str:
+        if label is None:
+            return f"{NONE_FOLDER}/{split}"
         if self._settings.layout == "student":
             return f"{'Test' if split == 'test' else 'Dataset'}/{label}"
         return f"{split}/{label}"
@@ -117,22 +99,25 @@ class ShardSink:
         self._planned: dict[str, int] = {}
         self._open: tuple[str, tarfile.TarFile] | None = None
 
-    def place(self, split: str, label: int, name: str) -> str:  # noqa: ARG002 - the class is a file beside the picture
-        """`train-000000.tar/0123456789abcdef.jpg`."""
-        number = self._planned.get(split, 0)
-        self._planned[split] = number + 1
-        return f"{split}-{number // _SHARD_PICTURES:06d}.tar/{name}.jpg"
+    def place(self, split: str, label: int | None, name: str) -> str:
+        """`train-000000.tar/0123456789abcdef.jpg`; `none/train-000000.tar/…` for what is none of the classes."""
+        kind = split if label is not None else f"{NONE_FOLDER}/{split}"
+        number = self._planned.get(kind, 0)
+        self._planned[kind] = number + 1
+        return f"{kind}-{number // _SHARD_PICTURES:06d}.tar/{name}.jpg"
 
     def put(self, file: str, data: bytes, facts: PictureFacts, *, copied: bool) -> None:  # noqa: ARG002 - never linked
         """Append the picture to its shard."""
-        shard, name = file.split("/")
+        shard, name = file.rsplit("/", 1)
         if self._open is None or self._open[0] != shard:
             self.close()
+            (self._root / shard).parent.mkdir(exist_ok=True)
             self._open = shard, tarfile.open(self._root / shard, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - open across calls
         stem = name.removesuffix(".jpg")
         told = {"label": facts.label, "asin": facts.asin, "title": facts.title, "sha256": facts.sha256}
         self._append(name, data)
-        self._append(f"{stem}.cls", str(facts.label).encode())
+        if facts.label is not None:
+            self._append(f"{stem}.cls", str(facts.label).encode())
         self._append(f"{stem}.json", json.dumps(told, ensure_ascii=False).encode())
 
     def close(self) -> None:
@@ -176,7 +161,7 @@ def write_pictures(
         splits = [SPLITS[one] for one in plan.splits[chunk].tolist()]
         files = [sink.place(split, one.label, one.sha256[:16]) for split, one in zip(splits, facts, strict=True)]
 
-        def work(places: range, facts: list[PictureFacts] = facts, files: list[str] = files) -> list[_Picture]:
+        def work(places: range, facts: list[PictureFacts] = facts, files: list[str] = files) -> list[_Prepared]:
             done = []
             for place in places:
                 picture = _prepare(store, facts[place])
@@ -192,7 +177,7 @@ def write_pictures(
             if not sink.parallel:
                 sink.put(file, picture.data, one, copied=picture.copied)
             sha256 = one.sha256 if picture.copied else hashlib.sha256(picture.data).hexdigest()
-            yield Written(file, sha256, _line(one, file, sha256, split, f"{group:016x}"), one, picture.copied)
+            yield Written(_row(one, file, sha256, split, f"{group:016x}"), picture.copied)
         tick(len(facts))
     sink.close()
 
@@ -200,19 +185,19 @@ def write_pictures(
 def _check_unchanged(facts: Sequence[PictureFacts], labels: Sequence[int]) -> None:
     """A crawl or a reviewer may change the catalogue meanwhile: better none than half of each state."""
     for one, label in zip(facts, labels, strict=True):
-        if one.status != "kept" or one.label != label:
+        if one.status != Status.KEPT or (NONE if one.label is None else one.label) != label:
             raise DatasetError(
                 f"Picture {one.sha256[:12]} became {one.status} with label {one.label} while the export was reading: "
                 "run the same command again."
             )
 
 
-def _prepare(store: ImageStore, facts: PictureFacts) -> _Picture:
+def _prepare(store: ImageStore, facts: PictureFacts) -> _Prepared:
     try:
         data = store.read(facts.path)
         if is_upright_rgb_jpeg(data):
-            return _Picture(data, copied=True)
-        return _Picture(as_jpeg(data), copied=False)
+            return _Prepared(data, copied=True)
+        return _Prepared(as_jpeg(data), copied=False)
     except FileNotFoundError as error:
         raise DatasetError(
             f"The image store has no file {facts.path}, which the catalogue names: stj-dataset verify lists what is wrong."
@@ -227,25 +212,7 @@ def _prepare(store: ImageStore, facts: PictureFacts) -> _Picture:
         ) from error
 
 
-def _line(facts: PictureFacts, file: str, sha256: str, split: str, group: str) -> tuple[object, ...]:
-    """The picture's line of the manifest, in the order of COLUMNS."""
-    return (
-        file,
-        facts.label,
-        split,
-        group,
-        sha256,
-        facts.sha256,
-        facts.phash,
-        facts.width,
-        facts.height,
-        facts.asin,
-        facts.title,
-        facts.source,
-        facts.image_url,
-        facts.product_url,
-        facts.page_url,
-        facts.page_number,
-        facts.crawl_id,
-        facts.seen_at,
-    )
+def _row(facts: PictureFacts, file: str, sha256: str, split: str, group: str) -> ManifestRow:
+    """The picture's row of the manifest."""
+    repeated = {name: getattr(facts, name) for name in _REPEATED}
+    return ManifestRow(file=file, split=split, group=group, sha256=sha256, original_sha256=facts.sha256, **repeated)

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from stj_core.errors import DatasetError
 from stj_core.files import file_sha256
-from stj_dataset.manifest import SPLITS, ManifestRow, check_files, read_labels, read_settings
+from stj_core.vocabulary import SPLITS
+from stj_dataset.manifest import ManifestRow, check_files, read_labels, read_settings
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})
 SOURCES = "SOURCES.csv"
 _CLASS_FOLDER = re.compile(r"(\d+)(?:[_-].*)?")
+
+NONE = -1
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def open_dataset(folder: Path) -> Dataset:
         DatasetError: it is none, or does not match its manifest.
     """
     rows = check_files(folder)
-    pictures = tuple(picture_of(row, folder) for row in rows)
+    # Pictures of something that is none of the classes have no label.
+    pictures = tuple(picture_of(row, folder) for row in rows if row.label is not None)
     return Dataset(folder, pictures, read_labels(folder), str(read_settings(folder)["digest"]))
 
 
@@ -69,7 +73,7 @@ def picture_of(row: ManifestRow, folder: Path) -> LabelledPicture:
         folder / row.file,
         row.file,
         row.sha256,
-        row.label,
+        NONE if row.label is None else row.label,
         row.split,
         row.group,
         row.source,

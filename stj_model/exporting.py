@@ -15,7 +15,7 @@ from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError, UsageError
 from stj_core.files import write_json
 from stj_core.folders import beside, sweep
-from stj_dataset.manifest import SPLITS
+from stj_core.vocabulary import SPLITS
 from stj_model import standalone
 from stj_model.backend import KerasModel, hushed, keras
 from stj_model.formats import FORMATS, check_installed

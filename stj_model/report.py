@@ -267,7 +267,8 @@ def _samples(rows: Sequence[ManifestRow], label: int, folder: Path) -> list[Path
 def _counts(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> dict[str, dict[int, int]]:
     counts = {split: dict.fromkeys(labels, 0) for split in ("train", "val", "test")}
     for row in rows:
-        counts[row.split][row.label] += 1
+        if row.label is not None:
+            counts[row.split][row.label] += 1
     return counts
 
 

@@ -139,8 +139,8 @@ def _odd(one: OddPicture, store: ImageStore, classes: Mapping[int, str]) -> Thum
     )
 
 
-def _name(classes: Mapping[int, str], label: int) -> str:
-    return classes.get(label, str(label))
+def _name(classes: Mapping[int, str], label: int | None) -> str:
+    return "none of the classes" if label is None else classes.get(label, str(label))
 
 
 def _thumbnail(store: ImageStore, path: str | None) -> str:

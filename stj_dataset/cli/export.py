@@ -57,6 +57,9 @@ def export(
             metavar="DATE", help="Only pictures first seen on or after this day (2026-05-01).", show_default=False
         ),
     ] = "",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Leave out classes that have no picture.")
+    ] = False,
     link: Annotated[
         bool, typer.Option("--link", help="Hard links instead of copies where the bytes stay as they are.")
     ] = False,
@@ -94,6 +97,7 @@ def export(
         max_related=max_related,
         crawls=tuple(crawl or ()),
         since=since,
+        allow_missing=allow_missing,
         link=link,
         rehash=rehash,
     )
@@ -114,7 +118,7 @@ def export(
 
 
 def _print(result: ExportResult) -> None:
-    from stj_dataset.plan import WITHHELD_WORDS
+    from stj_core.vocabulary import Withheld, sentence_of
 
     balance = result.balance
     rows = [
@@ -138,7 +142,10 @@ def _print(result: ExportResult) -> None:
     for remark in balance.remarks():
         show(f"- {remark}")
     for reason, n in balance.withheld.items():
-        show(f"- {n} withheld: {WITHHELD_WORDS[reason]}.")
+        show(f"- {n} withheld: {sentence_of(Withheld, reason)}.")
+    if balance.others:
+        said = ", ".join(f"{split} {n:,}" for split, n in balance.others.items())
+        show(f"Beside the classes, in none/: {said} pictures of something else.")
     show(result.proof.sentence)
     if result.nearest:
         show(f"That pair: {result.nearest[0]} and {result.nearest[1]}.")
