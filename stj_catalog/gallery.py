@@ -263,9 +263,9 @@ def _conditions(catalog: Catalog, wanted: Filter) -> list[ColumnElement[bool]]:
 
 
 def _with_titles(connection: Connection, rows: Sequence[Any]) -> list[Tile]:
-    """The tiles of some rows, with the words of each picture's first sighting."""
+    """The tiles of some rows, with the words of each picture's first sighting; none for a forgotten one."""
     told: dict[int, tuple[str | None, str | None]] = {}
-    for some in chunks([row.id for row in rows]):
+    for some in chunks([row.id for row in rows if row.status != Status.FORGOTTEN]):
         first = select(func.min(sightings.c.id)).where(sightings.c.image_id.in_(some)).group_by(sightings.c.image_id)
         query = (
             select(sightings.c.image_id, func.coalesce(sightings.c.title, products.c.title), products.c.asin)

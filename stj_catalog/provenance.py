@@ -23,6 +23,7 @@ from stj_catalog.schema import (
     sightings,
 )
 from stj_core.shops.shop import picture_keys, product_number
+from stj_core.vocabulary import Status
 
 _ASIN = re.compile(r"[A-Z0-9]{10}")
 
@@ -97,7 +98,8 @@ def sightings_page(
     for column, value in ((sightings.c.image_id, image), (sightings.c.crawl_id, crawl)):
         query = query if value is None else query.where(column == value)
     with catalog.read() as connection:
-        return _mappings(connection, query if after is None else query.where(sightings.c.id < after), limit)
+        found = _mappings(connection, query if after is None else query.where(sightings.c.id < after), limit)
+        return _without_forgotten(connection, found)
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,15 @@ def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
             rows = connection.execute(select(*_TILE).where(images.c.id == int(word)))
             return Trace(word, "row", _with_titles(connection, rows.all()), [], None, None)
         return _trace_address(connection, word, most)
+
+
+def _without_forgotten(connection: Connection, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Sightings, those of forgotten pictures without the words and addresses that would lead to them."""
+    ids = {one["image_id"] for one in found if one["image_id"] is not None}
+    tombstones = select(images.c.id).where(images.c.id.in_(ids), images.c.status == Status.FORGOTTEN)
+    gone = set(connection.execute(tombstones).scalars())
+    hidden = dict.fromkeys(("title", "asin", "brand", "product_url", "image_url"))
+    return [one | hidden if one["image_id"] in gone else one for one in found]
 
 
 def _sightings() -> Select[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +40,11 @@ class NearestPicture:
     sha256: str
     distance: float
     row: ManifestRow | None
+
+    @property
+    def checksums(self) -> set[str]:
+        """By which the catalogue may know it: of the written file, and of the original."""
+        return {self.sha256, *([self.row.original_sha256] if self.row and self.row.original_sha256 else ())}
 
     @property
     def page(self) -> str:
@@ -88,7 +93,15 @@ class ReadUpload:
 class Classifier:
     """The model behind the page: loaded by the first picture, the newest run's unless one is named."""
 
-    def __init__(self, runs: Runs, decoders: BoundedPool, web: WebConfig, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        decoders: BoundedPool,
+        web: WebConfig,
+        metrics: Metrics,
+        forgotten: Callable[[set[str]], set[str]],
+    ) -> None:
+        self._forgotten = forgotten
         self._runs = runs
         self._decoders = decoders
         self._web = web
@@ -164,12 +177,7 @@ class Classifier:
         chances, features = predictor.scores(pixels[None])
         answer = predictor.answers_of(chances, features, [upload.name])[0]
         self._metrics.model_seconds.observe(time.perf_counter() - began)
-        distances, places = predictor.neighbours.closest(features, NEAREST)
-        rows = self._runs.manifest(name)
-        nearest = [
-            NearestPicture(sha256, float(distance), rows.get(sha256))
-            for distance, sha256 in zip(distances[0], map(str, predictor.neighbours.names[places[0]]), strict=True)
-        ]
+        nearest = self._nearest(name, predictor, features)
         return JudgedUpload(
             answer,
             None,
@@ -177,6 +185,22 @@ class Classifier:
             heat(predictor, pixels, answer.label) if explain and answer.label is not None else None,
             read.preview,
         )
+
+    def _nearest(self, name: str, predictor: Predictor, features: Any) -> list[NearestPicture]:  # noqa: ANN401
+        """The nearest training pictures that were not forgotten: as many more are looked at as it takes."""
+        rows = self._runs.manifest(name)
+        wanted, all_of_them = 4 * NEAREST, len(predictor.neighbours.names)
+        while True:
+            distances, places = predictor.neighbours.closest(features, wanted)
+            found = [
+                NearestPicture(sha256, float(distance), rows.get(sha256))
+                for distance, sha256 in zip(distances[0], map(str, predictor.neighbours.names[places[0]]), strict=True)
+            ]
+            lost = self._forgotten({sha256 for one in found for sha256 in one.checksums})
+            shown = [one for one in found if not lost & one.checksums]
+            if len(shown) >= NEAREST or wanted >= all_of_them:
+                return shown[:NEAREST]
+            wanted *= 4
 
 
 def _read(predictor: Predictor, upload: Upload, *, preview: bool) -> ReadUpload:

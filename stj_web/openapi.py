@@ -55,7 +55,12 @@ def _paths(max_files: int) -> Json:
         "/api/v1/classify": {"post": _classify(max_files)},
         "/api/v1/images": {"get": _get("A page of pictures, newest first.", "Images", [*_filters(), after, limit])},
         "/api/v1/images/{image_id}": {
-            "get": _get("One picture with all that is known of it.", "WholeImage", [image_id])
+            "get": _get(
+                "One picture with all that is known of it.",
+                "WholeImage",
+                [image_id],
+                failing=("400", "404", "410", "503"),
+            )
         },
         "/api/v1/images/{image_id}/sightings": {
             "get": _get("A page of one picture's sightings.", "Sightings", [image_id, after, limit])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.forgotten import forgotten_among
 from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, related_pictures, tiles_of
 from stj_catalog.lookup import ids_of_checksums
 from stj_catalog.reviews import newest_decisions
@@ -92,7 +93,8 @@ def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: i
     by_checksum = {one.sha256: one for one in ranked}
     order = list(dict.fromkeys([*by_checksum, *odd]))
     ids = ids_of_checksums(catalog, order)
-    found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids]
+    lost = forgotten_among(catalog, ids)
+    found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids and sha256 not in lost]
     decided = newest_decisions(catalog, [row for _, row in found])
     open_ones = [
         (place, sha256, row) for place, (sha256, row) in enumerate(found) if row not in decided and place >= start

@@ -97,8 +97,9 @@ class Studio:
     def classifier(self) -> Classifier:
         """The model; loaded by the first picture."""
         from stj_web.classifier import Classifier
+        from stj_web.forgetting import forgotten_ones
 
-        return Classifier(self.runs, self.decoders, self.web, self.metrics)
+        return Classifier(self.runs, self.decoders, self.web, self.metrics, lambda some: forgotten_ones(self, some))
 
     @cached_property
     def scrapyd(self) -> Scrapyd:

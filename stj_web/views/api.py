@@ -13,9 +13,11 @@ from stj_catalog.provenance import sightings_page, trace, whole_picture
 from stj_catalog.reviews import Decided, decisions_page, record_review, take_back
 from stj_core import __version__
 from stj_core.errors import ModelError
+from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
+from stj_web.forgetting import gone, is_forgotten
 from stj_web.openapi import document
 from stj_web.runs import run_json
 from stj_web.security import classify_limit
@@ -73,6 +75,8 @@ def image(image_id: int) -> Response:
     found = whole_picture(studio().catalog, image_id)
     if found is None:
         raise not_found(f"There is no picture {image_id} in the catalogue.")
+    if found.row["status"] == Status.FORGOTTEN:
+        raise gone()
     return jsonify(
         image=found.row,
         sightings=found.sightings,
@@ -205,6 +209,6 @@ def _decided(done: Decided) -> Response:
 
 
 def _tile(tile: Tile) -> dict[str, Any]:
-    shown = tile.path is not None and tile.status != "forgotten"
+    shown = tile.path is not None and not is_forgotten(tile.status, tile.reason)
     thumbnail = url_for("catalogue.thumbnail", image_id=tile.id, size="tile") if shown else None
     return asdict(tile) | {"thumbnail": thumbnail}

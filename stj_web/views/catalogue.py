@@ -9,14 +9,17 @@ from flask import Blueprint, Response, render_template, request, send_file
 from stj_catalog.gallery import COUNT_LIMIT, Filter, count_pictures, counted_page, duplicate_pairs, tiles_of
 from stj_catalog.provenance import trace, whole_picture
 from stj_core.errors import PictureError
-from stj_web import params
+from stj_core.vocabulary import Status
+from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
+from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten
 from stj_web.studio import studio
 from stj_web.thumbnails import SIZES
 
 pages = Blueprint("catalogue", __name__)
 _TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
-_FOREVER = "private, max-age=31536000, immutable"
+# Kept by browsers and asked for anew each time, at the cost of a 304: a picture may be forgotten at any time.
+_ASK_AGAIN = "private, no-cache"
 
 
 @pages.get("/catalogue")
@@ -40,6 +43,8 @@ def picture(image_id: int) -> str:
     whole = whole_picture(studio().catalog, image_id)
     if whole is None:
         raise not_found(f"There is no picture {image_id} in the catalogue.")
+    if whole.row["status"] == Status.FORGOTTEN:
+        raise gone()
     kept = tiles_of(studio().catalog, [whole.row["duplicate_of"]]) if whole.row["duplicate_of"] else []
     return render_template("picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None)
 
@@ -57,15 +62,39 @@ def thumbnail(image_id: int, size: str) -> Response:
 def original(image_id: int) -> Response:
     """The original bytes, as the shop sent them."""
     tile = _stored(image_id)
+    if request.if_none_match.contains(tile["sha256"]):
+        return Response(status=304)
     try:
         data = studio().store.read(tile["path"])
     except FileNotFoundError:
         raise not_found(f"The file of picture {image_id} is gone: stj-dataset verify says more.") from None
     kind = _TYPES.get(str(tile["path"]).rsplit(".", 1)[-1], "application/octet-stream")
     response = Response(data, content_type=kind)
-    response.headers["Cache-Control"] = _FOREVER
+    response.set_etag(tile["sha256"])
+    response.headers["Cache-Control"] = _ASK_AGAIN
     response.headers["Content-Disposition"] = "inline"
     return response
+
+
+@pages.get(f"/pictures/<{params.ID}:image_id>/forget")
+def ask_to_forget(image_id: int) -> str:
+    """What forgetting a picture would delete, and what would hold it still."""
+    return render_template("forget.html", image_id=image_id, plan=forget_pictures(studio(), [image_id], dry_run=True))
+
+
+@pages.post(f"/pictures/<{params.ID}:image_id>/forget")
+@security.writes
+def forget(image_id: int) -> str:
+    """Forget a picture with all its duplicates, once its number was typed again."""
+    given = request.form.get("sure", "").strip()
+    if given != str(image_id):
+        raise RefusalError(
+            400,
+            "not_sure",
+            f"Nothing was forgotten: to be sure, type the picture's number {image_id}; got {given[:20]}.",
+        )
+    done = forget_pictures(studio(), [image_id])
+    return render_template("forget.html", image_id=image_id, done=done)
 
 
 @pages.get("/duplicates")
@@ -89,7 +118,7 @@ def why() -> str:
 
 
 def sent_thumbnail(sha256: str, size: str, load: Any) -> Response:  # noqa: ANN401 - a callable
-    """A thumbnail as an answer that browsers keep.
+    """A thumbnail as an answer that browsers keep and ask about again; who calls has asked the catalogue already.
 
     Raises:
         RefusalError: the original is gone or cannot be read.
@@ -100,8 +129,8 @@ def sent_thumbnail(sha256: str, size: str, load: Any) -> Response:  # noqa: ANN4
         path = studio().thumbnails.path(sha256, size, load)
     except (FileNotFoundError, PictureError):
         raise not_found("This picture's file is gone or broken: stj-dataset verify says more.") from None
-    response = send_file(path.resolve(), mimetype="image/jpeg", etag=sha256, max_age=31536000)
-    response.headers["Cache-Control"] = _FOREVER
+    response = send_file(path.resolve(), mimetype="image/jpeg", etag=sha256)
+    response.headers["Cache-Control"] = _ASK_AGAIN
     return response
 
 
@@ -115,8 +144,11 @@ def _stored(image_id: int) -> dict[str, Any]:
     if not found:
         raise not_found(f"There is no picture {image_id} in the catalogue.")
     tile = found[0]
-    if tile.status == "forgotten" or not tile.path or not tile.sha256:
+    if is_forgotten(tile.status, tile.reason):
+        raise gone()
+    if not tile.path or not tile.sha256:
         raise RefusalError(404, "no_bytes", f"The catalogue has no bytes of picture {image_id}.")
+    refuse_forgotten(studio(), tile.sha256)
     return {"sha256": tile.sha256, "path": tile.path}
 
 

@@ -8,11 +8,14 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, render_template, request
 
+from stj_catalog.lookup import stored_paths
+from stj_core.cli import counted
 from stj_core.errors import ModelError
 from stj_model.runs import HEADLINES, RunEntry
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import split_name
+from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
 from stj_web.runs import shared_splits, verdict
 from stj_web.studio import studio
 from stj_web.views.catalogue import sent_thumbnail
@@ -40,13 +43,16 @@ def run(name: str) -> str:
         return render_template("run.html", entry=entry, notes=[entry.reason], splits=SPLIT_NAMES)
     notes: list[str] = []
     mistakes, unreadable = _readable(notes, lambda: here.mistakes(name)) or ([], 0)
+    mistakes, hidden = _known_mistakes(name, mistakes)
+    if hidden:
+        notes.append(f"{counted(hidden, 'mistake')} of the run is not shown: the picture was forgotten.")
     if unreadable:
         notes.append(f"{unreadable} lines of the run's mistakes.json cannot be read.")
     return render_template(
         "run.html",
         entry=entry,
         history=_readable(notes, lambda: here.history(name)) or [],
-        mistakes=_with_originals(name, mistakes)[:24],
+        mistakes=mistakes[:24],
         labels=labels_of(name),
         splits=SPLIT_NAMES,
         has_report=_readable(notes, lambda: here.report(name)) is not None,
@@ -58,7 +64,15 @@ def run(name: str) -> str:
 @pages.get(f"/runs/<{_NAME}>/report")
 def report(name: str) -> Response:
     """The run's own report: one file that needs nothing else and may reach nothing."""
-    found = studio().runs.report(name)
+    here = studio()
+    found = here.runs.report(name)
+    if found is not None and (lost := forgotten_rows(here, here.runs.manifest(name).values())):
+        raise RefusalError(
+            410,
+            "forgotten",
+            f"This report is not shown: the run's dataset holds {counted(len(lost), 'picture')} that was forgotten since, "
+            f"and the report may show it. Export and train again, then delete the run.",
+        )
     if found is None:
         raise not_found("This run has no report: stj-model writes one at the end of a training.")
     response = Response(found, content_type="text/html; charset=utf-8")
@@ -73,7 +87,19 @@ def training_picture(name: str, sha256: str) -> Response:
     row = here.runs.manifest(name).get(sha256)
     if row is None:
         raise not_found("No picture of this run's dataset has this checksum.")
-    return sent_thumbnail(row.sha256, "tile", lambda: here.runs.dataset_file(name, row))
+    refuse_forgotten(here, row.sha256, row.original_sha256)
+
+    def load() -> bytes:
+        try:
+            return here.runs.dataset_file(name, row)
+        except FileNotFoundError:
+            catalog = here.catalog_or_none
+            stored = stored_paths(catalog, [row.original_sha256]) if catalog else {}
+            if row.original_sha256 not in stored:
+                raise
+            return here.store.read(stored[row.original_sha256])
+
+    return sent_thumbnail(row.sha256, "tile", load)
 
 
 @pages.get("/compare")
@@ -115,14 +141,17 @@ def _readable(notes: list[str], read: Callable[[], T]) -> T | None:
         return None
 
 
-def _with_originals(name: str, mistakes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mistakes with the checksum by which the catalogue knows each picture."""
-    rows = studio().runs.manifest(name)
-    return [
-        one | {"original": rows[sha256].original_sha256 if sha256 in rows else sha256}
+def _known_mistakes(name: str, mistakes: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Mistakes with the checksum by which the catalogue knows each picture, and how many are of forgotten ones."""
+    here = studio()
+    rows = here.runs.manifest(name)
+    told = [
+        one | {"original": rows[one["sha256"]].original_sha256 if one["sha256"] in rows else one["sha256"]}
         for one in mistakes
-        for sha256 in [one["sha256"]]
     ]
+    lost = forgotten_ones(here, {sha256 for one in told for sha256 in (one["sha256"], one["original"])})
+    shown = [one for one in told if not lost & {one["sha256"], one["original"]}]
+    return shown, len(told) - len(shown)
 
 
 def _differing(entries: list[RunEntry]) -> list[tuple[str, list[Any]]]:
