@@ -9,6 +9,7 @@ from scrapy.settings import BaseSettings
 
 from stj_core.errors import UsageError
 from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
+from stj_spiders.on_end import read_command
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Render = Literal["never", "auto", "always"]
@@ -66,6 +67,7 @@ class CrawlConfig:
     lease_seconds: float
     coverage_min: float
     summary: Literal["table", "json"]
+    on_end: tuple[str, ...]
 
     @classmethod
     def from_settings(cls, settings: BaseSettings, shop: str = DEFAULT_SHOP) -> CrawlConfig:
@@ -115,6 +117,7 @@ class CrawlConfig:
             lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
             coverage_min=_number(settings, "STJ_COVERAGE_MIN", least=0, most=1),
             summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),
+            on_end=tuple(read_command(settings.get("STJ_ON_END"))),
         )
 
 

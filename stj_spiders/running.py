@@ -17,16 +17,17 @@ from stj_catalog.catalog import open_catalog
 from stj_core.addresses import is_loopback
 from stj_core.cli import INTERRUPTED, counted, emit, emit_json, say
 from stj_core.config import Config
-from stj_core.errors import CatalogError
+from stj_core.errors import CatalogError, StjError, UsageError
 from stj_spiders.asking_rules import ask_rules
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import FIELDS
 from stj_spiders.extensions.progress import Progress
 from stj_spiders.identity import user_agent
+from stj_spiders.on_end import read_command, tell_end
 from stj_spiders.outcome import STOPPED, Outcome
 from stj_spiders.politeness import spell
 from stj_spiders.robots import Rules
-from stj_spiders.session import find_session
+from stj_spiders.session import Session, find_session
 from stj_spiders.shops.shop import PAGES
 from stj_spiders.spiders.category import CategorySpider
 
@@ -72,7 +73,33 @@ def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
     told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
     for sentence in dict.fromkeys(told):
         tell(sentence, settings)
+    for session, outcome in zip(sessions, outcomes, strict=True):
+        if outcome.exit_code:
+            tell_end(session.settings.on_end, _told_end(session, outcome))
     return max(outcome.exit_code for outcome in outcomes)
+
+
+def _told_end(session: Session, outcome: Outcome) -> dict[str, object]:
+    """What the command of `STJ_ON_END` is told."""
+    return {
+        "spider": session.name,
+        "origin": session.config.origin,
+        "crawl": session.crawl.id if hasattr(session, "crawl") else None,
+        "state": outcome.state,
+        "exit_code": outcome.exit_code,
+        "sentence": outcome.sentence,
+    }
+
+
+def not_begun(error: StjError, spider: str, settings: BaseSettings) -> int:
+    """Say why a crawl could not begin; returns the exit code."""
+    tell(str(error), settings)
+    try:
+        command = read_command(settings.get("STJ_ON_END"))
+    except UsageError:
+        command = []
+    tell_end(command, {"spider": spider, "state": "not_begun", "exit_code": error.exit_code, "sentence": str(error)})
+    return error.exit_code
 
 
 def dry_run(wanted: Sequence[tuple[type[CategorySpider], dict[str, str]]], settings: BaseSettings) -> None:

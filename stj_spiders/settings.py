@@ -93,6 +93,9 @@ EXTENSIONS = {
     "stj_spiders.extensions.progress.Progress": 0,
 }
 
+# A command that is run when a crawl ends other than well (on_end.py).
+STJ_ON_END = os.environ.get("STJ_ON_END", "")
+
 # What people see.
 STJ_SUMMARY = "table"
 LOG_LEVEL = "INFO"
