@@ -25,8 +25,8 @@ _PRINTED = (
     *("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror"),
     *("phash_trim", "phash256_trim"),
 )
-
-
+# What a later crawl may ask for again: what may be better next time, and, where it is allowed, what was kept from us.
+_REPLACED = (*TRANSIENT, Reason.OPTED_OUT)
 LONGEST = 2_000
 """So many characters of a title, a brand or a path of categories are kept."""
 LONGEST_URL = 8_000
@@ -45,6 +45,7 @@ class FetchedPicture:
         reason: why it is rejected; None for a good picture.
         http_status: of the answer, if there was one.
         source: where an imported picture came from.
+        detail: what the answer said, in its own words, such as an opt-out.
     """
 
     image_key: str
@@ -55,6 +56,7 @@ class FetchedPicture:
     reason: str | None = None
     http_status: int | None = None
     source: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,14 @@ class SeenPage:
     found: Sequence[NextPage] = field(default_factory=tuple)
 
 
-def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int, since: str | None = None) -> set[str]:
+def known_pictures(
+    catalog: Catalog,
+    keys: Sequence[str],
+    crawl_id: int,
+    since: str | None = None,
+    *,
+    again: Sequence[str] = TRANSIENT,
+) -> set[str]:
     """Those of `keys` that need no fetching: in the catalogue, unless they failed for a passing reason before this crawl.
 
     Args:
@@ -122,11 +131,12 @@ def known_pictures(catalog: Catalog, keys: Sequence[str], crawl_id: int, since: 
         keys: picture addresses without their size.
         crawl_id: this crawl.
         since: when this run of it began, for a crawl that is gone on with; by default when the crawl did.
+        again: the reasons that are passing ones.
     """
     found: set[str] = set()
     with catalog.read() as connection:
         began = since or connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
-        passing = and_(images.c.status == Status.REJECTED, images.c.reason.in_(TRANSIENT), images.c.fetched_at < began)
+        passing = and_(images.c.status == Status.REJECTED, images.c.reason.in_(again), images.c.fetched_at < began)
         for some in chunks(sorted(set(keys))):
             found |= set(
                 connection.execute(select(images.c.image_key).where(images.c.image_key.in_(some), ~passing)).scalars()
@@ -144,7 +154,7 @@ def record_pictures(catalog: Catalog, fetched: Sequence[FetchedPicture]) -> None
             present |= {row.image_key: row for row in found}
         insert_new(connection, images, [row for key, row in rows.items() if key not in present], ["image_key"])
         for key, old in present.items():
-            if old.status == Status.REJECTED and old.reason in TRANSIENT:
+            if old.status == Status.REJECTED and old.reason in _REPLACED:
                 _fetched_again(connection, old, rows[key])
 
 
@@ -220,6 +230,7 @@ def _image_row(one: FetchedPicture) -> dict[str, Any]:
         "reason": one.reason or Reason.UNSIGHTED,
         "path": one.path,
         "source": _text(one.source),
+        "detail": _text(one.detail),
         "http_status": one.http_status,
         "first_crawl_id": one.crawl_id,
         "fetched_at": moment,

@@ -3,7 +3,53 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# IPv6 addresses that stand for an IPv4 one, and where in their 128 bits it is (counted from the right).
+_CARRIES_IPV4 = (
+    (ipaddress.IPv6Network("::ffff:0:0/96"), 0),  # mapped
+    (ipaddress.IPv6Network("::ffff:0:0:0/96"), 0),  # translated (SIIT)
+    (ipaddress.IPv6Network("64:ff9b::/96"), 0),  # NAT64
+    (ipaddress.IPv6Network("64:ff9b:1::/48"), 0),  # NAT64 of a site
+    (ipaddress.IPv6Network("::/96"), 0),  # compatible
+    (ipaddress.IPv6Network("2002::/16"), 80),  # 6to4
+)
+# Networks for special purposes that Python's tables call public, or did so in some version.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16", "2001::/23")))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an address leads: its scheme, host (in lower case, without a final dot) and port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as an address has them; a scheme's own port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
+
+
+def place_of(url: str) -> Place:
+    """Where an address leads.
+
+    Raises:
+        ValueError: it is no address of http or https, or names no host, or a port that there cannot be.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"scheme {parts.scheme!r}")
+    host = (parts.hostname or "").rstrip(".")
+    port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    if not host or not 1 <= port <= 65535:
+        raise ValueError("no host, or no such port")
+    return Place(parts.scheme, host, port)
 
 
 def is_loopback(url: str) -> bool:
@@ -16,3 +62,20 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_public(address: IPAddress) -> bool:
+    """Whether an IP address belongs to the public internet.
+
+    Loopback, private, link-local, shared (carrier) and reserved networks and multicast do not, nor does an IPv6 address that
+    stands for such an IPv4 one.
+    """
+    if isinstance(address, ipaddress.IPv6Address):
+        for network, shift in _CARRIES_IPV4:
+            if address in network:
+                return is_public(ipaddress.IPv4Address(int(address) >> shift & 0xFFFFFFFF))
+        if address.is_site_local:
+            return False
+    if any(address in network for network in _SPECIAL):
+        return False
+    return address.is_global and not address.is_multicast

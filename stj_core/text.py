@@ -9,38 +9,31 @@ from __future__ import annotations
 
 import re
 
-# C0 and C1 but tab, line feed and carriage return, which `clean` turns into spaces; what steers the direction of writing
-# (embeddings, overrides, isolates, marks); annotations; the byte order mark; the two separators that are line ends to some
-# readers; surrogates without their other half, which no encoding can write; and code points that never are characters.
-# Joiners (U+200C, U+200D) stay: Indic scripts and emoji need them.
+# What is dropped at intake: control characters (white space becomes a space), marks that turn the direction of writing round,
+# characters that nobody sees (soft hyphens, zero-width spaces, tags, annotations, the byte order mark), halves of surrogate
+# pairs, which no encoding can write, and code points that never are characters. Joiners (U+200C, U+200D) stay: Indic scripts
+# and emoji need them.
 _DIRECTION = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_UNSEEN = f"\ufff9-\ufffb\ufeff{_DIRECTION}"
-_CONTROL = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
-_SURROGATES = "\ud800-\udfff"
-_NO_CHARACTER = "\ufdd0-\ufdef\ufffe\uffff"
-_DROPPED = re.compile(f"[{_CONTROL}{_UNSEEN}{_NO_CHARACTER}]")
-_BROKEN = re.compile(f"[{_SURROGATES}]")
-_ACTIVE = re.compile(f"[{_CONTROL}\r{_UNSEEN}\u2028\u2029{_SURROGATES}{_NO_CHARACTER}]")
+_UNSEEN = f"{_DIRECTION}\xad\u180e\u200b\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+_NO_CHARACTER = "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
+_DROPPED = re.compile(f"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f{_UNSEEN}{_NO_CHARACTER}]")
+# What acts on a terminal, or hides what a line says; line feeds and tabs do not.
+_ACTIVE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}{_NO_CHARACTER}]")
 _SPACES = re.compile(r"\s+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 
-MOST_CHARACTERS = 2_000
 
-
-def clean(text: str, most: int = MOST_CHARACTERS) -> str:
-    """The text as it is kept: no control or direction characters, one space for any white space, nothing that no file can hold.
+def clean(text: str, most: int) -> str:
+    """The text as it is kept: on one line, without what cannot be stored or would not be seen.
 
     Args:
         text: from a page, a header or a foreign file.
-        most: characters that are kept.
+        most: characters that are kept; nothing is gained from reading a long text to its end.
     """
-    if len(text) > 4 * most:
-        # Nobody needs the rest; what is dropped below may at most be a part of this.
-        text = text[: 4 * most]
-    text = _BROKEN.sub("\ufffd", _SPACES.sub(" ", _DROPPED.sub("", text)))
-    return shortened(text.strip(), most)
+    kept = _SPACES.sub(" ", _DROPPED.sub("", _SPACES.sub(" ", text[: 4 * most]))).strip()
+    return shortened(kept, most)
 
 
 def inert(text: str) -> str:
@@ -72,7 +65,7 @@ def json_inert(document: str) -> str:
 
 def shortened(text: str, most: int) -> str:
     """The text, or its beginning with an ellipsis."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -113,6 +113,11 @@ class Reason(Word):
     TIMEOUT = "timeout", "No answer in time; a later crawl asks again.", True
     BLOCKED = "blocked", "The shop turned the crawler away; a later crawl asks again.", True
     ROBOTS = "robots", "robots.txt does not allow it; a later crawl asks again.", True
+    ADDRESS_REFUSED = (
+        "address_refused",
+        "Its address leads where no crawl goes: another machine of this network, an odd port; a later crawl asks again.",
+        True,
+    )
     OPTED_OUT = "opted_out", "Its maker says that it must not be used for machine learning."
     MISSING_FILE = "missing_file", "Its file is gone from the image store; a later crawl asks again.", True
     TORN_FILE = "torn_file", "Its file is broken in the image store; a later crawl asks again.", True

@@ -9,6 +9,7 @@ from scrapy.settings import BaseSettings
 
 from stj_core.errors import UsageError
 from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
+from stj_spiders.on_end import read_command
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 Render = Literal["never", "auto", "always"]
@@ -39,13 +40,15 @@ class Patience:
 
     Attributes:
         cool_seconds: first pause after a blocked answer; it doubles with each further one.
-        cool_most_seconds: longest pause, and the longest `Retry-After` that is waited for.
+        cool_most_seconds: longest pause of our own.
+        delay_most_seconds: longest wait of any kind, `Crawl-delay` and `Retry-After` among them; above it the crawl ends.
         blocks: blocked answers in a row that end the crawl.
     """
 
     cool_seconds: float
     cool_most_seconds: float
     blocks: int
+    delay_most_seconds: float = 300.0
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,15 @@ class CrawlConfig:
     patience: Patience
     render: Render
     render_hosts: tuple[str, ...]
+    picture_hosts: tuple[str, ...]
+    opt_out_obey: bool
     image_size: str
     min_width: int
     min_height: int
     lease_seconds: float
     coverage_min: float
     summary: Literal["table", "json"]
+    on_end: tuple[str, ...]
 
     @classmethod
     def from_settings(cls, settings: BaseSettings, shop: str = DEFAULT_SHOP) -> CrawlConfig:
@@ -88,6 +94,7 @@ class CrawlConfig:
             cool_seconds=_number(settings, "STJ_COOL_SECONDS", least=0),
             cool_most_seconds=_number(settings, "STJ_COOL_MOST_SECONDS", least=0),
             blocks=int(_number(settings, "STJ_BLOCKS", least=1)),
+            delay_most_seconds=_number(settings, "STJ_DELAY_MOST_SECONDS", least=0),
         )
         size = settings.get("STJ_IMAGE_SIZE")
         size = SHOPS[shop].IMAGE_SIZE if size is None else size
@@ -102,12 +109,15 @@ class CrawlConfig:
             patience=patience,
             render=cast("Render", _word(settings, "STJ_RENDER", ("never", "auto", "always"))),
             render_hosts=tuple(settings.getlist("STJ_RENDER_HOSTS")),
+            picture_hosts=tuple(filter(None, map(str.strip, settings.getlist("STJ_PICTURE_HOSTS")))),
+            opt_out_obey=_flag(settings, "STJ_OPT_OUT_OBEY"),
             image_size=size,
             min_width=int(_number(settings, "IMAGES_MIN_WIDTH", least=0)),
             min_height=int(_number(settings, "IMAGES_MIN_HEIGHT", least=0)),
             lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
             coverage_min=_number(settings, "STJ_COVERAGE_MIN", least=0, most=1),
             summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),
+            on_end=tuple(read_command(settings.get("STJ_ON_END"))),
         )
 
 
@@ -146,6 +156,13 @@ def _number(settings: BaseSettings, name: str, *, least: float, most: float = fl
         bounds = f"{least:g} or more" if most == float("inf") else f"between {least:g} and {most:g}"
         raise UsageError(f"{name} must be a number, {bounds}, got {given!r}.")
     return value
+
+
+def _flag(settings: BaseSettings, name: str) -> bool:
+    try:
+        return settings.getbool(name)
+    except ValueError as error:
+        raise UsageError(f"{name} must be True or False, got {settings.get(name)!r}.") from error
 
 
 def _word(settings: BaseSettings, name: str, words: tuple[str, ...]) -> str:

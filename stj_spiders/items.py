@@ -17,12 +17,14 @@ class PageItem:
         response: what came back.
         cards: in the page's order, each with the reason why it says nothing about the label, if so.
         found: pages that it leads to.
+        opted_out: the words by which it keeps its pictures from learning; None where it does not.
     """
 
     page: LeasedPage
     response: Response
     cards: list[CardSighting] = field(default_factory=list)
     found: list[NextPage] = field(default_factory=list)
+    opted_out: str | None = None
 
     def __repr__(self) -> str:
         """In a line of the log: its cards are in the catalogue."""

@@ -33,11 +33,6 @@ def blocked(sentence: str) -> Outcome:
     return Outcome(CrawlState.BLOCKED, 1, sentence)
 
 
-def refused(sentence: str) -> Outcome:
-    """robots.txt says no."""
-    return Outcome(CrawlState.REFUSED, 1, sentence)
-
-
 def failed(sentence: str) -> Outcome:
     """Something was in the way that is nobody's fault here; the same command goes on."""
     return Outcome(CrawlState.INTERRUPTED, 1, sentence)

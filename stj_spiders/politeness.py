@@ -140,12 +140,32 @@ class Manners:
             doubled = self.patience.cool_seconds * 2.0 ** min(known.blocks[picture] - 1, 60)
             known.cooled_at = now
             known.cool_until = max(known.cool_until, now + min(doubled, self.patience.cool_most_seconds))
-        if retry_after is not None and retry_after > self.patience.cool_most_seconds:
-            return TurnedAway(retry_after, f"it asks to come back in {spell(retry_after)}")
+        most = self.patience.delay_most_seconds
+        if retry_after is not None and retry_after > most:
+            limit = f"over the {spell(most)} of STJ_DELAY_MOST_SECONDS"
+            return TurnedAway(retry_after, f"it asks to come back in {spell(retry_after)}, {limit}")
         known.cool_until = max(known.cool_until, now + (retry_after or 0.0))
         blocks = known.blocks[picture]
         over = f"it did so {blocks} times in a row" if blocks >= self.patience.blocks else None
+        if over is None and self.cooling(host) > most:
+            over = (
+                f"the next pause would be {spell(self.cooling(host))}, over the {spell(most)} of STJ_DELAY_MOST_SECONDS"
+            )
         return TurnedAway(self.cooling(host), over)
+
+    def waiting(self) -> tuple[str, float, str] | None:
+        """The host whose next request is furthest off, the seconds until then, and why; None when none is.
+
+        Only what a host asked for counts, not the gaps of our own.
+        """
+        now, found = self._clock(), []
+        for host, known in self._hosts.items():
+            if known.cool_until > now:
+                found.append((host, known.cool_until - now, "rests"))
+            lane = self._lanes.get(host)
+            if known.crawl_delay and lane is not None and lane.free_at > now:
+                found.append((host, lane.free_at - now, "Crawl-delay"))
+        return max(found, key=lambda one: one[1], default=None)
 
     def _least(self, host: str, *, picture: bool) -> float:
         if is_loopback(f"http://{host}") and not self.pace.given:
@@ -169,4 +189,15 @@ def retry_after_seconds(value: str | None) -> float | None:
 
 def spell(seconds: float) -> str:
     """A duration as people say it."""
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    if seconds < 120:
+        return f"{seconds:.3g} seconds"
+    units = (
+        (60.0, "minutes", 7200.0),
+        (3600.0, "hours", 172_800.0),
+        (86400.0, "days", 5e7),
+        (31_557_600.0, "years", 1e12),
+    )
+    for size, unit, most in units:
+        if seconds < most:
+            return f"{seconds / size:,.0f} {unit}"
+    return "more years than anybody has"

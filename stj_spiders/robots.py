@@ -79,6 +79,7 @@ class Rules:
         distinct = binding[:1] + [one for one in binding[1:] if one.rules != binding[0].rules]
         self._groups = [Group.of(one.agent, one.rules) for one in distinct]
         self._delays = [delay for one in binding for delay in one.delays]
+        self.wait = self.delay()
 
     def refusal(self, url: str) -> str | None:
         """Why `url` may not be fetched, quoting the rule, or None when it may."""

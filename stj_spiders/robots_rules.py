@@ -23,22 +23,30 @@ _INDEX = "/index.html"
 
 
 @dataclass(frozen=True, slots=True)
-class _Wildcard:
-    """A pattern with ``*`` or an anchor.
+class Pattern:
+    """A pattern that may have stars and an anchor.
 
     Attributes:
         parts: the literal text before, between and after its stars.
         literal: characters in `parts`; a shorter address cannot match.
         anchored: whether the last part must end the address.
-        strength: length of the pattern, and whether it allows.
-        said: as the file has it.
     """
 
     parts: tuple[str, ...]
     literal: int
     anchored: bool
-    strength: tuple[int, bool]
-    said: str
+
+    @classmethod
+    def of(cls, said: str) -> Pattern:
+        """Read a pattern as a file has it."""
+        anchored = said.endswith("$")
+        return cls.encoded(_encoded(said[:-1] if anchored else said, _ODD_IN_PATTERN), anchored=anchored)
+
+    @classmethod
+    def encoded(cls, body: str, *, anchored: bool) -> Pattern:
+        """Take a pattern that is percent-encoded already, and has lost its anchor."""
+        parts = re.sub(r"\*+", "*", body).split("*")
+        return cls(tuple(parts), sum(map(len, parts)), anchored)
 
     def matches(self, path: str) -> bool:
         """Whether the address is of this pattern: each part is looked for once, from where the one before it ended."""
@@ -58,6 +66,15 @@ class _Wildcard:
         return path.find(last, at) >= 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A line whose pattern has stars or an anchor; `strength` is its length, and whether it allows."""
+
+    pattern: Pattern
+    strength: tuple[int, bool]
+    said: str
+
+
 @dataclass
 class Group:
     """The rules that bind one name.
@@ -69,7 +86,7 @@ class Group:
     agent: str
     _prefixes: dict[str, tuple[bool, str]] = field(default_factory=dict, repr=False)
     _lengths: tuple[int, ...] = ()
-    _wildcards: tuple[_Wildcard, ...] = field(default=(), repr=False)
+    _wildcards: tuple[_Rule, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, agent: str, rules: Iterable[tuple[bool, str]]) -> Group:
@@ -80,11 +97,12 @@ class Group:
             rules: for each line whether it allows, and its value.
         """
         group = cls(agent)
-        wildcards: dict[tuple[str, bool], _Wildcard] = {}
+        wildcards: dict[tuple[str, bool], _Rule] = {}
         for allows, said in dict.fromkeys(rules):
             for pattern in _spellings(said, allows=allows):
                 if "*" in pattern or pattern.endswith("$"):
-                    wildcards.setdefault((pattern, allows), _wildcard(pattern, said, allows=allows))
+                    found = Pattern.encoded(pattern.removesuffix("$"), anchored=pattern.endswith("$"))
+                    wildcards.setdefault((pattern, allows), _Rule(found, (len(pattern), allows), said))
                 elif allows or pattern not in group._prefixes:
                     group._prefixes[pattern] = allows, said
         group._lengths = tuple(sorted({len(prefix) for prefix in group._prefixes}, reverse=True))
@@ -101,7 +119,7 @@ class Group:
         for one in self._wildcards:
             if one.strength <= strength:
                 break
-            if one.matches(path):
+            if one.pattern.matches(path):
                 strength, said = one.strength, one.said
                 break
         return None if strength[1] else said
@@ -144,12 +162,6 @@ def _spellings(said: str, *, allows: bool) -> list[str]:
     if allows and pattern.endswith(_INDEX) and not anchor:
         found.append(pattern.removesuffix("index.html") + "$")
     return found
-
-
-def _wildcard(pattern: str, said: str, *, allows: bool) -> _Wildcard:
-    anchored = pattern.endswith("$")
-    parts = re.sub(r"\*+", "*", pattern.removesuffix("$")).split("*")
-    return _Wildcard(tuple(parts), sum(map(len, parts)), anchored, (len(pattern), allows), said)
 
 
 def _encoded(text: str, odd: re.Pattern[bytes]) -> str:

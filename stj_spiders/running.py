@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,12 +17,17 @@ from stj_catalog.catalog import open_catalog
 from stj_core.addresses import is_loopback
 from stj_core.cli import INTERRUPTED, counted, emit, emit_json, say
 from stj_core.config import Config
-from stj_core.errors import CatalogError
+from stj_core.errors import CatalogError, StjError, UsageError
+from stj_spiders.asking_rules import ask_rules
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import FIELDS
 from stj_spiders.extensions.progress import Progress
+from stj_spiders.identity import user_agent
+from stj_spiders.on_end import read_command, tell_end
 from stj_spiders.outcome import STOPPED, Outcome
-from stj_spiders.session import find_session
+from stj_spiders.politeness import spell
+from stj_spiders.robots import Rules
+from stj_spiders.session import Session, find_session
 from stj_spiders.shops.shop import PAGES
 from stj_spiders.spiders.category import CategorySpider
 
@@ -67,18 +73,47 @@ def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
     told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
     for sentence in dict.fromkeys(told):
         tell(sentence, settings)
+    for session, outcome in zip(sessions, outcomes, strict=True):
+        if outcome.exit_code:
+            tell_end(session.settings.on_end, _told_end(session, outcome))
     return max(outcome.exit_code for outcome in outcomes)
 
 
+def _told_end(session: Session, outcome: Outcome) -> dict[str, object]:
+    """What the command of `STJ_ON_END` is told."""
+    return {
+        "spider": session.name,
+        "origin": session.config.origin,
+        "crawl": session.crawl.id if hasattr(session, "crawl") else None,
+        "state": outcome.state,
+        "exit_code": outcome.exit_code,
+        "sentence": outcome.sentence,
+    }
+
+
+def not_begun(error: StjError, spider: str, settings: BaseSettings) -> int:
+    """Say why a crawl could not begin; returns the exit code."""
+    tell(str(error), settings)
+    try:
+        command = read_command(settings.get("STJ_ON_END"))
+    except UsageError:
+        command = []
+    tell_end(command, {"spider": spider, "state": "not_begun", "exit_code": error.exit_code, "sentence": str(error)})
+    return error.exit_code
+
+
 def dry_run(wanted: Sequence[tuple[type[CategorySpider], dict[str, str]]], settings: BaseSettings) -> None:
-    """Say what crawls would fetch, from where, and how long it would take at the configured pace; asks the shop nothing.
+    """Say what crawls would fetch, from where, and how long it would take at the pace that its robots.txt leaves.
+
+    Nothing else of the shop is asked.
 
     Args:
         wanted: spiders of one process, each with its arguments.
         settings: Scrapy's.
     """
     read = CrawlConfig.from_settings(settings)
-    plans = [_plan(spider_class, given, read) for spider_class, given in wanted]
+    obeys = settings.getbool("ROBOTSTXT_OBEY")
+    plans = [_plan(spider_class, given, read, obeys=obeys) for spider_class, given in wanted]
     if read.summary == "json":
         emit_json(plans[0] if len(plans) == 1 else plans)
         return
@@ -87,7 +122,7 @@ def dry_run(wanted: Sequence[tuple[type[CategorySpider], dict[str, str]]], setti
     if len(plans) > 1:
         minutes = round(sum(plan["minutes"] for plan in plans), 1)
         emit(f"all of them about {minutes:g} minutes: the crawls of a process share one pace")
-    emit("robots.txt is asked first; what it refuses is not fetched")
+    emit("what robots.txt refuses is not fetched; pauses that the shop asks for on the way come on top")
     asked = [one.read_arguments(given)[0] for one, given in wanted]
     shops = {one.category.shop for one, plan in zip(asked, plans, strict=True) if not is_loopback(plan["first_url"])}
     for shop in sorted(shops):
@@ -105,21 +140,33 @@ def _print_plan(plan: dict[str, Any]) -> None:
         f"  {plan['page_seconds']:g} s between pages, {plan['picture_seconds']:g} s between pictures: "
         f"about {plan['minutes']:g} minutes"
     )
+    if plan["crawl_delay_seconds"]:
+        emit(
+            f"  of which its robots.txt asks for {spell(plan['crawl_delay_seconds'])} between any two requests (Crawl-delay)"
+        )
+    if plan["in_the_way"]:
+        emit(f"  it would end at once: {plan['in_the_way']}")
     if plan["resumes_crawl"]:
         emit(f"  it goes on with crawl {plan['resumes_crawl']}")
 
 
-def _plan(spider_class: type[CategorySpider], given: dict[str, str], read: CrawlConfig) -> dict[str, Any]:
+def _plan(
+    spider_class: type[CategorySpider], given: dict[str, str], read: CrawlConfig, *, obeys: bool
+) -> dict[str, Any]:
     arguments, config = spider_class.read_arguments(given)
     pages = min(arguments.pages, -(-arguments.limit // CARDS_A_PAGE))
     products = min(arguments.limit, pages * CARDS_A_PAGE) if arguments.details else 0
     idle = is_loopback(config.origin) and not read.pace.given
     page_seconds, picture_seconds = (0.0, 0.0) if idle else (read.pace.page_seconds, read.pace.picture_seconds)
-    # Pages and pictures go at their own paces, side by side.
+    first_url = config.origin + arguments.category.listing_path
+    rules = ask_rules(config.origin, user_agent(config.contact)) if obeys else Rules("")
+    # Pages and pictures go at their own paces, side by side; a Crawl-delay holds between all of them.
     seconds = max((pages + products) * page_seconds, arguments.limit * picture_seconds)
+    every = pages + products + arguments.limit
+    seconds = max(seconds, every * min(rules.wait, read.patience.delay_most_seconds))
     return {
         "spider": spider_class.name,
-        "first_url": config.origin + arguments.category.listing_path,
+        "first_url": first_url,
         "resumes_crawl": _unfinished(spider_class, config, arguments.category.slug),
         "listing_pages": pages,
         "listing_pages_at_most": arguments.pages,
@@ -127,8 +174,18 @@ def _plan(spider_class: type[CategorySpider], given: dict[str, str], read: Crawl
         "pictures": arguments.limit,
         "page_seconds": page_seconds,
         "picture_seconds": picture_seconds,
+        "crawl_delay_seconds": rules.wait if math.isfinite(rules.wait) else 1e12,
+        "in_the_way": _in_the_way(rules, first_url, read),
         "minutes": round(seconds * (1 + read.pace.jitter / 2) / 60, 1),
     }
+
+
+def _in_the_way(rules: Rules, url: str, read: CrawlConfig) -> str | None:
+    """Why a crawl would end before its first page, or None."""
+    most = read.patience.delay_most_seconds
+    if rules.wait > most:
+        return f"{spell(rules.wait)} of Crawl-delay are over the {spell(most)} of STJ_DELAY_MOST_SECONDS"
+    return rules.refusal(url)
 
 
 def _unfinished(spider_class: type[CategorySpider], config: Config, slug: str) -> int | None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from scrapy.crawler import Crawler
+from scrapy.exceptions import DownloadCancelledError
 
 from stj_catalog import crawls, frontier
 from stj_catalog.frontier import LeasedPage
@@ -28,13 +29,15 @@ from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
 from stj_core.vocabulary import PageState
 from stj_spiders.arguments import Arguments
+from stj_spiders.budget import PAGE_BYTES
 from stj_spiders.catalog_writer import CatalogWriter
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import fields_fallen, fields_missing, shares
-from stj_spiders.exceptions import RobotsRefusedError, StoppingError
+from stj_spiders.exceptions import NotAskedError, StoppingError, TooManyBytesError
 from stj_spiders.items import PageItem
-from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, empty, failed, refused, unexpected
+from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, empty, failed, unexpected
 from stj_spiders.politeness import Manners
+from stj_spiders.reach import Reach, shown
 from stj_spiders.responses import host_of
 from stj_spiders.shops.shop import PAGES
 
@@ -56,6 +59,7 @@ class Session:
         config: the settings that the rooms share.
         settings: the crawl's own settings.
         addresses: what is known of the shop's addresses.
+        reach: where its requests may go.
         pages: what is known of the shop's pages.
         manners: the pace, shared by all crawls of the process.
         writer: the catalogue and the image store; there once the crawl is open, as is `crawl`, its row.
@@ -83,6 +87,7 @@ class Session:
         self.arguments = arguments
         self.config = config
         self.settings = CrawlConfig.from_settings(crawler.settings, arguments.category.shop)
+        self.reach = Reach.of(config.origin, self.settings.picture_hosts)
         self.addresses = SHOPS[arguments.category.shop]
         self.pages = PAGES[arguments.category.shop]
         if Session.shared_manners is None:
@@ -258,10 +263,15 @@ class Session:
 
     def stop_for(self, error: BaseException | None, url: str) -> None:
         """End the crawl because a page cannot be asked for."""
-        if isinstance(error, RobotsRefusedError):
-            self.stop(refused(f"{error} {error.advice}"))
+        if isinstance(error, NotAskedError):
+            self.stop(error.outcome)
         elif isinstance(error, StjError):
             self.stop(unexpected(error))
+        elif isinstance(error, DownloadCancelledError | TooManyBytesError):
+            most = f"the {PAGE_BYTES >> 20} MB that a page may have"
+            self.stop(
+                failed(f"{shown(url)} has more bytes than {most}: nothing of it was read; the same command asks again.")
+            )
         elif not isinstance(error, StoppingError):
             what = str(error).strip().rstrip(".") or type(error).__name__
             self.stop(failed(f"{host_of(url)} cannot be reached ({what}): give the same command again later."))

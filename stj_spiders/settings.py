@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import scrapy.core.downloader.contextfactory  # noqa: F401
 from scrapy.settings.default_settings import EXTENSIONS_BASE
 
+from stj_spiders.budget import PAGE_BYTES
 from stj_spiders.identity import user_agent
 from stj_spiders.log import quiet
 
@@ -36,12 +37,13 @@ STJ_JITTER = 0.2
 STJ_COOL_SECONDS = 30.0
 STJ_COOL_MOST_SECONDS = 900.0
 STJ_BLOCKS = 3
+STJ_DELAY_MOST_SECONDS = 300.0
 AUTOTHROTTLE_ENABLED = True
 AUTOTHROTTLE_MAX_DELAY = 60.0
 CONCURRENT_REQUESTS = 32
 CONCURRENT_REQUESTS_PER_DOMAIN = 16  # the gaps and gates of manners.py are what holds us back
 DOWNLOAD_TIMEOUT = 30
-DOWNLOAD_MAXSIZE = 64 * 1024 * 1024
+DOWNLOAD_MAXSIZE = PAGE_BYTES  # pictures say for themselves how large they may be
 DOWNLOAD_WARNSIZE = 0
 RETRY_HTTP_CODES = [500, 502, 504, 522, 524, 408]  # 429 and 503 are answers to obey, not accidents to repeat
 REDIRECT_MAX_TIMES = 5
@@ -54,6 +56,8 @@ IMAGES_MIN_WIDTH = 64
 IMAGES_MIN_HEIGHT = 64
 STJ_RENDER = "auto"
 STJ_RENDER_HOSTS: list[str] = []
+STJ_PICTURE_HOSTS: list[str] = []
+STJ_OPT_OUT_OBEY = True
 STJ_LEASE_SECONDS = 600.0
 # Share of cards that must have a title, a picture and a link; with fewer the layout has changed.
 STJ_COVERAGE_MIN = 0.8
@@ -67,9 +71,12 @@ PLAYWRIGHT_DEFAULT_NAVIGATION_TIMEOUT = 30_000
 DOWNLOADER_MIDDLEWARES = {
     "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
     "scrapy.downloadermiddlewares.retry.RetryMiddleware": None,
+    "scrapy.downloadermiddlewares.httpcompression.HttpCompressionMiddleware": None,
+    "stj_spiders.middlewares.reach.ReachMiddleware": 50,
     "stj_spiders.middlewares.robots.ClosedRobotsMiddleware": 100,
     "stj_spiders.middlewares.politeness.MannersMiddleware": 150,
     "stj_spiders.middlewares.retry.AccidentRetryMiddleware": 550,
+    "stj_spiders.middlewares.compression.BoundedCompressionMiddleware": 590,
 }
 ITEM_PIPELINES = {
     "stj_spiders.pipelines.pictures.PicturesPipeline": 100,
@@ -85,6 +92,9 @@ EXTENSIONS = {
     "stj_spiders.extensions.throttle.PoliteThrottle": 0,
     "stj_spiders.extensions.progress.Progress": 0,
 }
+
+# A command that is run when a crawl ends other than well (on_end.py).
+STJ_ON_END = os.environ.get("STJ_ON_END", "")
 
 # What people see.
 STJ_SUMMARY = "table"

@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from stj_core.text import clean
 from stj_spiders.shops.pages import Card, Listing, Picture, Product
 
 MOST_TITLE = 1_000
@@ -22,24 +23,12 @@ MOST_DEPARTMENTS = 20
 MOST_PICTURES = 500
 MOST_RESULTS = 10**12
 MOST_PRICE = 1e12
-# Control characters, lone halves of surrogate pairs, marks that turn the direction of text around, invisible tags, and
-# code points that are no characters.
-_UNSTORABLE = re.compile(
-    "[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff\ufdd0-\ufdef"
-    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
-)
-_SPACES = re.compile(r"\s+")
 _IN_ADDRESS = re.compile("[\0-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def text(value: str | None, most: int) -> str | None:
     """`value` on one line, without what cannot be stored or would not be seen, and at most `most` characters long."""
-    if value is None:
-        return None
-    # Nothing is gained from reading a long text to its end.
-    bounded = value[: 4 * most]
-    kept = _SPACES.sub(" ", _UNSTORABLE.sub("", _SPACES.sub(" ", bounded))).strip()
-    return (kept if len(kept) <= most else kept[: most - 1].rstrip() + "…") or None
+    return clean(value, most) or None if value is not None else None
 
 
 def address(value: str | None) -> str | None:

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
+from stj_core.addresses import is_loopback
+from stj_core.service import read_credentials
 from stj_web.errors import RefusalError
 
 _ALIVE_SECONDS = 5.0
 _TIMEOUT = (1.0, 10.0)
 
 
+def _with_password(address: str) -> str:
+    """The address with the user and password of the service beside us, where it is on this machine and names none itself."""
+    try:
+        parts = urlsplit(address)
+        found = read_credentials() if "@" not in parts.netloc and is_loopback(address) else None
+    except ValueError:
+        return address
+    if found is None:
+        return address
+    login = f"{quote(found.user, safe='')}:{quote(found.password, safe='')}"
+    return parts._replace(netloc=f"{login}@{parts.netloc}").geturl()
+
+
 class Scrapyd:
     """One scrapyd and STJ's project in it."""
 
     def __init__(self, address: str, project: str) -> None:
-        self._address = address
+        self._address = _with_password(address)
         self._project = project
         self._session = requests.Session()
         # A proxy from the environment must not see, or answer, what is meant for the service beside us.

@@ -10,7 +10,7 @@ from scrapy.exceptions import UsageError as ScrapyUsageError
 from stj_core.cli import GOES_ON, INTERRUPTED
 from stj_core.errors import StjError, UsageError
 from stj_spiders.config import check_log_level
-from stj_spiders.running import dry_run, finish, tell, watch_quietly
+from stj_spiders.running import dry_run, finish, not_begun, tell, watch_quietly
 from stj_spiders.spiders.category import CategorySpider
 
 
@@ -38,8 +38,7 @@ class Command(CrawlCommand):
             if args[0] not in names:
                 raise UsageError(f"There is no spider {args[0]!r}: there are {', '.join(sorted(names))}.")
         except StjError as error:
-            tell(str(error), self.settings)
-            self.exitcode = error.exit_code
+            self.exitcode = not_begun(error, args[0], self.settings)
             return
         spider_class = loader.load(args[0])
         if not issubclass(spider_class, CategorySpider):
@@ -51,8 +50,7 @@ class Command(CrawlCommand):
                 return
             spider_class.check(opts.spargs, self.settings)
         except StjError as error:
-            tell(str(error), self.settings)
-            self.exitcode = error.exit_code
+            self.exitcode = not_begun(error, args[0], self.settings)
             return
         watch_quietly(self.crawler_process.settings, asked=bool(opts.loglevel or opts.logfile))
         crawler = self._create_crawler(spider_class)

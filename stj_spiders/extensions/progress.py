@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HEADS = ("", "pages", "cards", "kept", "duplicates", "rejected", "pace", "time left")
 # The columns but the name, in the order in which a narrow terminal gets them.
+# A wait that a shop asked for is shown from here on.
+_TOLD_SECONDS = 3.0
 _TELLING = (3, 7, 1, 6, 5, 2, 4)
 
 
@@ -120,9 +122,9 @@ def describe(session: Session, seconds: float) -> tuple[str, ...]:
 
 
 def _time_left(session: Session, pace: float) -> str:
-    cooling = session.manners.cooling(session.host)
-    if cooling:
-        return f"rests {spell(cooling)}"
+    waiting = session.manners.waiting()
+    if waiting is not None and waiting[1] >= _TOLD_SECONDS:
+        return f"{waiting[2]} {spell(waiting[1])}"
     missing = max(0, session.arguments.limit - session.kept)
     if session.unseen is not None:
         missing = min(missing, session.unseen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 from scrapy import Request
@@ -10,11 +11,14 @@ from scrapy.crawler import Crawler
 from scrapy.utils.httpobj import urlparse_cached
 
 from stj_spiders.exceptions import StoppingError
-from stj_spiders.politeness import ASKED_AT, PICTURE
+from stj_spiders.politeness import ASKED_AT, PICTURE, spell
 from stj_spiders.session import session_of
 
 # Long waits are slept in naps, so that Ctrl-C is heard.
 _NAP = 0.5
+# A wait that people wonder about.
+_LONG = 10.0
+_log = logging.getLogger(__name__)
 
 
 class MannersMiddleware:
@@ -33,11 +37,15 @@ class MannersMiddleware:
         """Hold the request back until it may go."""
         session = session_of(self.crawler)
         host, picture = urlparse_cached(request).netloc, bool(request.meta.get(PICTURE))
+        told = False
         while True:
             if session.stopping:
                 raise StoppingError(f"Not asked: the crawl is ending ({request.url})")
             wait = session.manners.leave(host, picture=picture)
             if not wait:
                 break
+            if wait > _LONG and not told:
+                told = True
+                _log.info("%s is asked next in %s", host, spell(wait))
             await asyncio.sleep(min(wait, _NAP))
         request.meta[ASKED_AT] = time.monotonic()

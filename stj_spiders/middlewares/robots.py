@@ -20,12 +20,15 @@ from scrapy.utils.httpobj import urlparse_cached
 
 from stj_core.text import inert
 from stj_spiders.exceptions import (
+    DelayTooLongError,
+    LedElsewhereError,
     RobotsOutageError,
     RobotsRefusedError,
     RobotsTurnedAwayError,
     RobotsUnreadError,
     StoppingError,
 )
+from stj_spiders.politeness import spell
 from stj_spiders.robots import MOST_BYTES, Closed, Rules, read_rules
 from stj_spiders.session import session_of
 
@@ -66,6 +69,8 @@ class ClosedRobotsMiddleware:
             return
         parts = urlparse_cached(request)
         rules = await self._rules(f"{parts.scheme}://{parts.netloc}", parts.netloc)
+        if rules.wait > session_of(self.crawler).settings.patience.delay_most_seconds:
+            raise self._too_slow(parts.netloc, rules)
         refusal = rules.refusal(request.url)
         if refusal is not None:
             self.crawler.stats.inc_value("robotstxt/forbidden")
@@ -80,9 +85,21 @@ class ClosedRobotsMiddleware:
                 self._obey_delay(host, rules)
             return rules
 
+    def _too_slow(self, host: str, rules: Rules) -> DelayTooLongError:
+        most = session_of(self.crawler).settings.patience.delay_most_seconds
+        return DelayTooLongError(
+            f"{host} asks for {spell(rules.wait)} between two requests (the Crawl-delay of its robots.txt), over the "
+            f"{spell(most)} of STJ_DELAY_MOST_SECONDS."
+        )
+
     def _obey_delay(self, host: str, rules: Rules) -> None:
-        if rules.delay():
-            session_of(self.crawler).manners.obey_crawl_delay(host, rules.delay())
+        session = session_of(self.crawler)
+        if rules.wait > session.settings.patience.delay_most_seconds:
+            return
+        if rules.wait:
+            level = logging.WARNING if rules.wait > session.settings.pace.page_seconds else logging.INFO
+            _log.log(level, "%s asks for %s between two requests (Crawl-delay): they are kept", host, spell(rules.wait))
+            session.manners.obey_crawl_delay(host, rules.wait)
         for said in rules.unread_delays():
             _log.warning('%s asks for "Crawl-delay: %s", which is no length of time: our own gaps hold.', host, said)
 
@@ -96,6 +113,8 @@ class ClosedRobotsMiddleware:
             raise
         except DownloadCancelledError:
             return Rules("", f"its robots.txt has over {MOST_BYTES} bytes")
+        except LedElsewhereError:
+            raise
         except IgnoreRequest as error:
             # A redirect without end, or to where no crawl goes; a body that swells beyond all measure.
             return Rules("", f"its robots.txt cannot be had ({_words(error)})")

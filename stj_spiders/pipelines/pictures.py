@@ -16,20 +16,26 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import DownloadCancelledError, DownloadTimeoutError, DropItem
 from scrapy.http import Response
 from scrapy.http.request import NO_CALLBACK
-from scrapy.utils.httpobj import urlparse_cached
 
 from stj_catalog.intake import FetchedPicture, known_pictures
 from stj_core.errors import NotAnImageError, PictureError, StjError, TooSmallError
 from stj_core.picture_types import SERVED
+from stj_core.text import one_line
+from stj_core.vocabulary import TRANSIENT, Reason
+from stj_images.decode import MAX_BYTES
 from stj_images.fingerprint import fingerprint
-from stj_spiders.exceptions import RobotsRefusedError, StoppingError
+from stj_spiders.budget import PAGE_BYTES, PICTURES, SHARE, USUAL_BYTES, Share
+from stj_spiders.exceptions import LedElsewhereError, NotAskedError, StoppingError, TooManyBytesError
 from stj_spiders.items import PageItem
-from stj_spiders.outcome import refused, unexpected
+from stj_spiders.opt_outs import Said, TdmFile, picture_opt_out
+from stj_spiders.outcome import Outcome, unexpected
 from stj_spiders.politeness import ASKED_AT, PICTURE, retry_after_seconds
-from stj_spiders.responses import body_text
+from stj_spiders.reach import shown, shown_host
+from stj_spiders.responses import body_text, host_of
 from stj_spiders.session import session_of
 from stj_spiders.shops.pages import READ, Verdict
 from stj_spiders.shops.shop import ShopPages
+from stj_spiders.tdm_files import TdmFiles
 
 _TURNED_AWAY = (429, 503)
 # One of these may be about one picture; one after another they are about us. 202 is a firewall's challenge.
@@ -44,6 +50,8 @@ class PicturesPipeline:
         """Stand ready for one crawl."""
         self.crawler = crawler
         self.session = session_of(crawler)
+        self._tdm = TdmFiles(crawler)
+        self._warned: set[str] = set()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> PicturesPipeline:
@@ -63,15 +71,19 @@ class PicturesPipeline:
         """Fetch what is unknown on the page; a page that cannot be completed is dropped, to be read again later."""
         wanted = {card.image_key: card.image_url or "" for card in item.cards if card.image_key}
         try:
-            await self._fetch_unknown(wanted)
+            await self._fetch_unknown(wanted, item.opted_out)
         except (StjError, StoppingError) as error:
             if isinstance(error, StjError):
                 self.session.stop(unexpected(error))
             raise DropItem(f"page {item.page.number} is left for later: the crawl is ending") from error
         return item
 
-    async def _fetch_unknown(self, wanted: dict[str, str]) -> None:
+    async def _fetch_unknown(self, wanted: dict[str, str], opted_out: str | None) -> None:
         """Give every picture of `wanted` (address without size: address on the page) a row in the catalogue.
+
+        Args:
+            wanted: the pictures of one page.
+            opted_out: the words by which that page keeps them from us; then none is asked for.
 
         Raises:
             StoppingError: the crawl is ending.
@@ -80,10 +92,12 @@ class PicturesPipeline:
         writer, crawl_id = self.session.writer, self.session.crawl.id
         try:
             while True:
-                known = await writer.run(known_pictures, writer.catalog, list(wanted), crawl_id, self.session.since)
+                known = await writer.run(
+                    known_pictures, writer.catalog, list(wanted), crawl_id, self.session.since, again=self._again
+                )
                 missing = [key for key in wanted if key not in known]
                 results = await asyncio.gather(
-                    *(self._task(key, wanted[key]) for key in missing), return_exceptions=True
+                    *(self._task(key, wanted[key], opted_out) for key in missing), return_exceptions=True
                 )
                 met = {key: error for key, error in zip(missing, results, strict=True) if error is not None}
                 self._note_refusals(met, of=len(wanted))
@@ -97,11 +111,16 @@ class PicturesPipeline:
             for key in wanted:
                 writer.fetching.pop(key, None)
 
-    def _task(self, key: str, url: str) -> asyncio.Task[None]:
+    @property
+    def _again(self) -> tuple[str, ...]:
+        """Reasons for which a picture was rejected, and is asked for again."""
+        return TRANSIENT if self.session.settings.opt_out_obey else (*TRANSIENT, Reason.OPTED_OUT)
+
+    def _task(self, key: str, url: str, opted_out: str | None) -> asyncio.Task[None]:
         """The one task of this process that fetches a picture, however many pages and crawls want it meanwhile."""
         fetching = self.session.writer.fetching
         if key not in fetching:
-            fetching[key] = asyncio.ensure_future(self._settle(key, url))
+            fetching[key] = asyncio.ensure_future(self._settle(key, url, opted_out))
         return fetching[key]
 
     def _note_refusals(self, met: dict[str, BaseException], *, of: int) -> None:
@@ -113,7 +132,7 @@ class PicturesPipeline:
         """
         refusals = [error for error in met.values() if isinstance(error, PictureRefusedError)]
         if refusals and len(refusals) == of:
-            self.session.stop(refused(f"{refusals[0]} {refusals[0].advice}"))
+            self.session.stop(refusals[0].outcome)
         if met and self.session.stopping:
             raise StoppingError("the crawl is ending")
         for error in met.values():
@@ -122,48 +141,111 @@ class PicturesPipeline:
         for refusal in refusals:
             self._note(refusal.picture)
 
-    async def _settle(self, key: str, url: str) -> None:
+    async def _settle(self, key: str, url: str, opted_out: str | None) -> None:
         """Fetch one picture and have its row written, whatever it turned out to be."""
-        self._note(
-            await self._fetch(key, self.session.addresses.sized_image_url(url, self.session.settings.image_size))
-        )
+        sized = self.session.addresses.sized_image_url(url, self.session.settings.image_size)
+        self._note(self._kept_from_us(key, sized, opted_out) or await self._fetch(key, sized))
+
+    def _kept_from_us(self, key: str, url: str, opted_out: str | None) -> FetchedPicture | None:
+        """The row of a picture that is not asked for: its page opts out, or its address leads where no crawl goes."""
+        if opted_out:
+            return self._rejected(key, url, Reason.OPTED_OUT, detail=opted_out)
+        refusal = self.session.reach.picture_refusal(url)
+        if refusal:
+            return self._led_elsewhere(key, url, refusal, shown_host(url))
+        return None
+
+    def _led_elsewhere(self, key: str, url: str, why: str, host: str) -> FetchedPicture:
+        if host not in self._warned:
+            self._warned.add(host)
+            _log.warning(
+                "pictures at %s are not asked for (%s, %s): a host that you trust is named with -s STJ_PICTURE_HOSTS=%s",
+                *(host, shown(url), why.rstrip("."), host),
+            )
+        return self._rejected(key, url, Reason.ADDRESS_REFUSED, detail=why)
 
     def _note(self, picture: FetchedPicture) -> None:
         self.session.count_picture(picture.reason)
         self.session.writer.record(picture)
 
     async def _fetch(self, key: str, url: str) -> FetchedPicture:
-        session, host = self.session, urlparse_cached(Request(url)).netloc
-        crawl_id = session.crawl.id
+        """Ask for one picture until it came, could not be had, or the crawl ends; a large one is asked for twice."""
+        for size in (USUAL_BYTES, MAX_BYTES):
+            share = Share(PICTURES, size)
+            try:
+                return await self._fetch_within(key, url, share, size)
+            except _TooLargeError:
+                continue
+            finally:
+                share.give()
+        return self._rejected(key, url, Reason.TOO_LARGE, detail=f"over {MAX_BYTES >> 20} MB")
+
+    async def _fetch_within(self, key: str, url: str, share: Share, size: int) -> FetchedPicture:
+        """As `_fetch`, for a picture of at most `size` bytes.
+
+        Raises:
+            _TooLargeError: it has more.
+        """
+        session, host = self.session, host_of(url)
         while True:
             async with session.manners.gate(host):
-                try:
-                    response = await self._download(url)
-                except StoppingError:
-                    raise
-                except RobotsRefusedError as error:
-                    raise PictureRefusedError(error, FetchedPicture(key, url, crawl_id, reason="robots")) from error
-                except Exception as error:  # noqa: BLE001 - every way a line can break ends in one word
-                    _log.info("picture %s could not be had: %r", url, error)
-                    return FetchedPicture(key, url, crawl_id, reason=_word(error))
+                response = await self._answer(key, url, share, size)
+            if isinstance(response, FetchedPicture):
+                return response
             turned_away = _turned_away(response, session.pages)
             if response.status in _REFUSED and session.picture_refused(host):
                 turned_away = f"one picture after another answered {response.status}"
             if turned_away is None:
                 break
+            share.give()
             self._cool_down(host, response, turned_away)
         if response.status not in _REFUSED:
             session.picture_served(host)
             session.manners.answered(host, _asked_at(response), picture=True)
         if response.status != 200:
-            return FetchedPicture(key, url, crawl_id, reason="http_error", http_status=response.status)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._take_in, key, url, response.body)
+            return self._rejected(key, url, Reason.HTTP_ERROR, http_status=response.status)
+        opted_out = picture_opt_out(Said.of(response.headers), response.url, TdmFile())
+        if opted_out and session.settings.opt_out_obey:
+            return self._rejected(key, url, Reason.OPTED_OUT, http_status=200, detail=opted_out)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._take_in, key, url, response.body, opted_out)
 
-    async def _download(self, url: str) -> Response:
+    async def _answer(self, key: str, url: str, share: Share, size: int) -> Response | FetchedPicture:
+        """What comes back for a picture, or the row it gets because nothing does.
+
+        Raises:
+            _TooLargeError: it has more than `size` bytes.
+            PictureRefusedError: robots.txt refuses it.
+            StoppingError: the crawl is ending.
+        """
+        try:
+            reserved = (await self._tdm.of(url, picture=True)).reservation(url)
+            if reserved:
+                return self._rejected(key, url, Reason.OPTED_OUT, detail=one_line(reserved))
+            return await self._download(url, share, size)
+        except StoppingError:
+            raise
+        except (DownloadCancelledError, TooManyBytesError) as error:
+            raise _TooLargeError from error
+        except LedElsewhereError as error:
+            return self._led_elsewhere(key, url, str(error), error.host or shown_host(url))
+        except NotAskedError as error:
+            raise PictureRefusedError(error, self._rejected(key, url, Reason.ROBOTS)) from error
+        except Exception as error:  # noqa: BLE001 - every way a line can break ends in one word
+            _log.info("picture %s could not be had: %s", shown(url), one_line(repr(error)))
+            return self._rejected(key, url, _word(error))
+
+    async def _download(self, url: str, share: Share, size: int) -> Response:
         if self.session.stopping:
             raise StoppingError(f"Not asked: the crawl is ending ({url})")
-        request = Request(url, callback=NO_CALLBACK, meta={PICTURE: True}, headers={"Accept": "image/*"})
+        meta = {PICTURE: True, SHARE: share, "download_maxsize": size}
+        request = Request(url, callback=NO_CALLBACK, meta=meta, headers={"Accept": "image/*"})
         return await self.crawler.engine.download_async(request)
+
+    def _rejected(
+        self, key: str, url: str, reason: str, *, http_status: int | None = None, detail: str | None = None
+    ) -> FetchedPicture:
+        return FetchedPicture(key, url, self.session.crawl.id, reason=reason, http_status=http_status, detail=detail)
 
     def _cool_down(self, host: str, response: Response, what: str) -> None:
         """Leave the picture host alone; the same picture is asked for again unless the crawl had better end."""
@@ -172,7 +254,7 @@ class PicturesPipeline:
         if self.session.stopping:
             raise StoppingError(f"{host} turned us away")
 
-    def _take_in(self, key: str, url: str, body: bytes) -> FetchedPicture:
+    def _take_in(self, key: str, url: str, body: bytes, detail: str | None) -> FetchedPicture:
         """Fingerprint and store a picture's bytes; runs in a thread."""
         session = self.session
         try:
@@ -182,25 +264,34 @@ class PicturesPipeline:
             if found.width < session.settings.min_width or found.height < session.settings.min_height:
                 raise TooSmallError(f"The picture has {found.width}x{found.height} pixels.")
         except PictureError as error:
-            return FetchedPicture(key, url, session.crawl.id, reason=error.reason, http_status=200)
+            return self._rejected(key, url, error.reason, http_status=200, detail=detail)
         path = session.writer.store.put(found.sha256, found.extension, body)
-        return FetchedPicture(key, url, session.crawl.id, found, path, http_status=200)
+        return FetchedPicture(key, url, session.crawl.id, found, path, http_status=200, detail=detail)
 
 
-class PictureRefusedError(RobotsRefusedError):
+class _TooLargeError(Exception):
+    """A picture has more bytes than it was allowed."""
+
+
+class PictureRefusedError(NotAskedError):
     """robots.txt refuses a picture; `picture` is the row it gets unless the whole page is refused."""
 
-    def __init__(self, refusal: RobotsRefusedError, picture: FetchedPicture) -> None:
+    def __init__(self, refusal: NotAskedError, picture: FetchedPicture) -> None:
         super().__init__(str(refusal))
-        self.advice = refusal.advice
+        self._refusal = refusal
         self.picture = picture
+
+    @property
+    def outcome(self) -> Outcome:
+        """The end of a crawl that gets none of a page's pictures."""
+        return self._refusal.outcome
 
 
 def _turned_away(response: Response, pages: ShopPages) -> str | None:
     """What is wrong when the host would rather not serve us: its status, or a page about robots in a picture's place."""
     if response.status in _TURNED_AWAY:
         return f"picture answered {response.status}"
-    if response.body[:512].lstrip()[:1] != b"<":
+    if response.body[:512].lstrip()[:1] != b"<" or len(response.body) > PAGE_BYTES:
         return None
     verdict = pages.judge(body_text(response), response.url)
     return None if verdict in READ or verdict is Verdict.UNAVAILABLE else f"picture is a {verdict} page"
@@ -210,7 +301,5 @@ def _asked_at(response: Response) -> float:
     return float(response.request.meta[ASKED_AT]) if response.request else 0.0
 
 
-def _word(error: Exception) -> str:
-    if isinstance(error, DownloadTimeoutError | TimeoutError):
-        return "timeout"
-    return "too_large" if isinstance(error, DownloadCancelledError) else "network_error"
+def _word(error: Exception) -> Reason:
+    return Reason.TIMEOUT if isinstance(error, DownloadTimeoutError | TimeoutError) else Reason.NETWORK_ERROR

@@ -13,14 +13,17 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from scrapy import Request
-from scrapy.core.downloader.handlers.http11 import HTTP11DownloadHandler
 from scrapy.crawler import Crawler
 from scrapy.http import Response
 
 from stj_core.errors import CrawlError
 from stj_spiders.config import CrawlConfig
+from stj_spiders.downloading import GuardedDownloadHandler
+from stj_spiders.exceptions import LedElsewhereError
+from stj_spiders.reach import shown
 from stj_spiders.rendering import RENDER, RENDERED_BY
 from stj_spiders.rendering.browser import is_unwanted, launch_options
+from stj_spiders.session import session_of
 
 _WAIT_MS = 10_000
 # Cards, or a page that will never show any.
@@ -31,7 +34,7 @@ class RenderError(CrawlError):
     """No browser can be had, or it cannot show the page."""
 
 
-class BrowserDownloadHandler(HTTP11DownloadHandler):
+class BrowserDownloadHandler(GuardedDownloadHandler):
     """Plain requests go as ever; one that carries `RENDER` goes through a browser."""
 
     def __init__(self, crawler: Crawler) -> None:
@@ -60,6 +63,9 @@ class BrowserDownloadHandler(HTTP11DownloadHandler):
             raise RenderError(
                 f"The browser cannot show {request.url} ({_first_line(error)}): try again later, or use -s STJ_RENDER=never."
             ) from error
+        refusal = session_of(self._for).reach.page_refusal(response.url)
+        if refusal is not None:
+            raise LedElsewhereError(f"{shown(request.url)} leads to {shown(response.url)}, {refusal}.")
         response.meta[RENDERED_BY] = f"chromium {self._browser.browser.version}"
         return cast("Response", response)
 

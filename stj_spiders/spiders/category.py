@@ -28,15 +28,18 @@ from stj_spiders.coverage import count_fields
 from stj_spiders.exceptions import StoppingError
 from stj_spiders.identity import user_agent
 from stj_spiders.items import PageItem
+from stj_spiders.opt_outs import Said, TdmFile, page_opt_out
 from stj_spiders.outcome import unexpected
 from stj_spiders.politeness import ASKED_AT, retry_after_seconds
+from stj_spiders.reach import shown
 from stj_spiders.rendering import RENDER, RENDERED_BY
 from stj_spiders.responses import body_text, host_of
 from stj_spiders.session import Session
 from stj_spiders.shops.pages import BLOCKS, READ, Listing, Verdict
 from stj_spiders.sightings import gallery_sightings, listing_sightings, product_pages
 from stj_spiders.storable import storable_listing, storable_product
-from stj_spiders.walk import Step, judge_listing, judge_product
+from stj_spiders.tdm_files import TdmFiles
+from stj_spiders.walk import Answer, Step, judge_listing, judge_product
 
 LEASES = 2
 
@@ -140,6 +143,7 @@ class CategorySpider(scrapy.Spider):
             coverage=count_fields(listing.cards),
         )
         answer = judge_listing(listing, response.status, page.url, response.url, size=size)
+        answer = self._stays(answer, page, listing.next_url)
         if answer.step is Step.BLOCKED:
             await self._blocked_page(response, page, record)
             return
@@ -153,7 +157,9 @@ class CategorySpider(scrapy.Spider):
         elif answer.step is Step.NOTHING and page.number == 1:
             await session.nothing_there(page, record, answer.why)
         else:
-            yield await self._page_item(listing, page, record)
+            item = await self._page_item(listing, page, record)
+            item.opted_out = await self._opt_out(response, text)
+            yield item
 
     async def _page_item(self, listing: Listing, page: LeasedPage, record: frontier.Response) -> PageItem:
         cards = listing_sightings(listing.cards, self.session.category, self.config.origin)
@@ -173,8 +179,8 @@ class CategorySpider(scrapy.Spider):
 
     async def read_product(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem]:
         """Judge a product's page, and pass its gallery on."""
-        session, size = self.session, len(response.body)
-        product = storable_product(session.pages.parse_product(body_text(response), response.url, response.status))
+        session, text, size = self.session, body_text(response), len(response.body)
+        product = storable_product(session.pages.parse_product(text, response.url, response.status))
         record = _record(response, product.verdict, len(product.pictures))
         answer = judge_product(product, response.status, size=size)
         if answer.step is Step.BLOCKED:
@@ -184,7 +190,25 @@ class CategorySpider(scrapy.Spider):
         if answer.step is Step.AGAIN:
             await session.ask_again(page, record, answer.why)
             return
-        yield PageItem(page, record, gallery_sightings(product, session.category, self.config.origin))
+        cards = gallery_sightings(product, session.category, self.config.origin)
+        yield PageItem(page, record, cards, opted_out=await self._opt_out(response, text))
+
+    def _stays(self, answer: Answer, page: LeasedPage, next_url: str | None) -> Answer:
+        """The answer, or that the page leads to another shop, where no crawl follows it."""
+        refusal = self.session.reach.page_refusal(next_url) if next_url else None
+        if next_url is None or refusal is None or answer.step is not Step.READ or page.number >= self.arguments.pages:
+            return answer
+        return Answer(Step.AGAIN, f"names {shown(next_url)} as the next page, {refusal}")
+
+    async def _opt_out(self, response: Response, text: str) -> str | None:
+        """The words by which a page keeps its pictures from learning; None too where such words are not to be obeyed."""
+        if not self.session.settings.opt_out_obey:
+            return None
+        try:
+            file = await TdmFiles(self.crawler).of(response.url, picture=False)
+        except StoppingError:
+            file = TdmFile()  # nothing more is asked, its pictures included
+        return page_opt_out(Said.of(response.headers), text, response.url, file)
 
     async def not_fetched(self, failure: Failure) -> None:
         """End the crawl when a page cannot be had; what was learned stays."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import signal
 import time
 from collections import Counter
@@ -117,22 +118,34 @@ def test_a_new_category_is_a_block_of_toml_and_details_bring_every_gallery(folde
 
 
 @pytest.mark.parametrize(
-    ("robots", "why"),
+    ("robots", "why", "advice", "state"),
     [
-        (Robots.UNAVAILABLE, "its robots.txt answers 503"),
-        (Robots.LOOP, "its robots.txt cannot be had (max redirections reached)"),
+        (
+            Robots.UNAVAILABLE,
+            "its robots.txt answers 503",
+            "Nothing was refused: give the same command again later.",
+            "interrupted",
+        ),
+        (
+            Robots.LOOP,
+            "its robots.txt cannot be had (max redirections reached)",
+            "Give the same command again later, or ask the shop for permission.",
+            "refused",
+        ),
     ],
 )
-def test_without_leave_nothing_else_is_fetched(folder: Folder, open_shop: OpenShop, robots: Robots, why: str) -> None:
-    """robots.txt fails closed; the crawl ends with exit 1 and a sentence."""
+def test_without_leave_nothing_else_is_fetched(
+    folder: Folder, open_shop: OpenShop, robots: Robots, why: str, advice: str, state: str
+) -> None:
+    """robots.txt fails closed; the crawl ends with exit 1 and a sentence, and an outage is not called a refusal."""
     shop = open_shop(behaviour=Behaviour(robots=robots))
     ended = folder.crawl("amazon_sarees", shop)
     assert ended.code == 1
     assert {"/robots.txt"} == {asked.path for asked in shop.requests}
     assert robots is Robots.LOOP or len(shop.requests) == 1, "not tried again"
     assert why in ended.sentence
-    assert ended.sentence.endswith("Give the same command again later, or ask the shop for permission.")
-    assert folder.rows("SELECT state FROM crawls")[0]["state"] == "refused"
+    assert ended.sentence.endswith(advice)
+    assert folder.rows("SELECT state FROM crawls")[0]["state"] == state
 
 
 def test_refused_pictures_end_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
@@ -176,7 +189,7 @@ def test_crawl_delay_and_retry_after_are_measured_at_the_shop(folder: Folder, op
     assert ended.code == 0, ended.err
     times = [asked.time for asked in shop.requests]
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert len(gaps) == 4  # robots.txt, the listing twice, two pictures
+    assert len(gaps) == 5  # robots.txt, the listing twice, the host's reservations, two pictures
     assert min(gaps) >= 2.0 - 0.02, gaps
     assert gaps[1] >= 4.0 - 0.02, gaps
     assert "turned us away (listing page 1 is an unavailable page): leaving it alone for 4 s" in ended.err
@@ -361,11 +374,11 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
     broken = folder.crawl("amazon_sarees", shop, STJ_LABELS="nowhere.toml")
     assert broken.code == 2
     assert broken.sentence.startswith("Cannot read the labels file nowhere.toml")
-    amazon = "https://www.amazon.in"
-    words = folder.crawl("amazon_sarees", amazon, "-a", "dry_run=1").out
+    nowhere = "http://0.0.0.0:9"  # not loopback to STJ, and nobody is there
+    words = folder.crawl("amazon_sarees", nowhere, "-a", "dry_run=1").out
     assert "about 1.4 minutes" in words
     assert "Amazon's conditions of use restrict automated collection" in words
-    plan = folder.crawl("amazon_sarees", amazon, "-a", "dry_run=1", "-s", "STJ_SUMMARY=json")
+    plan = folder.crawl("amazon_sarees", nowhere, "-a", "dry_run=1", "-s", "STJ_SUMMARY=json")
     assert plan.code == 0
     expected = {
         "listing_pages": 7,
@@ -377,5 +390,54 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
     assert expected.items() <= json.loads(plan.out).items()
     every = folder.start(*ALL, "-a", f"origin={shop.origin}", "-a", "dry_run=1").end()
     assert [one["spider"] for one in every.summary] == ["amazon_sarees", "amazon_trousers", "amazon_jeans"]
-    assert not shop.requests
+    assert "it would end at once: its robots.txt cannot be had" in words
+    assert {"/robots.txt"} == {asked.path for asked in shop.requests}
     assert not (folder.path / "catalog.sqlite").exists()
+
+
+def test_a_dry_run_counts_the_crawl_delay(folder: Folder, open_shop: OpenShop) -> None:
+    """7 pages and 300 pictures, 200 s apart, are 17 hours; what no crawl waits for is said."""
+    shop = open_shop(behaviour=Behaviour(crawl_delay_s=200.0))
+    plan = folder.crawl("amazon_sarees", shop, "-a", "dry_run=1", "-s", "STJ_SUMMARY=json").summary
+    assert plan["crawl_delay_seconds"] == 200.0
+    assert plan["minutes"] >= 307 * 200 / 60
+    assert plan["in_the_way"] is None
+    shop.behave(robots_text="User-agent: *\nCrawl-delay: " + "9" * 25 + "\n")
+    words = folder.crawl("amazon_sarees", shop, "-a", "dry_run=1").out
+    assert (
+        "it would end at once: more years than anybody has of Crawl-delay are over the 5 minutes of STJ_DELAY" in words
+    )
+
+
+@pytest.mark.parametrize("said", ["999999999", "9" * 25, "inf", "301"])
+def test_a_crawl_delay_that_nobody_waits_for_ends_the_crawl(folder: Folder, open_shop: OpenShop, said: str) -> None:
+    """With a sentence, exit 1, and nothing else asked."""
+    shop = open_shop(behaviour=Behaviour(robots_text=f"User-agent: *\nCrawl-delay: {said}\n"))
+    ended = folder.crawl("amazon_sarees", shop)
+    assert ended.code == 1
+    assert (
+        "between two requests (the Crawl-delay of its robots.txt), over the 5 minutes of STJ_DELAY_MOST"
+        in ended.sentence
+    )
+    assert [asked.path for asked in shop.requests] == ["/robots.txt"]
+    assert folder.rows("SELECT state FROM crawls")[0]["state"] == "interrupted"
+
+
+def test_a_wait_is_told_while_it_lasts(folder: Folder, open_shop: OpenShop) -> None:
+    """In the log, and in the live display; a delay that is no length of time is told, too."""
+    shop = open_shop(per_class=1, behaviour=Behaviour(robots_text="User-agent: *\nCrawl-delay: 4\nCrawl-delay: nan\n"))
+    running = folder.begin("amazon_sarees", shop, terminal=True)
+    ended = running.end()
+    assert ended.code == 0
+    assert "asks for 4 seconds between two requests (Crawl-delay): they are kept" in ended.err
+    assert 'asks for "Crawl-delay: nan", which is no length of time: our own gaps hold.' in ended.err
+    assert re.search(r"Crawl-delay 3\.\d* seconds", ended.err)
+
+
+def test_a_retry_after_that_nobody_waits_for_ends_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
+    """Over STJ_DELAY_MOST_SECONDS, with a sentence; the same command goes on."""
+    shop = open_shop(behaviour=Behaviour(block=Block.TOO_MANY, retry_after="301"))
+    ended = folder.crawl("amazon_sarees", shop)
+    assert ended.code == 1
+    assert "it asks to come back in 5 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS" in ended.sentence
+    assert len(pages_asked(shop)) == 2

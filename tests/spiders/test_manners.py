@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stj_spiders.config import Pace, Patience
-from stj_spiders.politeness import Manners, TurnedAway, retry_after_seconds
+from stj_spiders.politeness import Manners, TurnedAway, retry_after_seconds, spell
 
 SHOP, PICTURES = "www.shop.example", "m.shop.example"
 PACE = Pace(page_seconds=2.0, picture_seconds=0.25, pictures_at_once=4, jitter=0.2, given=False)
@@ -114,7 +114,7 @@ def test_those_who_wait_already_keep_to_a_cool_down(manners: Manners, clock: Clo
 
 def test_a_cool_down_doubles_until_an_answer_comes(clock: Clock) -> None:
     """30 s, 60 s, 120 s … 15 min; one served page makes it 30 s again."""
-    manners = Manners(PACE, Patience(30, 900, 100), clock)
+    manners = Manners(PACE, Patience(30, 900, 100, delay_most_seconds=900), clock)
     seconds = []
     for _ in range(7):
         seconds.append(manners.turned_away(SHOP, clock.now).seconds)
@@ -122,6 +122,46 @@ def test_a_cool_down_doubles_until_an_answer_comes(clock: Clock) -> None:
     assert seconds == [30, 60, 120, 240, 480, 900, 900]
     manners.answered(SHOP, clock.now, picture=False)
     assert manners.turned_away(SHOP, clock.now).seconds == 30
+
+
+def test_a_pause_that_nobody_waits_for_ends_the_crawl(clock: Clock) -> None:
+    """Ours are held to STJ_DELAY_MOST_SECONDS as theirs are."""
+    manners = Manners(PACE, Patience(200, 900, 100), clock)
+    assert manners.turned_away(SHOP, clock.now).over is None
+    clock.now += 200
+    words = "the next pause would be 7 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS"
+    assert manners.turned_away(SHOP, clock.now).over == words
+
+
+def test_what_a_host_asked_for_is_told(manners: Manners, clock: Clock) -> None:
+    """The longest wait that is not of our own making."""
+    assert manners.waiting() is None
+    departures(manners, clock, 1)
+    assert manners.waiting() is None
+    manners.obey_crawl_delay(SHOP, 20.0)
+    assert manners.waiting() == (SHOP, 20.0, "Crawl-delay")
+    manners.turned_away(PICTURES, clock.now, 40.0, picture=True)
+    assert manners.waiting() == (PICTURES, 40.0, "rests")
+    clock.now += 41
+    assert manners.waiting() is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (4.0, "4 seconds"),
+        (119.6, "120 seconds"),
+        (200, "3 minutes"),
+        (3 * 3600, "3 hours"),
+        (90000, "25 hours"),
+        (999999999, "32 years"),
+        (1e25, "more years than anybody has"),
+        (float("inf"), "more years than anybody has"),
+    ],
+)
+def test_any_length_of_time_has_words(seconds: float, words: str) -> None:
+    """From seconds to eternity."""
+    assert spell(seconds) == words
 
 
 def test_simultaneous_blocked_answers_count_once(manners: Manners, clock: Clock) -> None:
@@ -160,10 +200,12 @@ def test_an_answer_to_an_old_question_says_nothing(manners: Manners, clock: Cloc
 
 
 def test_retry_after_is_waited_for(manners: Manners, clock: Clock) -> None:
-    """Longer than our own pause: theirs counts; over 15 minutes: the crawl ends."""
+    """Longer than our own pause: theirs counts; over STJ_DELAY_MOST_SECONDS: the crawl ends."""
     assert manners.turned_away(SHOP, clock.now, 45.0) == TurnedAway(45.0)
     away = manners.turned_away(SHOP, clock.now, 3600.0)
-    assert away == TurnedAway(3600.0, "it asks to come back in 60 minutes")
+    assert away == TurnedAway(
+        3600.0, "it asks to come back in 60 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS"
+    )
 
 
 def test_a_host_of_this_machine_has_no_gap_unless_one_is_set(clock: Clock) -> None:
