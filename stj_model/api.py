@@ -43,6 +43,7 @@ def train(
     l2: float | None = None,
     balance: Balance | None = None,
     abstain: float | None = None,
+    none: PathLike | None = None,
     seed: int = 42,
 ) -> Run:
     """Train a run; what is None is the recipe's own. An interrupted training is gone on with, a finished one done anew.
@@ -57,8 +58,10 @@ def train(
         batch_size: pictures per step of `paper`.
         learning_rate: of `paper`'s RMSprop.
         l2: penalty on `default`'s head.
-        balance: what weighs the same: `none`, `class`, or `source` (classes, and shops more evenly).
-        abstain: wanted share of right answers, 0 to below 1; less sure ones become `unsure`.
+        balance: what weighs the same: `none`, `class`, `source` (classes, and shops more evenly) or `shop`.
+        abstain: share of right answers that is kept at whatever price, 0 to below 1; less sure ones become `unsure`. If not
+            given, 0.98 is aimed at and 95 % of pictures of unseen shops are answered.
+        none: folder of pictures of something else, from which the answer `none` is learned.
         seed: of everything random: the same one gives the same weights, bit for bit.
 
     Returns:
@@ -81,7 +84,9 @@ def train(
         abstain=abstain,
         seed=seed,
     )
-    return training.train(Path(dataset), config, runs=settings.runs, cache=settings.cache, talk=SILENT)
+    return training.train(
+        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_path(none), talk=SILENT
+    )
 
 
 def load(run: PathLike | None = None) -> Predictor:
@@ -89,7 +94,7 @@ def load(run: PathLike | None = None) -> Predictor:
 
     Returns:
         A predictor: `answer_files(paths)` answers files, `read(bytes)` gives pixels (uint8 of shape (size, size, 3), RGB), and
-        `scores(pixels)` takes n of them, (n, size, size, 3), to probabilities (n, k) and features (n, d).
+        `scores(pixels)` takes n of them, (n, size, size, 3), to `chances` (n, k), `features` (n, d), `margins` (n,) of `none`.
 
     Raises:
         StjError: there is no such run, or it is not whole.

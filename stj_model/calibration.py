@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,21 @@ import numpy.typing as npt
 from stj_model.damage import check_stored, reading
 from stj_model.head import Doubles, Ints, Normaliser, log_softmax
 
+Bools = npt.NDArray[np.bool_]
+
 CALIBRATION, NEIGHBOURS = "calibration.json", "neighbours.npz"
-SCOPE_QUANTILE = 0.9
-"""Of pictures from shops that were held out, one in ten may be taken for something else: that is what refusing costs."""
+RIGHT_WANTED, ANSWERED_WANTED = 0.98, 0.95
+"""Of pictures of shops that were held out: the share of right answers that is aimed at, and the share that is answered at least.
+
+The second is kept first, unless the first was asked for.
+"""
+REFUSED_SHARE = 0.6
+"""Of what is not answered, so much may be taken for something else; the rest is for `unsure`."""
+SUREST = 0.999
+SPARED_SHARE, NEAR = 0.02, 0.1
+"""The threshold of `none` may rise until this share of the others slips below it; a distance below NEAR is no reason."""
+RIDGE = 1e-4
+BLOCK = 1024
 _BOUNDS = (np.log(0.05), np.log(20.0))
 
 
@@ -22,15 +34,42 @@ _BOUNDS = (np.log(0.05), np.log(20.0))
 class Calibration:
     """When to believe the model.
 
-    `temperature` divides the logits (it is inside model.keras already); an answer is `unsure` where its probability is below
-    `abstain_below`, and `none` where its distance to all that was learned is above `out_of_scope_above`; `fitted_on` says
-    on what these were chosen.
+    Attributes:
+        temperature: divides the logits (it is inside model.keras already).
+        abstain_below: an answer with a lower probability is `unsure`.
+        out_of_scope_above: an answer with a higher `out_of_scope` is `none`.
+        fitted_on: on what these were chosen.
+        none_learned: whether `out_of_scope` is the probability of `none` by a logistic regression on what the head has
+            learned of it and on the distance to the nearest training picture; else it is that distance alone.
+        margin_weight: of the head's log-odds of `none`.
+        distance_weight: of the distance.
+        offset: of both together.
+        promise: what the thresholds do to the pictures that they were chosen on: `n`, `answered`, `right` among those,
+            `right_wanted`, `answered_wanted`, and where `none` was learned `others` and `refused` of those; shares are 0 to 1.
     """
 
     temperature: float = 1.0
     abstain_below: float = 0.0
     out_of_scope_above: float = 2.0
     fitted_on: str = "nothing"
+    none_learned: bool = False
+    margin_weight: float = 0.0
+    distance_weight: float = 1.0
+    offset: float = 0.0
+    promise: dict[str, float] = field(default_factory=dict)
+
+    def out_of_scope(self, distances: Doubles, margins: Doubles | None) -> Doubles:
+        """How unlike the classes pictures are: higher is less like them.
+
+        Args:
+            distances: (n,) to the nearest training picture.
+            margins: (n,) log-odds of `none`, where it was learned.
+        """
+        if not self.none_learned or margins is None:
+            return distances
+        score = self.margin_weight * margins + self.distance_weight * distances + self.offset
+        result: Doubles = 1 / (1 + np.exp(-score.clip(-60, 60)))
+        return result
 
     def save(self, path: Path) -> None:
         """Write `calibration.json`."""
@@ -55,13 +94,24 @@ class Calibration:
         Raises:
             ValueError: one is no number, not finite, or out of its range.
         """
-        ranges = {"temperature": (1e-6, 1e6), "abstain_below": (0.0, 1.0), "out_of_scope_above": (-1e6, 1e6)}
+        ranges = {
+            "temperature": (1e-6, 1e6),
+            "abstain_below": (0.0, 1.0),
+            "out_of_scope_above": (0.0, 2.0),
+            "margin_weight": (0.0, 1e6),
+            "distance_weight": (0.0, 1e6),
+            "offset": (-1e6, 1e6),
+        }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"its {name} is {value!r}")
-        if not isinstance(self.fitted_on, str):
-            raise ValueError(f"its fitted_on is {self.fitted_on!r}")  # noqa: TRY004 - a wrong value in a file
+        if not isinstance(self.fitted_on, str) or not isinstance(self.none_learned, bool):
+            raise TypeError(f"its fitted_on is {self.fitted_on!r}, its none_learned {self.none_learned!r}")
+        if not isinstance(self.promise, dict) or not all(
+            isinstance(value, int | float) and np.isfinite(value) for value in self.promise.values()
+        ):
+            raise ValueError(f"its promise is {self.promise!r}")
 
 
 def fit_temperature(logits: Doubles, classes: Ints) -> float:
@@ -89,7 +139,8 @@ def threshold_for(chances: Doubles, classes: Ints, precision: float) -> float:
         precision: wanted share of right answers among those given, 0 to 1.
 
     Returns:
-        Between 0 and 1; where even the surest answers are wrong too often, that of the surest.
+        0 where all answers together are right often enough; where even the surest are wrong too often, that of the
+        surest; never above 0.999, which a network in single precision may not tell from 1.
     """
     sure = chances.max(axis=1)
     order = np.argsort(-sure, kind="stable")
@@ -97,7 +148,68 @@ def threshold_for(chances: Doubles, classes: Ints, precision: float) -> float:
     # Equal probabilities are answered together.
     last = np.append(sure[order][:-1] != sure[order][1:], True)
     good = np.flatnonzero((right >= precision) & last)
-    return float(sure[order][good[-1] if len(good) else 0])
+    if len(good) and good[-1] == len(order) - 1:
+        return 0.0
+    return min(float(sure[order][good[-1] if len(good) else 0]), SUREST)
+
+
+def choose_thresholds(
+    chances: Doubles, classes: Ints, scores: Doubles, others: Doubles, abstain: float | None = None
+) -> tuple[float, float]:
+    """When to say `unsure` and when `none`, from pictures that the head was not fitted on.
+
+    At least 95 % of them are answered; within that, answers are right as often as is aimed at. Where a share of right answers
+    is asked for, that is kept instead, at whatever price.
+
+    Args:
+        chances: (n, k) calibrated probabilities.
+        classes: (n,), their true classes.
+        scores: (n,), their `out_of_scope`.
+        others: (m,), `out_of_scope` of pictures of something else; none where it was not learned.
+        abstain: the share of right answers that was asked for, 0 to below 1.
+
+    Returns:
+        `abstain_below` and `out_of_scope_above`.
+    """
+    n = len(classes)
+    may_miss = int((1 - ANSWERED_WANTED) * n + 1e-9)
+    # Where everything is told apart, the classes' own scores say nothing of how far one may go.
+    floor = float(np.quantile(others, SPARED_SHARE)) if len(others) else NEAR
+    above = max(float(np.sort(scores)[n - 1 - int(REFUSED_SHARE * may_miss)]), floor)
+    accepted = scores <= above
+    below = threshold_for(chances[accepted], classes[accepted], RIGHT_WANTED if abstain is None else abstain)
+    if abstain is None:
+        rest = may_miss - int((~accepted).sum())
+        below = min(below, float(np.sort(chances[accepted].max(axis=1))[rest]))
+    return below, above
+
+
+def fit_scope(margins: Doubles, distances: Doubles, outside: Bools) -> tuple[float, float, float]:
+    """Logistic regression of "something else" on the head's log-odds of `none` and on the distance, both sides weighing the same.
+
+    Args:
+        margins: (n,), of pictures that the head was not fitted on.
+        distances: (n,), of the same.
+        outside: (n,), whether each is something else.
+
+    Returns:
+        The weights of both, 0 or more, and the offset.
+    """
+    from scipy.optimize import minimize
+
+    scale = np.array([0.1, 10.0, 1.0])  # so that all three are of one order
+    x = np.stack([margins, distances, np.ones_like(margins)], axis=1) * scale
+    truth = outside.astype(np.float64)
+    weight = np.where(outside, 0.5 / outside.sum(), 0.5 / (~outside).sum())
+
+    def objective(c: Doubles) -> tuple[float, Doubles]:
+        score = x @ c
+        loss = float(weight @ (np.logaddexp(0, score) - truth * score)) + RIDGE * float(c @ c)
+        return loss, x.T @ (weight * (1 / (1 + np.exp(-score.clip(-60, 60))) - truth)) + 2 * RIDGE * c
+
+    bounds = [(0, None), (0, None), (None, None)]
+    best = minimize(objective, np.zeros(3), jac=True, method="L-BFGS-B", bounds=bounds).x * scale
+    return float(best[0]), float(best[1]), float(best[2])
 
 
 @dataclass(frozen=True)
@@ -114,15 +226,20 @@ class Neighbours:
 
     def distances(self, features: npt.NDArray[np.floating]) -> tuple[Doubles, Ints]:
         """Cosine distance (0 to 2) of raw features (n, d) to the nearest training picture, and which one it is."""
-        likeness = self.normaliser(features) @ self.points.T.astype(np.float64)
+        likeness = self._likeness(features)
         nearest = likeness.argmax(axis=1)
-        return 1 - likeness[np.arange(len(nearest)), nearest], nearest
+        return 1 - likeness[np.arange(len(nearest)), nearest].astype(np.float64), nearest
 
     def closest(self, features: npt.NDArray[np.floating], count: int) -> tuple[Doubles, Ints]:
         """The nearest training pictures of raw features (n, d): cosine distances and places, (n, count) each, nearest first."""
-        likeness = self.normaliser(features) @ self.points.T.astype(np.float64)
+        likeness = self._likeness(features)
         places = np.argsort(-likeness, axis=1, kind="stable")[:, :count]
-        return 1 - np.take_along_axis(likeness, places, axis=1), places
+        return 1 - np.take_along_axis(likeness, places, axis=1).astype(np.float64), places
+
+    def _likeness(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Cosines of raw features (n, d) and all points: (n, points), in single precision: these are the largest arrays."""
+        result: npt.NDArray[np.float32] = self.normaliser(features).astype(np.float32) @ self.points.T
+        return result
 
     def save(self, path: Path) -> None:
         """Write `neighbours.npz`."""
@@ -146,7 +263,8 @@ class Neighbours:
             check_stored(path)
             with np.load(path, allow_pickle=False) as held:
                 normaliser = Normaliser(held["mean"], held["scale"])
-                found = cls(str(held["layer"]), normaliser, held["points"], held["names"])
+                points = np.ascontiguousarray(held["points"], dtype=np.float32)
+                found = cls(str(held["layer"]), normaliser, points, held["names"])
             found.check()
         return found
 
@@ -168,9 +286,27 @@ class Neighbours:
             raise ValueError("its scale is not above 0")
 
 
-def held_out_distances(points: Doubles, folds: Ints) -> Doubles:
-    """Each training picture's cosine distance to the nearest one outside its own fold, (n,) of unit vectors (n, d)."""
-    likeness = points @ points.T
-    likeness[folds[:, None] == folds[None, :]] = -1.0
-    result: Doubles = 1 - likeness.max(axis=1)
+def held_out_distances(points: Doubles, folds: Ints, known: Bools) -> Doubles:
+    """Each picture's cosine distance to the nearest known one outside its own fold.
+
+    Args:
+        points: (n, d), unit vectors.
+        folds: (n,).
+        known: (n,), which of them are what a network would compare with.
+
+    Returns:
+        (n,), 0 to 2.
+    """
+    found = np.full(len(points), 2.0)
+    for fold in np.unique(folds):
+        out, others = folds == fold, known & (folds != fold)
+        if others.any():
+            found[out] = 1 - _largest_products(points[out], points[others])
+    return found
+
+
+def _largest_products(some: Doubles, others: Doubles) -> Doubles:
+    """The largest product of each of `some` with any of `others`, block by block, so that memory stays small."""
+    parts = [(some[at : at + BLOCK] @ others.T).max(axis=1) for at in range(0, len(some), BLOCK)]
+    result: Doubles = np.concatenate(parts)
     return result

@@ -12,7 +12,7 @@ from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError
 from stj_core.intervals import wilson
 from stj_model.damage import reading
-from stj_model.data import LabelledPicture, open_labelled_folder, trained_on
+from stj_model.data import LabelledPicture, open_labelled_folder
 from stj_model.evaluation import judge_pictures
 from stj_model.predict import Predictor
 from stj_model.run_dir import OUT_OF_FOLD, PREDICTIONS, Run
@@ -157,7 +157,7 @@ def compare(
         tables = _read(run_a, split), _read(run_b, split)
         seen = set() if split == "out_of_fold" else _seen((run_a, run_b), tables)
     else:
-        pictures = open_labelled_folder(on, run_a.labels())
+        pictures = list(open_labelled_folder(on, run_a.labels()).pictures)
         seen = _learned((run_a, run_b), pictures)
         fresh = [picture for picture in pictures if picture.sha256 not in seen]
         tables = _judge(run_a, fresh, talk), _judge(run_b, fresh, talk)
@@ -260,12 +260,12 @@ def _seen(runs: tuple[Run, Run], tables: tuple[_Table, _Table]) -> set[str]:
 
 
 def _learned(runs: tuple[Run, Run], pictures: list[LabelledPicture]) -> set[str]:
-    return {picture.sha256 for run in runs for picture in trained_on(_manifest(run), pictures)}
+    return {picture.sha256 for run in runs for picture in _learned_by(run, pictures)}
 
 
-def _manifest(run: Run) -> list[Any]:
+def _learned_by(run: Run, pictures: list[LabelledPicture]) -> list[LabelledPicture]:
     try:
-        return run.manifest()
+        return run.learned_from(pictures)
     except DatasetError as error:
         raise ModelError(f"What {run.name} has learned from cannot be told: {error}") from error
 

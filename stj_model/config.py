@@ -11,7 +11,7 @@ from stj_core.errors import UsageError
 from stj_model.preprocess import Preprocessing, Resample
 
 Recipe = Literal["default", "thorough", "paper"]
-Balance = Literal["none", "class", "source"]
+Balance = Literal["none", "class", "source", "shop"]
 Pooling = Literal["mean", "centre"]
 LARGEST = 2048
 """Pixels of a side beyond which a run's config cannot be right: no network here is fed so many."""
@@ -39,9 +39,9 @@ class TrainConfig:
         pooling: what the head is given of the last map: its `mean`, or that beside the mean of its `centre`, where the garment
             is, both under a square root (`default`).
         balance: pictures count so that classes weigh the same (`class`), and within a class a shop only with the root of
-            its number (`source`).
-        abstain: wanted share of right answers among those given, on pictures of unseen shops; below the probability from
-            which on that holds, the answer is `unsure` (`default`).
+            its number (`source`), or every shop the same (`shop`).
+        abstain: share of right answers among those given, on pictures of unseen shops, that is kept at whatever price; None
+            aims at 0.98 and answers 0.95 at least (`default`).
         folds: of the predictions by heads that saw nothing of a group, or of a shop.
         seed: of everything random.
         preprocessing: size and filter of the decoded picture.
@@ -58,8 +58,8 @@ class TrainConfig:
     l2: float = 1e-4
     views: tuple[str, ...] = ("plain", "mirror")
     pooling: Pooling = "centre"
-    balance: Balance = "source"
-    abstain: float = 0.98
+    balance: Balance = "shop"
+    abstain: float | None = None
     folds: int = 5
     seed: int = 42
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -127,9 +127,10 @@ def _check_types(config: TrainConfig) -> None:
     """
     usual = asdict(TrainConfig())
     for name, value in asdict(config).items():
-        kind = (int, float) if isinstance(usual[name], float) else type(usual[name])
-        missing = value is None and name == "architecture"
-        if not missing and (isinstance(value, bool) or not isinstance(value, str if name == "architecture" else kind)):
+        kind: Any = (int, float) if isinstance(usual[name], float) else type(usual[name])
+        kind = {"architecture": str, "abstain": (int, float)}.get(name, kind)
+        missing = value is None and name in {"architecture", "abstain"}
+        if not missing and (isinstance(value, bool) or not isinstance(value, kind)):
             raise TypeError(f"{name} is {value!r}")
     if type(config.preprocessing.size) is not int or config.preprocessing.resample not in get_args(Resample):
         raise TypeError(f"preprocessing is {config.preprocessing}")
@@ -147,7 +148,7 @@ def _check(config: TrainConfig) -> None:
         raise UsageError(f"--seed cannot be {config.seed}: it is 0 to {2**32 - 1}.")
     if config.balance not in get_args(Balance):
         raise UsageError(f"--balance cannot be {config.balance!r}: it is {', '.join(get_args(Balance))}.")
-    if not 0 <= config.abstain < 1:
+    if config.abstain is not None and not 0 <= config.abstain < 1:
         raise UsageError(
             f"--abstain cannot be {config.abstain}: it is the wanted share of right answers, 0 to below 1."
         )

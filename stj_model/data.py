@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from stj_core.errors import DatasetError
+from stj_core.class_folders import (
+    SOURCES,
+    PassedOver,
+    find_class_folders,
+    find_pictures,
+    name_below,
+)
+from stj_core.errors import DatasetError, UsageError
 from stj_core.files import file_sha256
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import ManifestRow, check_files, read_labels, read_settings
-
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".avif", ".tif", ".tiff"})
-SOURCES = "SOURCES.csv"
-_CLASS_FOLDER = re.compile(r"(\d+)(?:[_-].*)?")
+from stj_model.damage import PARSER_ERRORS, reason
+from stj_model.standalone import slug
 
 NONE = -1
-
+"""The label, inside this room, of a picture that is none of the classes; its line in a manifest has an empty label."""
 
 @dataclass(frozen=True)
 class LabelledPicture:
@@ -43,15 +47,24 @@ class LabelledPicture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset folder: its pictures in the manifest's order, the classes by label, and its digest."""
+    """A dataset folder.
+
+    Attributes:
+        folder: where it is.
+        pictures: those of the classes, in the manifest's order.
+        labels: the classes' names by label.
+        digest: the sha256 of its manifest.
+        none: its pictures of something else, from which the answer `none` is learned.
+    """
 
     folder: Path
     pictures: tuple[LabelledPicture, ...]
     labels: Mapping[int, str]
     digest: str
+    none: tuple[LabelledPicture, ...] = ()
 
     def split(self, name: str) -> list[LabelledPicture]:
-        """The pictures of one split."""
+        """The pictures of the classes in one split."""
         return [picture for picture in self.pictures if picture.split == name]
 
 
@@ -61,30 +74,21 @@ def open_dataset(folder: Path) -> Dataset:
     Raises:
         DatasetError: it is none, or does not match its manifest.
     """
-    rows = check_files(folder)
-    # Pictures of something that is none of the classes have no label.
-    pictures = tuple(picture_of(row, folder) for row in rows if row.label is not None)
-    return Dataset(folder, pictures, read_labels(folder), str(read_settings(folder)["digest"]))
+    pictures = [picture_of(row, folder) for row in check_files(folder)]
+    return Dataset(
+        folder,
+        tuple(picture for picture in pictures if picture.label != NONE),
+        read_labels(folder),
+        str(read_settings(folder)["digest"]),
+        tuple(picture for picture in pictures if picture.label == NONE),
+    )
 
 
 def picture_of(row: ManifestRow, folder: Path) -> LabelledPicture:
     """A line of a manifest as a picture in the dataset's folder."""
-    return LabelledPicture(
-        folder / row.file,
-        row.file,
-        row.sha256,
-        NONE if row.label is None else row.label,
-        row.split,
-        row.group,
-        row.source,
-        row.title,
-        row.asin,
-        row.product_url,
-        row.original_sha256,
-        row.page_url,
-        row.page_number,
-        row.seen_at,
-    )
+    held = {item.name: getattr(row, item.name) for item in fields(LabelledPicture) if hasattr(row, item.name)}
+    label = NONE if row.label is None else row.label
+    return LabelledPicture(**{**held, "path": folder / row.file, "name": row.file, "label": label})
 
 
 def check_trainable(dataset: Dataset, recipe: str) -> None:
@@ -111,46 +115,117 @@ def check_trainable(dataset: Dataset, recipe: str) -> None:
         raise DatasetError(f"The dataset {dataset.folder} has no validation picture: export it with a larger --split.")
 
 
-def open_labelled_folder(folder: Path, labels: Mapping[int, str]) -> list[LabelledPicture]:
-    """Read a folder of `0/ 1/ 2/` or `0_…/ 1_…/ 2_…/`; a `SOURCES.csv` in it names each file's source.
+@dataclass(frozen=True)
+class LabelledFolder:
+    """A folder with one subfolder per class.
+
+    Attributes:
+        pictures: those of the classes, by label and name.
+        none: those in a folder `none`: pictures of something else.
+        passed_over: whatever else lies in it, with the reason.
+    """
+
+    pictures: tuple[LabelledPicture, ...]
+    none: tuple[LabelledPicture, ...]
+    passed_over: tuple[PassedOver, ...]
+
+
+def open_labelled_folder(folder: Path, labels: Mapping[int, str]) -> LabelledFolder:
+    """Read a folder of `0/ 1/ 2/`, `0_…/ 1_…/ 2_…/` or the classes' names; a `SOURCES.csv` in it names each file's source.
 
     Raises:
         DatasetError: there is no such folder, no class folder, no picture, or a class that the run does not know.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"There is no folder {folder}: give one with a subfolder per class, such as 0_saree.")
-    found = {
-        path: match
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and (match := _CLASS_FOLDER.fullmatch(path.name))
-    }
-    unknown = [path.name for path, match in found.items() if int(match[1]) not in labels]
-    if not found or unknown:
-        names = ", ".join(f"{label}_{name.lower()}" for label, name in labels.items())
-        what = f"the class folders {', '.join(unknown)}, which this run does not know" if unknown else "no class folder"
-        raise DatasetError(f"{folder} has {what}: name its subfolders like {names}.")
-    sources = _read_sources(folder)
-    pictures = [
-        LabelledPicture(
-            path,
-            name := path.relative_to(folder).as_posix(),
-            file_sha256(path),
-            int(match[1]),
-            "",
-            "",
-            sources.get(name, folder.name),
-        )
-        for inside, match in found.items()
-        for path in list_pictures(inside)
-    ]
+    try:
+        found = find_class_folders(folder, {label: [slug(name), name] for label, name in labels.items()})
+    except (UsageError, OSError) as error:
+        raise DatasetError(str(error)) from error
+    sources, passed_over = read_sources(folder), list(found.passed_over)
+
+    def inside(label: int, place: Path) -> Iterator[LabelledPicture]:
+        listed = find_pictures(place, folder)
+        passed_over.extend(listed.passed_over)
+        for path in listed.files:
+            yield _unlisted(path, folder, label, sources)
+
+    pictures = tuple(picture for label, place in found.classes for picture in inside(label, place))
+    none = tuple(picture for place in found.none for picture in inside(NONE, place))
     if not pictures:
         raise DatasetError(f"{folder} holds no picture: put some into its class folders.")
-    return pictures
+    return LabelledFolder(pictures, none, tuple(passed_over))
+
+
+def open_none_folder(folder: Path) -> tuple[list[LabelledPicture], tuple[PassedOver, ...]]:
+    """Read a folder of pictures that are none of the classes, however they lie in it, and what else lies there.
+
+    A picture's source is what `SOURCES.csv` says; else the folder below this one that it lies in; else this folder.
+
+    Raises:
+        DatasetError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"There is no folder {folder}: --none takes a folder of pictures of something else.")
+    listed, sources = find_pictures(folder), read_sources(folder, folder.parent)
+    if not listed.files:
+        raise DatasetError(f"There is no picture in {folder}: --none takes a folder of pictures of something else.")
+    passed_over = tuple(one for one in listed.passed_over if one.name != SOURCES)
+    return [_unlisted(path, folder, NONE, sources) for path in listed.files], passed_over
+
+
+def with_none(dataset: Dataset, others: Iterable[LabelledPicture]) -> tuple[Dataset, int]:
+    """A dataset with further pictures of something else to learn from, and how many were left out.
+
+    Left out is what cannot be read, what is there twice, and what the dataset itself holds, whatever it holds it as.
+    """
+    known = {name for one in (*dataset.pictures, *dataset.none) for name in (one.sha256, one.original_sha256) if name}
+    added: dict[str, LabelledPicture] = {}
+    count = 0
+    for one in others:
+        count += 1
+        if one.sha256 and one.sha256 not in known:
+            added.setdefault(one.sha256, replace(one, split="train", group=one.sha256, original_sha256=one.sha256))
+    return replace(dataset, none=(*dataset.none, *added.values())), count - len(added)
+
+
+def _unlisted(path: Path, folder: Path, label: int, sources: Mapping[str, str]) -> LabelledPicture:
+    """A picture that no manifest names."""
+    below = path.relative_to(folder)
+    name = below.as_posix()
+    source = sources.get(name) or (below.parts[0] if label == NONE and len(below.parts) > 1 else folder.name)
+    try:
+        sha256 = file_sha256(path)
+    except OSError:  # whoever reads the picture says so
+        sha256 = ""
+    return LabelledPicture(path, name_below(folder, path), sha256, label, source=source)
+
+
+def read_sources(folder: Path, above: Path | None = None) -> dict[str, str]:
+    """What `SOURCES.csv` of a folder, or else of the one above it, says of where each file came from.
+
+    Names in the file above begin with the folder's own name. Columns are `file`, and `repository` or `source`.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    for place, prefix in ((folder, ""), (above, f"{folder.name}/")):
+        path = place / SOURCES if place else None
+        if path is None or not path.is_file():
+            continue
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                return {
+                    row["file"].removeprefix(prefix): row.get("repository") or row.get("source") or ""
+                    for row in csv.DictReader(stream)
+                    if (row.get("file") or "").startswith(prefix)
+                }
+        except PARSER_ERRORS as error:
+            raise DatasetError(f"Cannot read {path} ({reason(error)}): mend it, or take it away.") from error
+    return {}
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """Every file below `folder` that is named like a picture, in order."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+    """Every picture below `folder`, by its ending or its first bytes, in order."""
+    return list(find_pictures(folder).files)
 
 
 def trained_on(
@@ -174,15 +249,3 @@ def trained_on(
         for picture in pictures
         if picture.sha256 in known or picture.original_sha256 in known or picture.group in groups
     ]
-
-
-def _read_sources(folder: Path) -> dict[str, str]:
-    path = folder / SOURCES
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as stream:
-        return {
-            row["file"]: row.get("repository") or row.get("source") or ""
-            for row in csv.DictReader(stream)
-            if row.get("file")
-        }

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_core.class_folders import PassedOver, summed_up
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError
 from stj_core.intervals import wilson
-from stj_model.data import LabelledPicture, list_pictures, open_dataset, open_labelled_folder, trained_on
+from stj_model.data import LabelledPicture, open_dataset, open_labelled_folder, open_none_folder
 from stj_model.features import compute_features
 from stj_model.head import Doubles, Ints, softmax
-from stj_model.out_of_scope import scope_figures
-from stj_model.predict import Answer, Predictor, slug
+from stj_model.out_of_scope import answered_figures, rejection_figures
+from stj_model.predict import Answer, Predictor
 from stj_model.preprocess import read_pixels
 from stj_model.run_dir import Run
+from stj_model.standalone import slug
 
-"""The standard normal's 97.5 % quantile."""
 ECE_BINS = 10
 TOLERANCE = 1e-3
 """How far two ways through the same network may differ in a probability."""
@@ -188,20 +189,46 @@ def judge_with_kept(
     """
     names = [picture.sha256 for picture in pictures]
     features = compute_features(pictures, predictor.extractor(frozen), cache, talk).rows(names)
-    chances = predictor.chances(features)
+    scores = predictor.scores_of(features)
     whole = predictor.chances_once(read_pixels(pictures[0].path, predictor.preprocessing)[None])
-    if np.abs(whole - chances[:1]).max() > TOLERANCE:
+    if np.abs(whole - scores.chances[:1]).max() > TOLERANCE:
         return judge_pictures(predictor, pictures, talk)[0]
-    answers = predictor.answers_of(chances, features, [picture.name for picture in pictures])
+    answers = predictor.answers_of(scores, [picture.name for picture in pictures])
     return [JudgedPicture(picture, answer) for picture, answer in zip(pictures, answers, strict=True)]
 
 
-def figures_of(judged: Sequence[JudgedPicture], labels: Sequence[int], temperature: float = 1.0) -> dict[str, Any]:
-    """The figures of one prediction pass, whose probabilities were made with this temperature."""
+def figures_of(
+    judged: Sequence[JudgedPicture],
+    labels: Sequence[int],
+    temperature: float = 1.0,
+    outside: Sequence[Answer] = (),
+) -> dict[str, Any]:
+    """The figures of one prediction pass.
+
+    Args:
+        judged: pictures of the classes.
+        labels: the classes.
+        temperature: that the probabilities were made with.
+        outside: answers to pictures of something else; those that cannot be read are only counted.
+    """
     chances = np.array(
         [[(one.answer.probabilities or {})[label] for label in labels] for one in judged], dtype=np.float64
     )
-    return figures_on([one.picture for one in judged], chances.reshape(len(judged), len(labels)), labels, temperature)
+    found = figures_on([one.picture for one in judged], chances.reshape(len(judged), len(labels)), labels, temperature)
+    words = [one.answer.answer for one in judged]
+    found["answered"] = answered_figures(words, [one.correct for one in judged])
+    if outside:
+        read = [answer for answer in outside if answer.error is None]
+        found["out_of_scope"] = {
+            **rejection_figures(
+                [one.answer.out_of_scope or 0.0 for one in judged],
+                words,
+                [answer.out_of_scope or 0.0 for answer in read],
+                [answer.answer for answer in read],
+            ),
+            "unreadable": len(outside) - len(read),
+        }
+    return found
 
 
 @dataclass(frozen=True)
@@ -250,30 +277,41 @@ def judge_run(
     Raises:
         DatasetError: there is nothing to judge on, or the run was trained on it or on relatives of it.
     """
-    labels = run.labels()
+    labels, others = run.labels(), list[LabelledPicture]()
     if on is None:
-        pictures, name = _split_of(run, split, dataset)
-        title = split
+        pictures, others, name = _split_of(run, split, dataset)
+        title, passed_over = split, tuple[PassedOver, ...]()
     else:
-        pictures, name, title = open_labelled_folder(on, labels), f"on-{slug(on.resolve().name) or 'folder'}", str(on)
+        found = open_labelled_folder(on, labels)
+        pictures, others, passed_over = list(found.pictures), list(found.none), found.passed_over
+        name, title = f"on-{slug(on.resolve().name) or 'folder'}", str(on)
+    if none is not None:
+        given, also = open_none_folder(none)
+        others, passed_over = [*others, *given], (*passed_over, *also)
+    for line in summed_up(passed_over):
+        talk.say(line)
     # What validation chose (a temperature, the best epoch) makes its figure kind, not worthless; it says "val" itself.
     learned = ("train",) if on is None and split == "val" else ("train", "val")
-    seen = trained_on(run.manifest(), pictures, learned)
+    seen = run.learned_from([*pictures, *others], learned)
     if seen:
         raise DatasetError(
-            f"{len(seen)} of the {len(pictures)} pictures to judge on were learned from by {run.name}, or are relatives of "
-            f"such (first: {seen[0].name}): the figure would not be honest; train anew on this dataset, or leave them out."
+            f"{len(seen)} of the {len(pictures) + len(others)} pictures to judge on were learned from by {run.name}, or are "
+            f"relatives of such (first: {seen[0].name}): the figure would not be honest; train anew on this dataset, or leave "
+            "them out."
         )
     predictor = Predictor(run)
     judged, unreadable = judge_pictures(predictor, pictures, talk)
-    for answer in unreadable:
+    outside = _answers_to(predictor, others, talk)
+    for answer in (*unreadable, *(answer for answer in outside if answer.error is not None)):
         talk.say(f"Left out: {answer.error}")
-    temperature = predictor.calibration.temperature
-    found = {"run": run.name, "split": title, **figures_of(judged, list(labels), temperature)}
-    found["unreadable"] = len(unreadable)
-    if none is not None:
-        found["out_of_scope"] = scope_figures([one.answer for one in judged], _answers_to(predictor, none, talk))
-    return Evaluation(run, name, tuple(judged), found, predictor)
+    document = {
+        "run": run.name,
+        "split": title,
+        **figures_of(judged, list(labels), predictor.calibration.temperature, outside),
+        "unreadable": len(unreadable),
+        "passed_over": len(passed_over),
+    }
+    return Evaluation(run, name, tuple(judged), document, predictor)
 
 
 def sentence(document: Mapping[str, Any]) -> str:
@@ -285,22 +323,24 @@ def sentence(document: Mapping[str, Any]) -> str:
     )
 
 
-def _answers_to(predictor: Predictor, folder: Path, talk: Talk) -> list[Answer]:
-    """What is said of a folder of pictures, whatever they show.
+def _answers_to(predictor: Predictor, others: Sequence[LabelledPicture], talk: Talk) -> list[Answer]:
+    """What is said of pictures of something else.
 
     Raises:
         DatasetError: not one of them can be read.
     """
-    files = list_pictures(folder)
-    with talk.bar(f"Predicting {counted(len(files), 'other')}", len(files)) as advance:
-        answers = list(predictor.answer_files(files, advance=advance))
+    if not others:
+        return []
+    with talk.bar(f"Predicting {counted(len(others), 'other')}", len(others)) as advance:
+        files, names = [one.path for one in others], [one.name for one in others]
+        answers = list(predictor.answer_files(files, names, advance))
     if all(answer.error is not None for answer in answers):
-        raise DatasetError(f"There is no picture in {folder}: --none takes a folder of pictures of something else.")
+        raise DatasetError(f"None of the {len(others)} pictures of something else can be read: {answers[0].error}")
     return answers
 
 
-def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[LabelledPicture], str]:
-    """The pictures of a split, and what to call it: another export's is not the run's own."""
+def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[LabelledPicture], list[LabelledPicture], str]:
+    """The pictures of a split, those of something else in it, and what to call it: another export's is not the run's own."""
     folder = dataset or Path(str(run.document.get("dataset", "dataset")))
     opened = open_dataset(folder)
     if list(opened.labels) != list(run.labels()):
@@ -313,7 +353,8 @@ def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[Labelled
             f"The dataset {folder} has no {split} picture: export it with a larger --{split if split == 'test' else 'split'}."
         )
     own = opened.digest == run.document.get("dataset_digest")
-    return pictures, split if own else f"{split}-{opened.digest[:12]}"
+    none = [picture for picture in opened.none if picture.split == split]
+    return pictures, none, split if own else f"{split}-{opened.digest[:12]}"
 
 
 def _per(right: npt.NDArray[np.bool_], names: Sequence[str]) -> dict[str, dict[str, int]]:

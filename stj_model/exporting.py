@@ -15,18 +15,22 @@ from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError, UsageError
 from stj_core.files import write_json
 from stj_core.folders import beside, sweep
+from stj_core.picture_types import FORMATS as PICTURE_FORMATS
 from stj_core.vocabulary import SPLITS
+from stj_images import pixels as pixels_source
+from stj_images.decode import MAX_BYTES, MAX_PIXELS
 from stj_model import standalone
 from stj_model.backend import KerasModel, hushed, keras
 from stj_model.formats import FORMATS, check_installed
-from stj_model.predict import Predictor, pooled, slug
+from stj_model.head import NONE_MARGIN
+from stj_model.predict import Predictor, pooled
 from stj_model.run_dir import EXPORTS, Run
 from stj_model.standalone import OUT_OF_SCOPE, PROBABILITIES, Exported, Pixels
 
 CHECKED_ON = 50
 ALLOWED = 1e-3
 """The largest difference of a probability, or of a distance, between an export and Keras."""
-ABOUT, SCRIPT = "model.json", "predict.py"
+ABOUT, SCRIPT, DECODER = "model.json", "predict.py", "pixels.py"
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ def export_run(
     check_installed(names)
     predictor = Predictor(run)
     pixels = _pictures(predictor, dataset)
-    chances, features = predictor.scores(pixels)
-    wanted = chances, predictor.neighbours.distances(features)[0]
+    scores = predictor.scores(pixels)
+    distances = predictor.neighbours.distances(scores.features)[0]
+    wanted = scores.chances, predictor.calibration.out_of_scope(distances, scores.margins)
     network, target = exportable(predictor), to or run.folder / EXPORTS
     done = []
     for name in names:
@@ -90,7 +95,8 @@ def exportable(predictor: Predictor) -> KerasModel:
     """The run's network with what `none` is judged by inside.
 
     From `pixels`, float32 of shape (n, size, size, 3), RGB 0 to 255, to a dict of `probabilities`, (n, k), and
-    `out_of_scope`, (n,): the cosine distance (0 to 2) to the nearest training picture.
+    `out_of_scope`, (n,): the probability of something else, where that was learned, else the cosine distance (0 to 2) to the
+    nearest training picture.
     """
     layers, neighbours = keras().layers, predictor.neighbours
     normaliser = neighbours.normaliser
@@ -101,8 +107,15 @@ def exportable(predictor: Predictor) -> KerasModel:
     x = likeness(x)
     likeness.set_weights([neighbours.points.T.astype(np.float32)])
     x = keras().ops.max(x, axis=1)
-    distance = layers.Rescaling(-1.0, offset=1.0, name=OUT_OF_SCOPE)(x)
-    return keras().Model(predictor.model.inputs[0], {PROBABILITIES: predictor.model.output, OUT_OF_SCOPE: distance})
+    learned, limits = predictor.calibration.none_learned, predictor.calibration
+    distance = layers.Rescaling(-1.0, offset=1.0, name="scope_distance" if learned else OUT_OF_SCOPE)(x)
+    scope = distance
+    if learned:
+        margin = keras().ops.squeeze(predictor.model.get_layer(NONE_MARGIN).output, axis=1)
+        margin = layers.Rescaling(limits.margin_weight, name="scope_margin")(margin)
+        distance = layers.Rescaling(limits.distance_weight, offset=limits.offset, name="scope_offset")(distance)
+        scope = layers.Activation("sigmoid", name=OUT_OF_SCOPE)(layers.Add(name="scope_sum")([margin, distance]))
+    return keras().Model(predictor.model.inputs[0], {PROBABILITIES: predictor.model.outputs[0], OUT_OF_SCOPE: scope})
 
 
 def _pictures(predictor: Predictor, dataset: Path | None) -> Pixels:
@@ -132,6 +145,7 @@ def _export(
     with _aside(target, name) as part:
         write_json(_about(name, predictor), part / ABOUT)
         shutil.copyfile(standalone.__file__, part / SCRIPT)
+        shutil.copyfile(pixels_source.__file__, part / DECODER)
         with hushed():
             form.write(network, part / form.file)
             got = Exported(part).ask(pixels.astype(np.float32))
@@ -153,7 +167,7 @@ def _about(name: str, predictor: Predictor) -> dict[str, Any]:
         "format": name,
         "file": FORMATS[name].file,
         "labels": {str(label): called for label, called in labels.items()},
-        "answers": {str(label): slug(called) for label, called in labels.items()},
+        "answers": {str(label): said for label, said in predictor.words.items()},
         "input": {
             "name": "pixels",
             "shape": ["n" if name != "litert" else 1, how.size, how.size, 3],
@@ -161,8 +175,15 @@ def _about(name: str, predictor: Predictor) -> dict[str, Any]:
             "values": "RGB, 0 to 255",
             "size": how.size,
             "resample": how.resample,
+            "max_bytes": MAX_BYTES,
+            "max_pixels": MAX_PIXELS,
+            "formats": [one for one in PICTURE_FORMATS if one != "HEIF"],
         },
-        "outputs": {PROBABILITIES: "(n, k), calibrated", OUT_OF_SCOPE: "(n,), cosine distance to what it has learned"},
+        "outputs": {
+            PROBABILITIES: "(n, k), calibrated",
+            OUT_OF_SCOPE: "(n,), "
+            + ("probability of something else" if limits.none_learned else "cosine distance to what it has learned"),
+        },
         "abstain_below": limits.abstain_below,
         "out_of_scope_above": limits.out_of_scope_above,
         "run": run.name,

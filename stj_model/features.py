@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
-from stj_core.errors import DatasetError, ModelError, WeightsError
+from stj_core.errors import DatasetError, ModelError, PictureError, WeightsError
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
 from stj_model.damage import PARSER_ERRORS
@@ -260,5 +260,8 @@ def _read_checked(picture: LabelledPicture, how: Preprocessing, view: View) -> P
         ) from error
     if sha256_of(data) != picture.sha256:
         raise DatasetError(f"{picture.path} is not the picture that the manifest names: export the dataset again.")
-    opened = open_picture(data, 2 * how.size)
+    try:
+        opened = open_picture(data, 2 * how.size)
+    except PictureError as error:
+        raise DatasetError(f"{picture.path}: {error} Take it out of the dataset, or export it again.") from error
     return fit(view(opened, picture.sha256), how)

@@ -14,8 +14,12 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Epoch = dict[str, float]
 
+POWERS = {"source": 0.5, "shop": 1.0}
+"""A picture of a shop of m weighs m to the minus this."""
 TOLERANCE = 1e-6
 EPSILON = 1e-6
+NONE_MARGIN = "none_margin"
+"""The layer with the log-odds of `none` against all classes together."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Head:
-    """A softmax head on normalised features: kernel (d, k) and bias (k,)."""
+    """A softmax head on normalised features: kernel (d, k) and bias (k,), or (d, k + 1) where `none` is learned too."""
 
     normaliser: Normaliser
     kernel: Doubles
@@ -134,13 +138,14 @@ def balance_weights(classes: Ints, sources: Sequence[str], balance: str) -> Doub
         classes: (n,) class of each picture.
         sources: its shop.
         balance: `none`; `class`: all classes weigh the same; `source`: within a class a shop of m pictures weighs √m, so
-            that one studio cannot drown thirty others, nor a single odd picture shout.
+            that one studio cannot drown thirty others, nor a single odd picture shout; `shop`: within a class every shop
+            weighs the same, however many pictures it has.
     """
     weight = np.ones(len(classes))
-    if balance == "source":
+    if balance in POWERS:
         keys = [f"{label}|{source}" for label, source in zip(classes, sources, strict=True)]
         _, place, number = np.unique(keys, return_inverse=True, return_counts=True)
-        weight = 1 / np.sqrt(number[place])
+        weight = number[place].astype(np.float64) ** -POWERS[balance]
     if balance != "none":
         total = np.zeros(int(classes.max()) + 1)
         np.add.at(total, classes, weight)
@@ -168,24 +173,48 @@ def accuracy_and_loss(logits: Doubles, classes: Ints) -> tuple[float, float]:
     return float((logits.argmax(axis=1) == classes).mean()), -float(log_p[np.arange(len(classes)), classes].mean())
 
 
-def attach(backbone: KerasModel, features: Tensor, head: Head, temperature: float) -> KerasModel:
+def none_margin(logits: Doubles, count: int) -> Doubles:
+    """The log-odds of `none` against all classes together, (n,), of (n, count + 1) logits whose last column is `none`'s."""
+    result: Doubles = logits[:, count] - logsumexp(logits[:, :count])
+    return result
+
+
+def logsumexp(logits: Doubles) -> Doubles:
+    """Log Σ exp over the columns of (n, k) logits, without overflow: (n,)."""
+    top = logits.max(axis=1)
+    result: Doubles = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return result
+
+
+def attach(backbone: KerasModel, features: Tensor, head: Head, temperature: float, count: int) -> KerasModel:
     """Put the fitted head on the backbone: one network from pixels to calibrated probabilities, built-in layers only.
 
     Args:
         backbone: from pixels.
         features: its tensor of shape (n, d) that the head was fitted on.
         head: kernel, bias and normaliser.
-        temperature: divides the logits.
+        temperature: divides the logits of the classes.
+        count: number of classes k. Where the head has a column more, the network has a second output: the probability of
+            `none`, (n, 1), as the head has it.
     """
     layers = keras().layers
     normaliser = head.normaliser
     x = layers.Normalization(mean=normaliser.mean, variance=normaliser.scale**2, name="centred")(features)
     x = layers.UnitNormalization(name="embedding")(x)
-    dense = layers.Dense(len(head.bias), name="logits")
-    x = dense(x)
-    dense.set_weights([head.kernel.astype(np.float32), head.bias.astype(np.float32)])
-    x = layers.Rescaling(1 / temperature, name="temperature")(x)
-    return keras().Model(backbone.inputs[0], layers.Softmax(name="probabilities")(x), name="stj")
+    kernel, bias = head.kernel.astype(np.float32), head.bias.astype(np.float32)
+    dense = layers.Dense(count, name="logits")
+    logits = dense(x)
+    dense.set_weights([kernel[:, :count], bias[:count]])
+    scaled = layers.Rescaling(1 / temperature, name="temperature")(logits)
+    outputs = [layers.Softmax(name="probabilities")(scaled)]
+    if len(bias) > count:
+        one_more = layers.Dense(1, name="none_logit")
+        logit = one_more(x)
+        one_more.set_weights([kernel[:, count:], bias[count:]])
+        together = keras().ops.logsumexp(logits, axis=1, keepdims=True)
+        margin = layers.Subtract(name=NONE_MARGIN)([logit, together])
+        outputs.append(layers.Activation("sigmoid", name="none")(margin))
+    return keras().Model(backbone.inputs[0], outputs if len(outputs) > 1 else outputs[0], name="stj")
 
 
 def row(epoch: int, train: tuple[float, float], val: tuple[float, float]) -> Mapping[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ def measure(dataset: Path, config: TrainConfig, seeds: Sequence[int], *, cache: 
         DatasetError: the dataset does not match its manifest, or has nothing to learn in some class.
         WeightsError: the weights cannot be had.
     """
-    opened = open_dataset(dataset)
+    opened = replace(open_dataset(dataset), none=())
     check_trainable(opened, config.recipe)
     weights = find_weights(config.weights, config.architecture)
     job = TrainingJob(opened, config, weights, cache, cache, talk)  # nothing is written but features

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from stj_core.errors import ModelError, PictureError
+from stj_core.picture_types import FORMATS
 from stj_model.backend import KerasModel, keras, tensorflow
-from stj_model.damage import PARSER_ERRORS, reason
-from stj_model.features import BATCH, Extractor, compiled, run_padded
-from stj_model.head import Doubles
+from stj_model.damage import PARSER_ERRORS, reading, reason
+from stj_model.features import BATCH, Extractor, compiled
+from stj_model.head import NONE_MARGIN, Doubles
 from stj_model.preprocess import Pixels, read_pixels
 from stj_model.run_dir import MODEL, Run
 from stj_model.standalone import word
@@ -28,7 +28,8 @@ class Answer:
     """What the model says of one picture; where it could not be read, only `file` and `error` mean anything.
 
     `label` is the likeliest class, `answer` its short name or `unsure` or `none`; `probabilities` are by label;
-    `out_of_scope` is the cosine distance (0 to 2) to the nearest training picture, `nearest` that picture's sha256.
+    `out_of_scope` is higher the less a picture is like the classes: the probability (0 to 1) that it is something else, where
+    that was learned, else the cosine distance (0 to 2) to the nearest training picture; `nearest` is that picture's sha256.
     """
 
     file: str
@@ -54,6 +55,14 @@ class Answer:
         }
 
 
+class Scores(NamedTuple):
+    """What a network says of n pictures: probabilities (n, k), raw features (n, d), log-odds of `none` (n,) if it learned it."""
+
+    chances: Doubles
+    features: npt.NDArray[np.float32]
+    margins: Doubles | None
+
+
 class Predictor:
     """A run's network, loaded once and compiled, with everything that turns its numbers into answers."""
 
@@ -64,28 +73,55 @@ class Predictor:
         self.calibration = run.calibration()
         self.neighbours = run.neighbours()
         self.model = load_model(run.folder / MODEL)
-        if self.model.output_shape[-1] != len(self.labels):
-            raise ModelError(
-                f"The network of {run.folder} has {self.model.output_shape[-1]} classes, "
-                f"its labels.json {len(self.labels)}: train again."
-            )
+        self.words = run.words()
+        self._check_network()
         self._raw = pooled(self.model, self.neighbours.layer)
-        self._call = compiled(keras().Model(self.model.inputs[0], [self.model.output, self._raw]))
+        self._outputs = [self.model.outputs[0], *self._none_margin()]
+        self._call = compiled(keras().Model(self.model.inputs[0], [*self._outputs, self._raw]))
+
+    def _check_network(self) -> None:
+        """Make sure that the network, the labels and what was learned of `none` belong together.
+
+        Raises:
+            ModelError: they do not.
+        """
+        found = self.model.outputs[0].shape[-1] if self.model.outputs else 0
+        if found != len(self.labels):
+            raise ModelError(
+                f"The network of {self.run.folder} has {found} classes, its labels.json {len(self.labels)}: train again."
+            )
+        size = self.preprocessing.size
+        if tuple(self.model.inputs[0].shape[1:]) != (size, size, 3):
+            raise ModelError(
+                f"The network of {self.run.folder} takes pictures of {tuple(self.model.inputs[0].shape[1:])}, its config.json "
+                f"says {size} × {size}: train again."
+            )
+        if self.calibration.none_learned and len(self.model.outputs) < 2:
+            raise ModelError(
+                f"The network of {self.run.folder} has not learned `none`, and its calibration.json says so: train again."
+            )
+
+    def _none_margin(self) -> list[Any]:
+        if not self.calibration.none_learned:
+            return []
+        with reading(self.run.folder / MODEL):
+            return [self.model.get_layer(NONE_MARGIN).output]
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
         """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
-        return self.answers_of(*self.scores(pixels), names)
+        return self.answers_of(self.scores(pixels), names)
 
-    def answers_of(self, chances: Doubles, features: npt.NDArray[np.float32], names: Sequence[str]) -> list[Answer]:
-        """Answers from what `scores` gave: probabilities (n, k) and raw features (n, d)."""
-        distances, nearest = self.neighbours.distances(features)
+    def answers_of(self, scores: Scores, names: Sequence[str]) -> list[Answer]:
+        """Answers from what `scores` gave, and what to call each picture."""
+        distances, nearest = self.neighbours.distances(scores.features)
+        scope = self.calibration.out_of_scope(distances, scores.margins)
         return [
-            self._answer(name, chances[place], float(distances[place]), str(self.neighbours.names[nearest[place]]))
+            self._answer(name, scores.chances[place], float(scope[place]), str(self.neighbours.names[nearest[place]]))
             for place, name in enumerate(names)
         ]
 
-    def scores(self, pixels: Pixels) -> tuple[Doubles, npt.NDArray[np.float32]]:
-        """Probabilities (n, k) and raw features (n, d) of pixels (n, size, size, 3).
+    def scores(self, pixels: Pixels) -> Scores:
+        """What the network says of pixels (n, size, size, 3).
 
         One picture alone takes the short way; more go in batches of one fixed size.
 
@@ -94,34 +130,44 @@ class Predictor:
         """
         size = 1 if len(pixels) == 1 else BATCH
         parts = [self._batch(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
-        chances, features = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
-        if not (np.isfinite(chances).all() and np.isfinite(features).all()):
+        *outputs, features = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return self._scores(outputs, features)
+
+    def scores_of(self, features: npt.NDArray[np.float32]) -> Scores:
+        """What the network says of pictures whose raw features (n, d) are known already."""
+        rest = compiled(keras().Model(self._raw, self._outputs))
+        parts = []
+        for start in range(0, len(features), BATCH):
+            some = features[start : start + BATCH]
+            padded = np.zeros((BATCH, *features.shape[1:]), dtype=np.float32)
+            padded[: len(some)] = some
+            parts.append([one.numpy()[: len(some)] for one in rest(tensorflow().constant(padded))])
+        return self._scores([np.concatenate(column) for column in zip(*parts, strict=True)], features)
+
+    def _scores(self, outputs: Sequence[npt.NDArray[np.float32]], features: npt.NDArray[np.float32]) -> Scores:
+        if not all(np.isfinite(part).all() for part in (*outputs, features)):
             raise ModelError(
                 f"The network of {self.run.folder} answers with what is no number: its weights are damaged; train again."
             )
-        return chances, features
+        chances, *none = (part.astype(np.float64) for part in outputs)
+        return Scores(chances, features, none[0].reshape(-1) if none else None)
 
     def extractor(self, frozen: dict[str, Any]) -> Extractor:
         """What gives the raw feature of a picture, to be kept under all that decides it."""
         return Extractor(keras().Model(self.model.inputs[0], self._raw), self.preprocessing, frozen)
 
-    def chances(self, features: npt.NDArray[np.float32]) -> Doubles:
-        """Probabilities (n, k) of raw features (n, d), by what the network does with them."""
-        rest = compiled(keras().Model(self._raw, self.model.output))
-        parts = [run_padded(rest, features[start : start + BATCH], BATCH) for start in range(0, len(features), BATCH)]
-        return np.concatenate(parts).astype(np.float64)
-
     def chances_once(self, pixels: Pixels) -> Doubles:
         """Probabilities (n, k) of pixels, layer by layer: dear for many pictures, cheap for one, as nothing is compiled."""
-        result: Doubles = self.model(pixels.astype(np.float32), training=False).numpy().astype(np.float64)
+        found = self.model(pixels.astype(np.float32), training=False)
+        result: Doubles = (found[0] if isinstance(found, list | tuple) else found).numpy().astype(np.float64)
         return result
 
-    def read(self, data: bytes, formats: Sequence[str] | None = None) -> Pixels:
+    def read(self, data: bytes, formats: Sequence[str] = FORMATS) -> Pixels:
         """Bytes as this network's pixels: uint8 of shape (size, size, 3).
 
         Args:
             data: the picture's bytes.
-            formats: Pillow's names of the only formats to try; None tries all.
+            formats: Pillow's names of the only formats to try.
 
         Raises:
             PictureError: the bytes are no whole picture.
@@ -162,20 +208,17 @@ class Predictor:
         except PictureError as error:
             return str(error)
 
-    def _batch(self, pixels: Pixels, size: int) -> tuple[Doubles, npt.NDArray[np.float32]]:
+    def _batch(self, pixels: Pixels, size: int) -> list[npt.NDArray[np.float32]]:
         padded = np.zeros((size, *pixels.shape[1:]), dtype=np.float32)
         padded[: len(pixels)] = pixels
-        chances, features = self._call(tensorflow().constant(padded))
-        return chances.numpy()[: len(pixels)].astype(np.float64), features.numpy()[: len(pixels)]
+        return [one.numpy()[: len(pixels)] for one in self._call(tensorflow().constant(padded))]
 
-    def _answer(self, name: str, chances: Doubles, distance: float, nearest: str) -> Answer:
+    def _answer(self, name: str, chances: Doubles, out_of_scope: float, nearest: str) -> Answer:
         by_label = dict(zip(self.labels, map(float, chances), strict=True))
         label = max(by_label, key=lambda candidate: by_label[candidate])
         limits = self.calibration
-        said = word(
-            slug(self.labels[label]), by_label[label], distance, limits.abstain_below, limits.out_of_scope_above
-        )
-        return Answer(name, label, said, by_label, distance, nearest)
+        said = word(self.words[label], by_label[label], out_of_scope, limits.abstain_below, limits.out_of_scope_above)
+        return Answer(name, label, said, by_label, out_of_scope, nearest)
 
 
 def load_model(path: Path) -> KerasModel:
@@ -191,11 +234,6 @@ def load_model(path: Path) -> KerasModel:
         # Keras goes on to say how its safe mode can be left: nobody should, for a run that STJ did not write.
         first = reason(error).split(". ")[0].rstrip(".")
         raise ModelError(f"{path} cannot be loaded as a Keras model: {first}.") from error
-
-
-def slug(name: str) -> str:
-    """A class's short name: "Saree" → "saree"."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def pooled(model: KerasModel, layer: str) -> Any:  # noqa: ANN401 - a Keras tensor

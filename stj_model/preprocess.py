@@ -1,14 +1,13 @@
 """From a file to pixels, in one function for training, evaluation, command line and web.
 
-Loaders differ by as much as 19 grey levels on a hard picture, so no other code of this room opens one. What comes out is
-RGB, 0 to 255; what the network wants (BGR minus the mean, or the notebook's 1/255) is inside its graph.
+Loaders differ by as much as 19 grey levels on a hard picture, so every picture is decoded by `stj_images.decode` and resized
+here. What comes out is RGB, 0 to 255; what the network wants (BGR minus the mean, or the notebook's 1/255) is inside its graph.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +15,16 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
+from stj_core.errors import NotAnImageError, PictureError, TooLargeError
+from stj_core.picture_types import FORMATS
+from stj_images.decode import MAX_BYTES, decode
 from stj_model import standalone
 
 Pixels = standalone.Pixels
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
-VERSION = 1
+VERSION = 2
 """Raised when the same file would give other pixels: cached features of older versions are then left alone."""
-MAX_PIXELS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Preprocessing:
         return {**asdict(self), "fit": "squash", "version": VERSION}
 
 
-def read_pixels(source: Path | bytes, how: Preprocessing, formats: Sequence[str] | None = None) -> Pixels:
+def read_pixels(source: Path | bytes, how: Preprocessing, formats: Sequence[str] = FORMATS) -> Pixels:
     """Decode a picture, turn it by its EXIF tag, put transparency on white and squash it to the input size.
 
     Args:
         source: a file, or its bytes.
         how: size and filter.
-        formats: Pillow's names of the only formats to try; None tries all.
+        formats: Pillow's names of the only formats to try.
 
     Returns:
         uint8 of shape (size, size, 3), RGB.
@@ -61,41 +61,41 @@ def fit(picture: Image.Image, how: Preprocessing) -> Pixels:
     return standalone.squash(picture, how.size, how.resample)
 
 
-def open_picture(source: Path | bytes, draft: int | None = None, formats: Sequence[str] | None = None) -> Image.Image:
-    """Decode a picture upright, in RGB, with transparency on white.
+def open_picture(source: Path | bytes, draft: int | None = None, formats: Sequence[str] = FORMATS) -> Image.Image:
+    """Decode a picture upright, in RGB, with transparency on white, as all of STJ does.
 
     Args:
         source: a file, or its bytes.
         draft: a JPEG much larger than this many pixels may be decoded at a half, a quarter or an eighth of its size.
-        formats: Pillow's names of the only formats to try; None tries all.
+        formats: Pillow's names of the only formats to try.
 
     Raises:
         PictureError: as in `read_pixels`.
     """
-    name = "these bytes" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes):
+        return decode(source, draft, formats)
+    data = read_file(source)
     try:
-        data = source if isinstance(source, bytes) else source.read_bytes()
-    except OSError as error:
-        raise PictureError(f"Cannot read {name}: {error.strerror or error}.") from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a doubtful tag is no reason to refuse a picture
-        return _decode(data, name, draft, formats)
+        return decode(data, draft, formats)
+    except PictureError as error:
+        raise type(error)(f"{source}: {error}") from error
 
 
-def _decode(data: bytes, name: str, draft: int | None, formats: Sequence[str] | None) -> Image.Image:
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture's file.
+
+    Raises:
+        PictureError: it is no regular file, cannot be read, or is larger than any picture that is taken.
+    """
     try:
-        picture = Image.open(io.BytesIO(data), formats=None if formats is None else tuple(formats))
-    except Exception as error:  # whatever a format's reader stumbles over in hostile bytes
-        raise NotAnImageError(f"{name} is no picture ({len(data):,} bytes).") from error
-    if picture.width * picture.height > MAX_PIXELS:
-        raise TooLargeError(f"{name} has {picture.width}×{picture.height} pixels: more than a photograph has.")
-    try:
-        if draft:
-            picture.draft("RGB", (draft, draft))
-        picture.load()
-        return standalone.upright(picture)
-    except Exception as error:  # decoders of damaged data raise anything: AVIF's a RuntimeError, others IndexError
-        raise TruncatedError(f"{name} is broken or cut short: {error}.") from error
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise NotAnImageError(f"Cannot read {path}: it is no regular file.")
+        if about.st_size > MAX_BYTES:
+            raise TooLargeError(f"{path} has {about.st_size / 2**20:.1f} MiB, over {MAX_BYTES >> 20}.")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
+        raise PictureError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def sha256_of(data: bytes) -> str:

@@ -16,20 +16,24 @@ from typing import Any
 
 from stj_core.errors import ModelError, UsageError
 from stj_core.files import write_csv
+from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, read_labels, read_manifest
 from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration, Neighbours
 from stj_model.config import TrainConfig, from_document
 from stj_model.damage import PARSER_ERRORS, reading, reason
+from stj_model.data import LabelledPicture, trained_on
 from stj_model.preprocess import Preprocessing
+from stj_model.standalone import short_names
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
 PREDICTIONS, OUT_OF_FOLD, MISTAKES = "predictions.csv", "out_of_fold.csv", "mistakes.json"
+OTHERS = "none.csv"
 MODEL, REPORT, PLOTS = "model.keras", "report.html", "plots"
 HEAT, EVALUATIONS, TENSORBOARD, EXPORTS = f"{PLOTS}/heat", "evaluations", "tensorboard", "exports"
 HISTORY_COLUMNS = ("epoch", "accuracy", "loss", "val_accuracy", "val_loss")
 LATEST, UNFINISHED = "latest", ".unfinished"
 _NEEDED = (CONFIG, LABELS, MANIFEST, MODEL, CALIBRATION, NEIGHBOURS)
-_SCRATCH = ("lock", "checkpoint.json", "*.state.npz", "*.part")
+_SCRATCH = ("lock", "checkpoint.json", "*.state.npz", ".part-*")
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,36 @@ class Run:
         with reading(self.folder / LABELS):
             return read_labels(self.folder)
 
+    def words(self) -> dict[int, str]:
+        """What is answered for each class: its short name as the dataset has it, or made of its name."""
+        given = self.document.get("answers")
+        return short_names(self.labels(), given if isinstance(given, dict) else {})
+
     def manifest(self) -> list[ManifestRow]:
         """What the run was trained, validated and tested on."""
         with reading(self.folder / MANIFEST):
             return read_manifest(self.folder)
+
+    def learned_from(
+        self, pictures: Sequence[LabelledPicture], splits: Sequence[str] = SPLITS[:2]
+    ) -> list[LabelledPicture]:
+        """Those of some pictures that the run has learned from, or whose relatives it has.
+
+        Args:
+            pictures: what is to be judged.
+            splits: the splits of its dataset that count; pictures of `--none` always do.
+        """
+        others = set(self.none_checksums())
+        known = {picture.sha256 for picture in trained_on(self.manifest(), pictures, splits)} | others
+        return [picture for picture in pictures if picture.sha256 in known]
+
+    def none_checksums(self) -> list[str]:
+        """The sha256 of each picture of something else that it learned from beside its dataset (`train --none`)."""
+        path = self.folder / OTHERS
+        if not path.is_file():
+            return []
+        with reading(path), path.open(encoding="utf-8", newline="") as stream:
+            return [line["sha256"] for line in csv.DictReader(stream)]
 
     def calibration(self) -> Calibration:
         """When to believe it."""

@@ -1,50 +1,72 @@
 """Ask a network that `stj-model export` wrote, with python predict.py picture.jpg and more.
 
 Needs numpy, Pillow and the runtime of the format (TensorFlow, onnxruntime, openvino or ai-edge-litert), and nothing of STJ.
-What the network cannot hold is here: decoding a file and squashing it to the network's size. `model.json` beside this file
-names the classes and says from which values on an answer is "unsure" or "none".
+What the network cannot hold is here: squashing a picture to the network's size, and in `pixels.py` beside this file: decoding
+it. `model.json` names the classes and says from which values on an answer is "unsure" or "none".
 
-STJ reads its pictures and words its answers with the functions of this very file; an export copies it as `predict.py`.
+STJ reads its pictures and words its answers with the functions of these very files; an export copies this one as `predict.py`.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Ask = Callable[[Floats], tuple[Floats, Floats]]
-"""From pixels, float32 of shape (n, size, size, 3), RGB 0 to 255, to probabilities (n, k) and distances (n,)."""
+"""From pixels, float32 of shape (n, size, size, 3), RGB 0 to 255, to probabilities (n, k) and out_of_scope (n,)."""
 
 UNSURE, NONE = "unsure", "none"
 PROBABILITIES, OUT_OF_SCOPE = "probabilities", "out_of_scope"
-WHITE = (255, 255, 255)
 
 
-def read(path: Path, size: int, resample: str) -> Pixels:
-    """A file as the network's pixels: uint8 of shape (size, size, 3), RGB."""
-    with Image.open(path) as picture:
-        picture.draft("RGB", (2 * size, 2 * size))  # a JPEG much larger than this is decoded at a part of its size
-        return squash(upright(picture), size, resample)
+def read(path: Path, about: dict[str, Any]) -> Pixels:
+    """A file as the network's pixels: uint8 of shape (size, size, 3), RGB.
+
+    Args:
+        path: the file.
+        about: `input` of `model.json`: the network's size and filter, and what is read at all.
+
+    Raises:
+        Exception: whatever keeps the file from being read.
+    """
+    if path.stat().st_size > about["max_bytes"]:
+        raise ValueError(f"The picture has over {about['max_bytes'] >> 20} MiB.")
+    data, decoder = path.read_bytes(), pixels_module()
+    formats = tuple(about["formats"])
+    with decoder.open_lazily(data, formats) as picture:
+        if picture.width * picture.height > about["max_pixels"]:
+            raise ValueError(f"The picture has over {about['max_pixels'] / 1e6:.0f} megapixels.")
+    size = about["size"]
+    # A JPEG much larger than the network's size is decoded at a part of its size.
+    return squash(decoder.open_upright(data, 2 * size, formats), size, about["resample"])
 
 
-def upright(picture: Image.Image) -> Image.Image:
-    """A decoded picture turned by its EXIF tag, in RGB, with transparency on white."""
-    picture = ImageOps.exif_transpose(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        background = Image.new("RGB", picture.size, WHITE)
-        background.paste(picture, mask=picture.getchannel("A"))
-        return background
-    return picture.convert("RGB")
+@cache
+def pixels_module() -> Any:  # noqa: ANN401 - a module: the one beside an exported network, else STJ's own
+    """The decoder: `pixels.py` beside this file where it was exported, whatever STJ is installed; else STJ's own."""
+    beside = Path(__file__).with_name("pixels.py")
+    if not beside.is_file():
+        from stj_images import pixels
+
+        return pixels
+    spec = importlib.util.spec_from_file_location("exported_pixels", beside)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def squash(picture: Image.Image, size: int, resample: str) -> Pixels:
@@ -52,17 +74,40 @@ def squash(picture: Image.Image, size: int, resample: str) -> Pixels:
     return np.asarray(picture.resize((size, size), Image.Resampling[resample.upper()]), dtype=np.uint8)
 
 
-def word(name: str, probability: float, distance: float, abstain_below: float, out_of_scope_above: float) -> str:
+def slug(name: str) -> str:
+    """A class's short name: "Saree" → "saree"."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def short_names(labels: Mapping[int, str], given: Mapping[str, object]) -> dict[int, str]:
+    """The words that answers use, one for each class and none twice.
+
+    A name of which nothing is left, as of one in another script, is kept as it is; what another class or an answer is called
+    already gets the label's number.
+
+    Args:
+        labels: the classes' names by label.
+        given: short names that are known, by label.
+    """
+    found: dict[int, str] = {}
+    for label, name in labels.items():
+        said = str(given.get(str(label)) or slug(name) or "-".join(name.split()) or label)
+        taken = said in {UNSURE, NONE} or said in found.values()
+        found[label] = f"{said}-{label}" if taken else said
+    return found
+
+
+def word(name: str, probability: float, out_of_scope: float, abstain_below: float, out_of_scope_above: float) -> str:
     """The answer in a word.
 
     Args:
         name: the likeliest class's.
         probability: the likeliest class's, 0 to 1.
-        distance: cosine distance to the nearest training picture, 0 to 2.
+        out_of_scope: how unlike the classes it is; the network's output of this name.
         abstain_below: a lower probability is `unsure`.
-        out_of_scope_above: a larger distance is `none`.
+        out_of_scope_above: a higher `out_of_scope` is `none`.
     """
-    if distance > out_of_scope_above:
+    if out_of_scope > out_of_scope_above:
         return NONE
     return UNSURE if probability < abstain_below else name
 
@@ -142,7 +187,7 @@ class Exported:
         about = self.about
         said = {"file": str(path), "answer": None, "label": None, "probabilities": None, "out_of_scope": None}
         try:
-            pixels = read(path, about["input"]["size"], about["input"]["resample"])
+            pixels = read(path, about["input"])
         except Exception as error:  # noqa: BLE001 - decoders of damaged data raise anything
             return {**said, "error": str(error) or type(error).__name__}
         probabilities, distances = self.ask(pixels[None].astype(np.float32))

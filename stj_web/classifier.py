@@ -174,10 +174,10 @@ class Classifier:
     ) -> JudgedUpload:
         pixels = read.pixels
         began = time.perf_counter()
-        chances, features = predictor.scores(pixels[None])
-        answer = predictor.answers_of(chances, features, [upload.name])[0]
+        scores = predictor.scores(pixels[None])
+        answer = predictor.answers_of(scores, [upload.name])[0]
         self._metrics.model_seconds.observe(time.perf_counter() - began)
-        nearest = self._nearest(name, predictor, features)
+        nearest = self._nearest(name, predictor, scores.features)
         return JudgedUpload(
             answer,
             None,

@@ -33,6 +33,7 @@ def evaluate(
     from stj_core.console import Talk
     from stj_model.artifacts import write_evaluation
     from stj_model.evaluation import judge_run, sentence
+    from stj_model.out_of_scope import answered_sentence, rejection_sentence
     from stj_model.run_dir import REPORT, open_run
 
     if split not in {"test", "val"}:
@@ -64,10 +65,8 @@ def evaluate(
         f"  calibration error over ten equal bins: {document['ece']:.3f} ({document['ece_before']:.3f} before temperature), "
         f"n {document['n']}"
     )
+    emit(f"  {answered_sentence(document['answered'])}")
     if "out_of_scope" in document:
         scope = document["out_of_scope"]
         said = ", ".join(f"{count} {word}" for word, count in scope["answers"].items())
-        emit(
-            f"  something else: AUROC {scope['auroc']:.3f} (95 % interval {scope['interval'][0]:.3f} to "
-            f"{scope['interval'][1]:.3f}; {scope['n_inside']} of the classes, {scope['n_outside']} others); said of those: {said}"
-        )
+        emit(f"  something else: {rejection_sentence(scope)}; said of those: {said}")

@@ -32,11 +32,22 @@ def train(
         ),
     ] = None,
     balance: Annotated[
-        str | None, typer.Option(help="What weighs the same: none, class, or source (classes, and shops more evenly).")
+        str | None,
+        typer.Option(
+            help="What weighs the same: none, class, source (classes, and shops more evenly) or shop (every shop)."
+        ),
     ] = None,
     abstain: Annotated[
-        float | None, typer.Option(help="Wanted share of right answers; less sure ones become “unsure” [0.98].")
+        float | None,
+        typer.Option(
+            help="Share of right answers to keep at whatever price; if not given, 0.98 is aimed at and 95 % are answered."
+        ),
     ] = None,
+    none: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures of something else, to learn the answer “none” from."),
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of paper's RMSprop [1e-4].")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
     l2: Annotated[float | None, typer.Option(help="Penalty on default's head.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 42,
@@ -48,7 +59,7 @@ def train(
     from stj_core.console import Talk
     from stj_model.config import resolve
     from stj_model.evaluation import sentence
-    from stj_model.training import summary
+    from stj_model.training import honest_lines, summary
     from stj_model.training import train as train_run
 
     settings = read_config(weights=weights, runs=runs)
@@ -61,10 +72,11 @@ def train(
         balance=balance,
         abstain=abstain,
         batch_size=batch_size,
+        learning_rate=learning_rate,
         l2=l2,
         seed=seed,
     )
-    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, talk=Talk())
+    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none, talk=Talk())
     document = summary(run)
     if json_:
         emit_json(document)
@@ -72,5 +84,7 @@ def train(
     for part in document.values():
         if isinstance(part, dict):
             emit(sentence(part))
+    for line in honest_lines(run):
+        emit(line)
     emit(f"run: {run.folder}")
     emit(f"report: {run.folder / 'report.html'}")

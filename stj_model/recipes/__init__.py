@@ -16,7 +16,7 @@ from stj_model.backbones.registry import find_backbone
 from stj_model.backend import KerasModel, keras, make_deterministic
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.config import TrainConfig
-from stj_model.data import Dataset, LabelledPicture
+from stj_model.data import NONE, Dataset, LabelledPicture
 from stj_model.features import read_batches
 from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
@@ -44,28 +44,47 @@ class TrainingJob:
         return find_backbone(self.weights.architecture)
 
     def classes(self, pictures: list[LabelledPicture]) -> Ints:
-        """The position of each picture's label among the dataset's labels, (n,)."""
-        place = {label: number for number, label in enumerate(self.dataset.labels)}
+        """The position of each picture's label among the dataset's labels, (n,); something else comes after the last."""
+        place = {label: number for number, label in enumerate([*self.dataset.labels, NONE])}
         return np.array([place[picture.label] for picture in pictures], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class HeldOutPredictions:
-    """Predictions for every picture by a head that saw nothing of its fold: probabilities (n, k), folds (n,)."""
+    """Predictions for every picture by a head that saw nothing of its fold.
+
+    Attributes:
+        pictures: n pictures of the classes.
+        folds: (n,).
+        probabilities: (n, k).
+        out_of_scope: (n,).
+        others: (m,), `out_of_scope` of the pictures of something else, where there are any.
+        others_sure: (m,), the probability of the likeliest class of those.
+    """
 
     pictures: tuple[LabelledPicture, ...]
     folds: Ints
     probabilities: Doubles
+    out_of_scope: Doubles
+    others: Doubles
+    others_sure: Doubles
 
 
 @dataclass(frozen=True)
 class FittedModel:
     """What a recipe gives back.
 
-    `model` goes from pixels to calibrated probabilities; `probabilities` holds those of each training and validation
-    picture, by sha256, shape (k,); `out_of_fold` holds groups out, `leave_sources_out` whole shops, where each class has
-    two; `about` is what the run's config keeps of the fit; `frozen` is what decides the raw feature that the neighbours are
-    known by, where nothing that leads to it was trained: such features are kept for the next training.
+    Attributes:
+        model: from pixels to calibrated probabilities and, where it was learned, the probability of `none`.
+        weights: what is known of the backbone's weights.
+        calibration: when to believe it.
+        neighbours: what it has seen.
+        probabilities: those of each training and validation picture, by sha256, (k,) each.
+        out_of_fold: what heads say that saw none of a picture's relatives.
+        about: what the run's config keeps of the fit.
+        leave_sources_out: what heads say that saw nothing of its shop, where each class has two shops.
+        frozen: what decides the raw feature that the neighbours are known by, where nothing that leads to it was trained:
+            such features are kept for the next training.
     """
 
     model: KerasModel

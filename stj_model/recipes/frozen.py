@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from stj_model.augment import MIRROR, PLAIN, View
 from stj_model.backbones.base import Backbone, one_way
@@ -26,22 +27,53 @@ GRID = 4
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """Pictures with their classes (n,), how they look from each view (v, n, d), and what the network will say of them (n, d).
+    """Pictures and their features.
 
-    The network looks at each picture and its mirror image and takes the mean (`asked`); a head is fitted on the views one by
-    one, which teaches it more than their mean would.
+    The network looks at each picture and its mirror image and takes the mean; a head is fitted on the views one by one, which
+    teaches it more than their mean would.
+
+    Attributes:
+        pictures: n pictures.
+        classes: (n,), 0 to count - 1; `count` is something else.
+        count: number of classes k.
+        views: (v, n, d), a picture's feature from each view.
+        averaged: (n, d), what the network will say of it.
     """
 
     pictures: list[LabelledPicture]
     classes: Ints
+    count: int
     views: Floats
     averaged: Floats
+
+    @property
+    def is_class(self) -> npt.NDArray[np.bool_]:
+        """Which pictures are of a class, (n,)."""
+        result: npt.NDArray[np.bool_] = self.classes < self.count
+        return result
+
+    @property
+    def has_none(self) -> bool:
+        """Whether there are pictures of something else."""
+        return not self.is_class.all()
+
+    def of_classes(self) -> FeatureTable:
+        """The pictures of the classes alone."""
+        return self.part(self.is_class)
+
+    def split(self, *names: str) -> FeatureTable:
+        """The pictures of some splits."""
+        return self.part([picture.split in names for picture in self.pictures])
+
+    def keys(self) -> tuple[Ints, list[str]]:
+        """Class and shop of each picture."""
+        return self.classes, self.sources()
 
     def part(self, chosen: Sequence[bool] | np.ndarray) -> FeatureTable:
         """The rows where `chosen`, (n,), is true."""
         mask = np.asarray(chosen, dtype=bool)
         kept = [picture for picture, keep in zip(self.pictures, mask, strict=True) if keep]
-        return FeatureTable(kept, self.classes[mask], self.views[:, mask], self.averaged[mask])
+        return FeatureTable(kept, self.classes[mask], self.count, self.views[:, mask], self.averaged[mask])
 
     def flat(self) -> Floats:
         """Every view as a row of its own, (v·n, d), the views one after the other."""
@@ -73,8 +105,8 @@ class FrozenFeatures:
 class HeadFitter(Protocol):
     """What fits a head on a table."""
 
-    def __call__(self, table: FeatureTable, *, watch: Callable[[int, Head], None] | None = None) -> Head:
-        """Fit; `watch` is called after each epoch."""
+    def __call__(self, table: FeatureTable, *, on_epoch: Callable[[int, Head], None] | None = None) -> Head:
+        """Fit; `on_epoch` is called after each epoch with its number and the head so far."""
 
 
 def extract_table(job: TrainingJob) -> FrozenFeatures:
@@ -89,19 +121,18 @@ def extract_table(job: TrainingJob) -> FrozenFeatures:
         "pooling": pooling,
     }
     extractor = Extractor(one_way(backbone, tensor), job.config.preprocessing, record)
-    pictures = list(job.dataset.pictures)
+    pictures = [*job.dataset.pictures, *job.dataset.none]
     names = [picture.sha256 for picture in pictures]
     views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
     stores = compute_views(pictures, [replace(extractor, view=View(view)) for view in views], job.cache, job.talk)
     together = np.stack([store.rows(names) for store in stores])
 
     def table_of(seen: Floats) -> FeatureTable:
-        asked = 0.5 * (seen[views.index(PLAIN)] + seen[views.index(MIRROR)])
+        averaged = 0.5 * (seen[views.index(PLAIN)] + seen[views.index(MIRROR)])
         shown = [views.index(view) for view in job.config.views]
         # Nothing is copied where every view is shown, in order: these are the largest arrays of all.
-        return FeatureTable(
-            pictures, job.classes(pictures), seen if shown == [*range(len(seen))] else seen[shown], asked
-        )
+        as_shown = seen if shown == [*range(len(seen))] else seen[shown]
+        return FeatureTable(pictures, job.classes(pictures), len(job.dataset.labels), as_shown, averaged)
 
     raw = table_of(together)
     rows = together.reshape(-1, together.shape[-1])
@@ -128,17 +159,17 @@ def _features(network: KerasModel, backbone: Backbone, pooling: Pooling, *, rand
 def fitter(job: TrainingJob, *, standardise: bool) -> HeadFitter:
     """What fits a head on a table, as the config wants it."""
 
-    def fit_one(table: FeatureTable, *, watch: Callable[[int, Head], None] | None = None) -> Head:
+    def fit_one(table: FeatureTable, *, on_epoch: Callable[[int, Head], None] | None = None) -> Head:
         times = len(table.views)
         return fit_head(
             table.flat(),
             np.tile(table.classes, times),
-            len(job.dataset.labels),
+            table.count + int(table.has_none),
             weight=np.tile(balance_weights(table.classes, table.sources(), job.config.balance), times),
             l2=job.config.l2,
             epochs=job.config.epochs,
             standardise=standardise,
-            watch=watch,
+            watch=on_epoch,
         )
 
     return fit_one
@@ -146,18 +177,47 @@ def fitter(job: TrainingJob, *, standardise: bool) -> HeadFitter:
 
 def group_folds(table: FeatureTable, folds: int, seed: int) -> Ints:
     """Folds that hold out relatives together, (n,)."""
-    return grouped_folds(table.classes, [picture.group for picture in table.pictures], folds, seed)
+    groups = [picture.group for picture in table.pictures]
+    return _folds(table, groups, folds, seed, every_class=True)
 
 
 def source_folds(table: FeatureTable, folds: int, seed: int) -> Ints:
-    """Folds that hold out whole shops, (n,)."""
-    return grouped_folds(table.classes, table.sources(), folds, seed, every_class=False)
+    """Folds that hold out whole shops, (n,); something else from one place only is held out by relatives."""
+    sources = table.sources()
+    if len({source for source, inside in zip(sources, table.is_class, strict=True) if not inside}) < 2:
+        groups = [picture.group for picture in table.pictures]
+        sources = [
+            source if inside else f"none {group}"
+            for source, group, inside in zip(sources, groups, table.is_class, strict=True)
+        ]
+    return _folds(table, sources, folds, seed, every_class=False)
 
 
-def held_out_logits(table: FeatureTable, folds: Ints, fit_one: HeadFitter, count: int) -> Doubles:
-    """Logits (n, k), each by a head fitted on the other folds."""
-    logits = np.zeros((len(folds), count))
+def _folds(table: FeatureTable, keys: list[str], folds: int, seed: int, *, every_class: bool) -> Ints:
+    """Folds by key: those of the classes as if there were nothing else, and something else by the same keys."""
+    inside = table.is_class
+    names = np.array(keys, dtype=str)
+    found = np.zeros(len(keys), dtype=np.int64)
+    found[inside] = grouped_folds(table.classes[inside], names[inside].tolist(), folds, seed, every_class=every_class)
+    if not inside.all():
+        outside = ~inside
+        found[outside] = grouped_folds(table.classes[outside], names[outside].tolist(), folds, seed, every_class=False)
+        home = dict(zip(names[inside].tolist(), found[inside].tolist(), strict=True))
+        found[outside] = [
+            home.get(name, fold) for name, fold in zip(names[outside].tolist(), found[outside].tolist(), strict=True)
+        ]
+    return found
+
+
+def held_out_logits(table: FeatureTable, folds: Ints, fit_one: HeadFitter, outputs: int) -> Doubles:
+    """Logits (n, outputs), each by a head fitted on the other folds.
+
+    A head that was shown nothing else, since all of that is in its own fold, is sure of the classes.
+    """
+    logits = np.zeros((len(folds), outputs))
     for fold in np.unique(folds):
         out = folds == fold
-        logits[out] = fit_one(table.part(~out)).logits(table.averaged[out])
+        found = fit_one(table.part(~out)).logits(table.averaged[out])
+        logits[out, : found.shape[1]] = found
+        logits[out, found.shape[1] :] = found.min(axis=1, keepdims=True)
     return logits

@@ -101,7 +101,7 @@ def test_a_naive_split_flatters_where_relatives_are_all_there_is_to_learn(
         rows = rng.normal(size=(30, 64))[group] + 0.1 * rng.normal(size=(60, 64))
         classes = rng.permutation(np.arange(30) % 3)[group]
         return replace(
-            seen, table=FeatureTable(pictures, classes, rows[None].astype(np.float32), rows.astype(np.float32))
+            seen, table=FeatureTable(pictures, classes, 3, rows[None].astype(np.float32), rows.astype(np.float32))
         )
 
     monkeypatch.setattr(module, "extract_table", alike)

@@ -12,8 +12,7 @@ from PIL import Image
 
 from stj_core.cli import outcome
 from stj_model.cli import app
-from stj_model.out_of_scope import auroc, auroc_interval, scope_figures
-from stj_model.predict import Answer
+from stj_model.out_of_scope import answered_figures, auroc, auroc_interval, rejection_figures
 from stj_model.run_dir import Run
 
 
@@ -30,17 +29,23 @@ def test_the_interval_is_hanley_and_mcneils_and_stays_a_share():
     assert auroc_interval(0.99, 3, 3)[1] == 1.0
 
 
-def test_what_cannot_be_read_counts_nowhere_else():
-    inside = [Answer("a", 0, "saree", {0: 1.0}, 0.1)]
-    outside = [Answer("b", 0, "none", {0: 1.0}, 0.3), Answer("c", error="torn")]
-    assert scope_figures(inside, outside) == {
-        "auroc": 1.0,
-        "interval": [1.0, 1.0],
-        "n_inside": 1,
-        "n_outside": 1,
-        "unreadable": 1,
-        "answers": {"none": 1},
+def test_refusal_is_told_at_the_threshold_too():
+    found = rejection_figures([0.1, 0.2, 0.6], ["saree", "unsure", "none"], [0.3, 0.5], ["none", "jeans"])
+    assert found["auroc"] == pytest.approx(4 / 6, abs=1e-4)
+    assert {name: found[name]["n"] for name in ("accepted", "refused", "not_answered")} == {
+        "accepted": 2,
+        "refused": 1,
+        "not_answered": 1,
     }
+    assert found["refused"]["share"] == 0.5
+    assert found["answers"] == {"jeans": 1, "none": 1}
+    assert (found["n_inside"], found["n_outside"]) == (3, 2)
+
+
+def test_what_the_thresholds_cost_and_bring_are_told_together():
+    found = answered_figures(["saree", "unsure", "none", "jeans"], [True, True, False, False])
+    assert (found["answered"], found["share"], found["correct"], found["accuracy"]) == (2, 0.5, 1, 0.5)
+    assert answered_figures(["none"], [False])["accuracy_interval"] == [0.0, 1.0]
 
 
 def test_evaluate_judges_how_well_it_keeps_out(
@@ -57,7 +62,7 @@ def test_evaluate_judges_how_well_it_keeps_out(
     assert (scope["n_inside"], scope["n_outside"], sum(scope["answers"].values())) == (12, 3, 3)
     assert 0 <= scope["interval"][0] <= scope["auroc"] <= scope["interval"][1] <= 1
     assert outcome(app, command) == 0
-    assert "something else: AUROC" in capsys.readouterr().out
+    assert "something else: out-of-distribution AUROC" in capsys.readouterr().out
     report = next((own_run.folder / "evaluations").glob("*/report.html")).read_text(encoding="utf-8")
     assert "before temperature" in report
     assert "12 of the three, 3 others" in report

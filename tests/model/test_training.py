@@ -23,9 +23,10 @@ from stj_model.data import LabelledPicture, open_dataset
 from stj_model.evaluation import evaluate, judge_pictures, judge_with_kept
 from stj_model.features import FeatureStore
 from stj_model.head import Head, Normaliser
-from stj_model.predict import Predictor, load_model, slug
+from stj_model.predict import Predictor, load_model
+from stj_model.standalone import slug
 from stj_model.preprocess import read_pixels
-from stj_model.recipes.default import _HeldOut
+from stj_model.recipes.default import _HeldOutHeads
 from stj_model.recipes.frozen import FeatureTable
 from stj_model.run_dir import Run, open_run
 from stj_model.training import summary, train
@@ -163,20 +164,20 @@ def test_a_file_that_says_something_else_than_what_was_kept_is_believed(run: Run
 
 
 def test_the_same_pictures_and_folds_are_fitted_once():
-    def fit_one(table: FeatureTable, *, watch: Any = None) -> Head:
+    def fit_one(table: FeatureTable, *, on_epoch: Any = None) -> Head:
         fitted.append(len(table.pictures))
         return Head(Normaliser(np.zeros(2), np.ones(2)), np.eye(2), np.zeros(2))
 
     fitted: list[int] = []
     pictures = [LabelledPicture(Path(name), name, name, 0) for name in "abcd"]
     rows = np.ones((4, 2), np.float32)
-    table, folds = FeatureTable(pictures, np.array([0, 1, 0, 1]), rows[None], rows), np.array([0, 0, 1, 1])
-    held_out = _HeldOut(fit_one, 2)
-    first = held_out.logits(table, folds)
-    assert held_out.logits(table.part([True] * 4), folds) is first
+    table, folds = FeatureTable(pictures, np.array([0, 1, 0, 1]), 2, rows[None], rows), np.array([0, 0, 1, 1])
+    held_out = _HeldOutHeads(fit_one, standardise=False)
+    first = held_out.scores(table, folds)
+    assert held_out.scores(table.part([True] * 4), folds) is first
     assert fitted == [2, 2]
-    held_out.logits(table, folds[::-1])
-    held_out.logits(table.part([True, True, True, False]), folds[:3])
+    held_out.scores(table, folds[::-1])
+    held_out.scores(table.part([True, True, True, False]), folds[:3])
     assert fitted == [2, 2, 2, 2, 1, 2]
 
 
