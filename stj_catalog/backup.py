@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,37 +15,70 @@ from stj_core.errors import CatalogError
 from stj_core.files import atomic_path
 
 BACKUPS = Path("backups")
+KEPT = 3
+"""So many backups of each kind that are made without being asked for are kept."""
+_ITSELF = re.compile(r".*\.before-(?P<what>.+)-\d{8}T\d{12}")
 
 
 def make_backup(catalog: Catalog, folder: Path = BACKUPS) -> Path:
     """Copy the catalogue into a folder, under its name and the moment; the copy is checked before it gets its name.
 
     Raises:
-        CatalogError: it is no SQLite file, or the folder cannot be written.
+        CatalogError: it is no SQLite file, is damaged, or the folder cannot be written.
     """
     file = sqlite_file(catalog.engine.url)
     if file is None:
         raise CatalogError(
             f"stj-dataset backup copies SQLite files, and the catalogue is {catalog.engine.url!r}: use pg_dump for it."
         )
-    target = folder / f"{file.stem}-{compact_now()}.sqlite"
+    return _copy(catalog, file, folder / f"{file.stem}-{compact_now()}.sqlite")
+
+
+def backup_before(catalog: Catalog, what: str) -> Path | None:
+    """Copy the catalogue beside itself before something that changes much of it; the oldest of these copies go.
+
+    Args:
+        catalog: of which a copy is made; None comes back where it is no SQLite file: PostgreSQL has backups of its own.
+        what: the thing that is about to be done, a word for the copy's name.
+
+    Raises:
+        CatalogError: it is damaged, or there is no room for a copy.
+    """
+    file = sqlite_file(catalog.engine.url)
+    if file is None:
+        return None
+    made = _copy(catalog, file, file.with_name(f"{file.name}.before-{what}-{compact_now()}"))
+    rotate(file, what)
+    return made
+
+
+def rotate(file: Path, what: str) -> None:
+    """Remove the oldest of the copies of one kind that were made beside a catalogue without being asked for."""
+    kind = re.compile(rf"{re.escape(file.name)}\.before-{re.escape(what)}-\d{{8}}T\d{{12}}")
+    made = sorted(one for one in file.parent.glob(f"{file.name}.before-*") if kind.fullmatch(one.name))
+    for old in made[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def find_backups(catalog: Catalog | Path | None, folder: Path = BACKUPS) -> Iterator[Path]:
+    """The backups in a folder, and those that were made beside the catalogue without being asked for."""
+    yield from sorted(folder.glob("*.sqlite"))
+    file = sqlite_file(catalog.engine.url) if isinstance(catalog, Catalog) else catalog
+    if file is not None:
+        yield from sorted(one for one in file.parent.glob(f"{file.name}.before-*") if _ITSELF.fullmatch(one.name))
+
+
+def _copy(catalog: Catalog, file: Path, target: Path) -> Path:
     try:
         with atomic_path(target) as part:
             copy_file(file, part)
             _check(part)
     except (OSError, sqlite3.Error) as error:
+        catalog.check()
         raise CatalogError(
             f"Cannot write the backup {target}: {getattr(error, 'strerror', None) or error}. Name another folder."
         ) from error
     return target
-
-
-def find_backups(catalog: Catalog, folder: Path = BACKUPS) -> Iterator[Path]:
-    """The backups in a folder, and those that migrations left beside the catalogue."""
-    yield from sorted(folder.glob("*.sqlite"))
-    file = sqlite_file(catalog.engine.url)
-    if file is not None:
-        yield from sorted(file.parent.glob(f"{file.name}.before-*"))
 
 
 def _check(file: Path) -> None:

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
+from stj_catalog.damage import REMEDY, first_line, is_damage, quick_check
 from stj_catalog.migrations import upgrade
-from stj_core.errors import CatalogError, NoCatalogError
+from stj_core.errors import CatalogError, NoCatalogError, StjError
+from stj_images.store import open_store
 
 T = TypeVar("T")
 
@@ -57,20 +59,51 @@ class Catalog:
         """Give back every connection."""
         self.engine.dispose()
 
+    @property
+    def place(self) -> Path | None:
+        """Its SQLite file, or None."""
+        return sqlite_file(self.engine.url)
+
+    def check(self) -> None:
+        """Look at the whole SQLite file for damage; takes about a second for a gigabyte.
+
+        Raises:
+            CatalogError: it is damaged.
+        """
+        found = quick_check(self.place) if self.place else None
+        if found is not None:
+            raise CatalogError(f"The catalogue {self.engine.url!r} is damaged ({found}). {REMEDY}")
+
     @contextmanager
     def _said(self) -> Iterator[None]:
         try:
             yield
+        except (StjError, OSError):
+            raise
         except OperationalError as error:
-            raise CatalogError(f"The catalogue {self.engine.url!r} cannot be used: {_first_line(error)}.") from error
+            remedy = f". {REMEDY}" if is_damage(error) else "."
+            raise CatalogError(
+                f"The catalogue {self.engine.url!r} cannot be used: {first_line(error)}{remedy}"
+            ) from error
+        except Exception as error:
+            # Rows of a damaged file are anything: whatever they broke, the file is what is wrong.
+            if is_damage(error):
+                raise CatalogError(
+                    f"The catalogue {self.engine.url!r} is damaged ({first_line(error)}). {REMEDY}"
+                ) from error
+            self.check()
+            raise
 
 
-def open_catalog(url: str, *, create: bool = False) -> Catalog:
+def open_catalog(url: str, *, create: bool = False, images: str | None = None, copy: bool = True) -> Catalog:
     """Open a catalogue and bring it to the present schema, after a backup.
 
     Args:
         url: path of an SQLite file, or SQLAlchemy URL.
         create: make it when it is not there.
+        copy: make a backup before a migration.
+        images: the image store that goes with it. An empty file beside pictures is a catalogue that was lost, and is not
+            filled anew.
 
     Raises:
         NoCatalogError: it is not there.
@@ -79,28 +112,57 @@ def open_catalog(url: str, *, create: bool = False) -> Catalog:
     """
     address = _address(url)
     place = sqlite_file(address)
-    if place is not None and not create and not place.exists():
-        raise NoCatalogError(
-            f"There is no catalogue at {place}: crawl first (scrapy crawl amazon_sarees), or set STJ_CATALOG."
-        )
+    if place is not None:
+        _check_there(place, create=create, images=images)
     try:
         if place is not None:
             place.parent.mkdir(parents=True, exist_ok=True)
         engine = _engine(address)
         try:
-            upgrade(engine, place)
+            upgrade(engine, place if copy else None)
         except BaseException:
             engine.dispose()  # its connections would stay open until they are collected
             raise
     except (OperationalError, DatabaseError, sqlite3.DatabaseError) as error:
-        raise CatalogError(f"Cannot open the catalogue {address!r}: {_first_line(error)}.") from error
+        remedy = f". {REMEDY}" if is_damage(error) else "."
+        raise CatalogError(f"Cannot open the catalogue {address!r}: {first_line(error)}{remedy}") from error
     except (NoSuchModuleError, ImportError) as error:
         raise CatalogError(
             f"Cannot open the catalogue {address!r}: {error}. PostgreSQL needs pip install 'stj[postgres]'."
         ) from error
     except OSError as error:
         raise CatalogError(f"Cannot make the catalogue {place}: {error.strerror}.") from error
+    except (SQLAlchemyError, LookupError, TypeError, ValueError) as error:
+        if place is not None and (found := quick_check(place)):
+            raise CatalogError(f"The catalogue {address!r} is damaged ({found}). {REMEDY}") from error
+        raise
     return Catalog(engine)
+
+
+def _check_there(place: Path, *, create: bool, images: str | None) -> None:
+    """Refuse a catalogue that is not there, or that lost everything it held."""
+    try:
+        size: int | None = place.stat().st_size
+    except OSError:
+        size = None
+    if size is None and not create:
+        kept = f" {REMEDY}" if next(place.parent.glob(f"{place.name}.before-*"), None) else ""
+        raise NoCatalogError(
+            f"There is no catalogue at {place}: crawl first (scrapy crawl amazon_sarees), or set STJ_CATALOG.{kept}"
+        )
+    # A process that makes a catalogue, or died while it did, leaves a file of no bytes for a moment: no pictures lie beside it.
+    if size == 0 and (not create or (images is not None and not open_store(images).is_empty())):
+        beside = "" if images is None else f", and pictures lie in {images}"
+        raise CatalogError(f"The catalogue {place} is empty (0 bytes){beside}. {REMEDY}")
+
+
+def file_of(url: str) -> Path | None:
+    """The SQLite file that a path or an SQLAlchemy URL means, or None for another database.
+
+    Raises:
+        CatalogError: it is neither.
+    """
+    return sqlite_file(_address(url))
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -189,7 +251,3 @@ def _begin_sqlite(connection: Connection) -> None:
     # A reader that turns writer half-way fails at once with "database is locked": writers say so at the start.
     write = connection.get_execution_options().get("stj_write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")

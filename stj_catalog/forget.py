@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.catalog import Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
 from stj_catalog.schema import export_images, exports, images
 from stj_core.vocabulary import Reason, Status
@@ -96,6 +96,21 @@ def bury(connection: Connection, ids: Sequence[int], thresholds: Thresholds) -> 
         values = {"status": Status.FORGOTTEN.value, "reason": None, "duplicate_of": None, "duplicate_kind": None}
         connection.execute(update(images).where(images.c.id.in_(some)).values(**values, distance=None))
     decide(connection, ids, thresholds)
+
+
+def bury_checksums(file: Path, checksums: Sequence[str]) -> int:
+    """Make tombstones in a catalogue's file of the pictures of some checksums; returns how many there were."""
+    catalog = open_catalog(str(file), copy=False)
+    try:
+        with catalog.write(exclusive=True) as connection:
+            ids: list[int] = []
+            for some in chunks(sorted(checksums)):
+                same = images.c.sha256.in_(some), images.c.status != Status.FORGOTTEN
+                ids += connection.execute(select(images.c.id).where(*same)).scalars().all()
+            bury(connection, ids, Thresholds())
+            return len(ids)
+    finally:
+        catalog.close()
 
 
 def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import crawls, images, likenesses, pages, sightings
 from stj_core.vocabulary import CrawlState, PageState, Reason, Status
+from stj_images.store import ImageStore
 
 _BATCH = 5_000
 
@@ -59,6 +60,20 @@ def count_files(catalog: Catalog) -> int:
     )
     with catalog.read() as connection:
         return connection.execute(named).scalar_one()
+
+
+def lost_store(catalog: Catalog, store: ImageStore, root: str) -> str | None:
+    """One sentence where the catalogue names files and the image store has none at all, or None.
+
+    So it looks where a disk is not mounted, or STJ_IMAGES names another folder.
+    """
+    named = count_files(catalog)
+    if not named or not store.is_empty():
+        return None
+    return (
+        f"The image store {root} is away or empty, and the catalogue names {named:,} files in it: mount it, set STJ_IMAGES, "
+        "or restore a backup of that folder."
+    )
 
 
 def forgotten_paths(catalog: Catalog) -> set[str]:
@@ -149,8 +164,5 @@ def _broken_database(catalog: Catalog) -> Iterator[Fault]:
     if not catalog.is_sqlite:
         return
     with catalog.read() as connection:
-        for (word,) in connection.execute(text("PRAGMA quick_check(20)")):
-            if word != "ok":
-                yield Fault("database", str(catalog.engine.url.database), word)
         for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
             yield Fault("database", table, f"its row {row} names a row of {parent} that is not there")

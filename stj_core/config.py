@@ -35,6 +35,10 @@ class Config(BaseSettings):
     related_bits: int = Field(10, ge=0, le=64, description="pHash-64 distance up to which two pictures may be related")
     related_bits256: int = Field(32, ge=0, le=256, description="pHash-256 distance that confirms relatives")
 
+    young_seconds: float = Field(
+        900, ge=0, description="files of the image store younger than this are left alone by repairs"
+    )
+
     @field_validator("origin")
     @classmethod
     def _is_origin(cls, value: str) -> str:

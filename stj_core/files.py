@@ -143,6 +143,12 @@ def is_unfinished(name: str) -> bool:
     return name.startswith(_PREFIX)
 
 
+def writer_lives(name: str) -> bool:
+    """Whether the process that is writing a file of this name runs on this host."""
+    writer = _WRITER.fullmatch(name)
+    return writer is not None and writer["host"] == socket.gethostname() and psutil.pid_exists(int(writer["pid"]))
+
+
 def writer_is_gone(name: str) -> bool:
     """Whether the process that was writing a file of this name has died; only told of processes of this host."""
     writer = _WRITER.fullmatch(name)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
+from stj_core.files import atomic_path
 
 HEAD = "0003"
 
@@ -31,7 +32,8 @@ def upgrade(engine: Engine, file: Path | None) -> None:
     if present == HEAD:
         return
     if present is not None and file is not None:
-        backup(file, file.with_name(f"{file.name}.before-{HEAD}-{compact_now()}"))
+        with atomic_path(file.with_name(f"{file.name}.before-{HEAD}-{compact_now()}")) as part:
+            backup(file, part)
     with (
         engine.connect().execution_options(stj_write=True) as connection,
         _without_foreign_keys(connection),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from stj_catalog.catalog import Catalog
     from stj_core.config import Config
+    from stj_core.labels import Category
 
 CatalogOption = Annotated[
     str | None,
@@ -22,15 +24,72 @@ ImagesOption = Annotated[
 ]
 
 
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
 @contextlib.contextmanager
-def opened(catalog: str | None, images: str | None = None) -> Iterator[tuple[Catalog, Config]]:
-    """The catalogue and the settings that the options, the environment and the defaults give."""
+def opened(catalog: str | None, images: str | None = None, *, check: bool = False) -> Iterator[tuple[Catalog, Config]]:
+    """The catalogue and the settings that the options, the environment and the defaults give.
+
+    Args:
+        catalog: as the option says.
+        images: as the option says.
+        check: look at the whole file for damage first, as what writes much of it or makes much of it should.
+
+    Raises:
+        CatalogError: it cannot be used, or what went wrong went wrong because it is damaged.
+    """
     from stj_catalog.catalog import open_catalog
     from stj_core.config import read_config
+    from stj_core.errors import StjError
 
     config = read_config(catalog=catalog, images=images)
     found = open_catalog(config.catalog_url)
     try:
+        if check:
+            found.check()
         yield found, config
+    except (StjError, OSError):
+        raise
+    except Exception:
+        # Rows of a damaged file may break anything that reads them.
+        found.check()
+        raise
     finally:
         found.close()
+
+
+def confirm(what: str, *, yes: bool) -> None:
+    """Ask whether something that is large or final is meant.
+
+    Args:
+        what: a sentence that says what would be done.
+        yes: it was said already that it is.
+
+    Raises:
+        UsageError: there is nobody to ask, or the answer is no.
+    """
+    from stj_core.errors import UsageError
+
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{what} Nothing was changed: give --yes if that is meant.")
+    if not typer.confirm(f"{what} Go on?", err=True):
+        raise UsageError("Nothing was changed.")
+
+
+def label_of(word: str, categories: Sequence[Category]) -> int:
+    """The class that a person means by its number, its slug or its name.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from stj_core.class_folders import class_of
+    from stj_core.errors import UsageError
+
+    found = class_of(word, {one.label: (one.slug, one.name) for one in categories})
+    if found is None:
+        known = ", ".join(f"{one.label} = {one.slug}" for one in categories)
+        raise UsageError(f"There is no class {word!r}: labels.toml knows {known}.")
+    return found

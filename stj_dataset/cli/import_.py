@@ -45,7 +45,7 @@ def import_(
     labels = load_labels(config.labels)
     lying = survey(folder, labels)
     origins = read_origins(sources) if sources else None
-    found = open_catalog(config.catalog_url, create=True)
+    found = open_catalog(config.catalog_url, create=True, images=config.images)
     try:
         settler = Settler.for_catalog(found, thresholds_of(config))
         with bars() as progress:

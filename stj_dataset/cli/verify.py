@@ -11,7 +11,7 @@ import typer
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_core.console import bars
 from stj_core.errors import UsageError
-from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
+from stj_dataset.cli.common import CatalogOption, ImagesOption, YesOption, confirm, opened
 
 if TYPE_CHECKING:
     from stj_dataset.manifest import Problem
@@ -27,17 +27,20 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Put the catalogue and its image store right, then look again.")
     ] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the image store with the catalogue, or a dataset with its manifest.
 
     Reads every picture again. Exit code 1, with the list, when something is not as it should be. A repair rejects pictures whose
-    files are lost (the next crawl fetches them again), deletes files that nothing names, and reopens half-done pages.
+    files are lost (the next crawl fetches them again), moves files that nothing names to lost+found in the image store, and
+    reopens half-done pages. It deletes no picture, leaves alone what is younger than STJ_YOUNG_SECONDS or in the hands of a
+    process that is at work, makes a backup of the catalogue first, and asks before it changes more than 1 % and 20 things.
     """
     if dataset and repair:
         raise UsageError("--repair is for the catalogue: a damaged dataset is exported again (stj-dataset export).")
     if repair:
-        _repair(catalog, images)
+        _repair(catalog, images, yes=yes)
     problems = _of_dataset(dataset) if dataset else _of_catalog(catalog, images)
     if as_json:
         emit_json({"ok": not problems, "problems": [asdict(one) for one in problems]})
@@ -60,21 +63,41 @@ def _of_dataset(dataset: Path) -> list[Problem]:
 
 
 def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
-    from stj_catalog.health import count_files
+    from stj_catalog.health import count_files, lost_store
     from stj_dataset.verify import verify_catalog
     from stj_images.store import open_store
 
-    with opened(catalog, images) as (found, config), bars() as progress:
-        return list(verify_catalog(found, open_store(config.images), progress("Reading", count_files(found))))
+    with opened(catalog, images, check=True) as (found, config), bars() as progress:
+        store = open_store(config.images)
+        if sentence := lost_store(found, store, config.images):
+            say(sentence)
+        return list(verify_catalog(found, store, progress("Reading", count_files(found))))
 
 
-def _repair(catalog: str | None, images: str | None) -> None:
-    from stj_catalog.repair import repair
+def _repair(catalog: str | None, images: str | None, *, yes: bool) -> None:
+    from stj_catalog.backup import backup_before
+    from stj_catalog.health import count_files, lost_store
+    from stj_catalog.repair import plan_repair, repair
+    from stj_core.errors import CatalogError
+    from stj_dataset.verify import verify_catalog
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
-    found = [(one.kind, one.path) for one in _of_catalog(catalog, images)]
-    with opened(catalog, images) as (place, config):
-        fixed = repair(place, open_store(config.images), found, thresholds_of(config))
+    with opened(catalog, images, check=True) as (place, config):
+        store = open_store(config.images)
+        if (sentence := lost_store(place, store, config.images)) and not yes:
+            raise CatalogError(f"{sentence} Nothing was changed.")
+        with bars() as progress:
+            problems = list(verify_catalog(place, store, progress("Reading", count_files(place))))
+        plan = plan_repair(place, store, [(one.kind, one.path) for one in problems], config.young_seconds)
+        for why, number in plan.left.items():
+            say(f"Left alone: {counted(number, 'file')} that nothing names, {why}.")
+        if plan.large:
+            confirm(plan.sentence, yes=yes)
+        if plan.problems and (kept := backup_before(place, "repair")):
+            say(f"Backup of the catalogue: {kept}.")
+        fixed = repair(place, store, plan, thresholds_of(config))
     for kind, number in sorted(fixed.items()):
         say(f"Repaired: {number} {kind}.")
+    if fixed["orphan"] or fixed["torn"]:
+        say(f"Nothing was deleted: {config.images}/lost+found holds what was moved, and its list.csv says why.")

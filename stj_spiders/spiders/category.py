@@ -84,7 +84,7 @@ class CategorySpider(scrapy.Spider):
         """
         _, config = cls.read_arguments(given)
         CrawlConfig.from_settings(settings, cls.shop)
-        open_catalog(config.catalog_url, create=True).close()
+        open_catalog(config.catalog_url, create=True, images=config.images).close()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: object, **arguments: str) -> CategorySpider:

@@ -1,0 +1,36 @@
+"""Tell a damaged SQLite file from everything else that may go wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+REMEDY = "Restore a backup of it (stj-dataset restore lists them)."
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_MISMATCH})
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether SQLite itself says that its file is damaged, or is none of its own."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorcode", None)
+    # The last eight bits are the kind of error, what stands before them its shade.
+    return (code is not None and code & 0xFF in _DAMAGED) or "not decode to UTF-8" in str(cause)
+
+
+def quick_check(file: Path) -> str | None:
+    """What is wrong with an SQLite file, in a few words, or None where nothing is."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            (word,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        return first_line(error) if is_damage(error) else None
+    except sqlite3.DatabaseError as error:
+        return first_line(error)
+    return None if word == "ok" else first_line(ValueError(word))
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line, without a stop at its end."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return " ".join(lines[:2]).rstrip(".") if lines else type(error).__name__
