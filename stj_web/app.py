@@ -8,7 +8,7 @@ from typing import IO, Any
 from flask import Flask, Request
 
 from stj_core.config import Config
-from stj_web import errors, security
+from stj_web import errors, params, security
 from stj_web.filters import register_words
 from stj_web.metrics import Metrics
 from stj_web.security import limiter
@@ -53,6 +53,7 @@ def build(config: Config, web: WebConfig) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     metrics.register(app)
     security.register(app, web)
+    app.before_request(params.check_understood)
     limiter.init_app(app)
     errors.register(app)
     register_words(app)

@@ -15,8 +15,46 @@ from stj_web.errors import RefusalError
 ID = "int(min=1, max=2147483647)"
 """A row's number in a route: what every database can hold."""
 LARGEST = 2**31 - 1
+_FILTERS = frozenset({"status", "label", "reason", "crawl", "source", "text", "group"})
+_PAGE = frozenset({"after", "limit"})
+TAKES: dict[str, frozenset[str]] = {
+    "static": frozenset(),
+    "catalogue.gallery": _FILTERS | _PAGE | {"before"},
+    "catalogue.thumbnail": frozenset({"v"}),
+    "catalogue.duplicates": _PAGE,
+    "catalogue.why": frozenset({"q"}),
+    "review.review": _PAGE | {"queue", "view", "label", "reason", "text"},
+    "datasets.dataset": _PAGE | {"split", "label"},
+    "runs.compare": frozenset({"run", "split"}),
+    "crawls.crawls": _PAGE,
+    "api.images": _FILTERS | _PAGE,
+    "api.image_sightings": _PAGE,
+    "api.sightings": _PAGE | {"image", "crawl"},
+    "api.trace_word": frozenset({"q"}),
+    "api.reviews": _PAGE | {"image"},
+    "api.crawls": _PAGE,
+}
+"""What each address understands after its question mark; one that is not listed understands nothing."""
+_REPEATED = frozenset({"run"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGITS = re.compile(r"[0-9]{1,10}")
+
+
+def check_understood() -> None:
+    """Refuse a query that would be ignored in part: an answer to another question looks like the answer to this one.
+
+    Raises:
+        RefusalError: a parameter is unknown here, or given twice.
+    """
+    if request.endpoint is None:
+        return
+    known = TAKES.get(request.endpoint, frozenset())
+    for name, values in request.args.lists():
+        if name not in known:
+            listed = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+            raise RefusalError(400, "bad_request", f"This address has no parameter {name[:60]!r}: {listed}.")
+        if len(values) > 1 and name not in _REPEATED:
+            raise RefusalError(400, "bad_request", f"{name} is given {len(values)} times: once is understood.")
 
 
 def whole(name: str, default: int | None = None, *, low: int = 0, high: int = LARGEST) -> int | None:
@@ -63,6 +101,20 @@ def line(name: str, most: int = 200) -> str | None:
     if len(given) > most:
         raise _bad(name, f"{most} characters at most", f"{given[:20]}… ({len(given)})")
     return _CONTROL.sub(" ", given).strip() or None
+
+
+def places() -> tuple[int | None, int | None]:
+    """Where a page begins: behind a row, or before one.
+
+    Raises:
+        RefusalError: both are asked for.
+    """
+    after, before = whole("after"), whole("before")
+    if after is not None and before is not None:
+        raise RefusalError(
+            400, "bad_request", "A page begins after a row or before one: give after or before, not both."
+        )
+    return after, before
 
 
 def pictures() -> Filter:

@@ -23,7 +23,7 @@ from stj_core.errors import ModelError, StjError
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow
 from stj_images.decode import MAX_BYTES
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
-from stj_model.damage import PARSER_ERRORS, reading
+from stj_model.damage import PARSER_ERRORS, reading, reason
 from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
@@ -112,6 +112,10 @@ class Runs:
         if entry.status != "finished":
             raise RefusalError(409, "broken_run", f"Run {name} is {entry.status}: {entry.reason}")
         return Run(self._root / name)
+
+    def labels(self, name: str) -> dict[int, str]:
+        """The classes of a run by label."""
+        return {label: plain(text) for label, text in self.open(name).labels().items()}
 
     def history(self, name: str) -> list[dict[str, float]]:
         """Accuracy and loss by epoch.
@@ -229,9 +233,12 @@ def verdict(one: Run, two: Run, split: str) -> str:
     from stj_model.compare import verdict as compared
 
     try:
-        return compared(one, two, split)
+        told: str = plain(compared(one, two, split))
     except StjError as refusal:
-        return str(refusal)
+        told = plain(str(refusal))
+    except PARSER_ERRORS as error:
+        told = f"The two runs cannot be compared ({plain(reason(error))}): a file of one of them is damaged."
+    return told
 
 
 def plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value

@@ -41,21 +41,18 @@ def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitre
         UsageError: the address cannot be listened on, or the extra is not installed.
     """
     try:
-        from waitress import create_server
+        from stj_web.connections import listen
     except ImportError as error:
         raise UsageError(f"The studio needs its extra ({error}): pip install 'stj[web,model]'.") from error
     try:
-        return create_server(
+        return listen(
             create_app(config, web),
-            host=web.host,
-            port=web.port,
-            threads=web.threads,
+            web,
             ident="stj",
             max_request_body_size=(web.max_request_mb + 1) * _MEGABYTE,
             max_request_header_size=32_768,
             # A picture stays in memory; only a request of many large ones passes through a nameless temporary file.
             inbuf_overflow=MAX_BYTES + _MEGABYTE,
-            channel_timeout=60,
             channel_request_lookahead=1,
         )
     except OSError as error:

@@ -29,9 +29,8 @@ def gallery() -> str:
     wanted = params.pictures()
     if catalog is None:
         return render_template("gallery.html", page=None, wanted=wanted, hints=None, count=0, more=False)
-    page, count = counted_page(
-        catalog, wanted, limit=params.limit(), after=params.whole("after"), before=params.whole("before")
-    )
+    after, before = params.places()
+    page, count = counted_page(catalog, wanted, limit=params.limit(), after=after, before=before)
     return render_template(
         "gallery.html", page=page, wanted=wanted, hints=studio().hints(catalog), count=count, more=count >= COUNT_LIMIT
     )

@@ -23,6 +23,8 @@ def review() -> str:
     queue = params.choice("queue", QUEUES, "suspects") or "suspects"
     catalog = here.catalog_or_none
     deck = Deck()
+    if queue in ("suspects", "groups"):
+        _refuse_filters(queue)
     if catalog is not None:
         after, limit = params.whole("after"), params.limit(_DECK)
         deck = make_deck(catalog, here.runs, here.doubts, queue, params.pictures(), after=after, limit=limit)
@@ -37,6 +39,17 @@ def review() -> str:
         recent=decisions_page(catalog, limit=8) if catalog else [],
         catalog=catalog is not None,
     )
+
+
+def _refuse_filters(queue: str) -> None:
+    """These queues have an order of their own and are not narrowed: a filter would be ignored."""
+    for name in ("label", "reason", "text"):
+        if request.args.get(name):
+            raise RefusalError(
+                400,
+                "bad_request",
+                f"{name} narrows the queues quarantine, kept and rejected, not {queue}: leave it out.",
+            )
 
 
 @pages.post("/review/decide")

@@ -53,7 +53,7 @@ def run(name: str) -> str:
         entry=entry,
         history=_readable(notes, lambda: here.history(name)) or [],
         mistakes=mistakes[:24],
-        labels=labels_of(name),
+        labels=here.labels(name),
         splits=SPLIT_NAMES,
         has_report=_readable(notes, lambda: here.report(name)) is not None,
         environment=_readable(notes, lambda: here.environment(name)) or {},
@@ -120,16 +120,11 @@ def compare() -> str:
         split=split if split in shared else None,
         splits=SPLIT_NAMES,
         histories=[(entry.name, _readable(notes, partial(here.history, entry.name)) or []) for entry in entries],
-        labels={entry.name: labels_of(entry.name) for entry in entries},
+        labels={entry.name: here.labels(entry.name) for entry in entries},
         verdict=_verdict(entries, split),
         differing=_differing(entries),
         notes=notes,
     )
-
-
-def labels_of(name: str) -> dict[int, str]:
-    """The classes of a run by label."""
-    return studio().runs.open(name).labels()
 
 
 def _readable(notes: list[str], read: Callable[[], T]) -> T | None:
