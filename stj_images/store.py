@@ -203,7 +203,7 @@ class FolderStore(ImageStore):
         target = place / path.rsplit("/", 1)[-1]
         if target.exists():
             target = place / f"{target.stem}-{time.time_ns()}{target.suffix}"
-        os.rename(self.root / path, target)
+        (self.root / path).rename(target)
 
     def lost(self) -> dict[str, str]:
         """The files that were set aside."""
@@ -213,7 +213,7 @@ class FolderStore(ImageStore):
         """Move a file that was set aside back to its place."""
         target = self.root / path
         target.parent.mkdir(exist_ok=True)
-        os.rename(self.root / lost, target)
+        (self.root / lost).rename(target)
         os.utime(target)
 
     def _list(self, path: str) -> None:

@@ -64,7 +64,8 @@ def restore(
         say(f"What was there is kept as {kept}.")
     if again > 0:
         say(
-            f"Forgot {counted(again, 'picture')} again, forgotten since the backup; stj-dataset verify --repair deletes their files."
+            f"Forgot {counted(again, 'picture')} again, forgotten since the backup; "
+            "stj-dataset verify --repair deletes their files."
         )
     if again < 0:
         say(
