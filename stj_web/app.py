@@ -6,6 +6,7 @@ import io
 from typing import IO, Any
 
 from flask import Flask, Request
+from jinja2 import StrictUndefined
 
 from stj_core.config import Config
 from stj_web import errors, params, security
@@ -50,6 +51,8 @@ def build(config: Config, web: WebConfig) -> Flask:
         RATELIMIT_HEADERS_ENABLED=True,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    # A name in a template that nobody gave is an error, and never an empty place on the page.
+    app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     metrics.register(app)
     security.register(app, web)

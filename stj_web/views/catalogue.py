@@ -78,7 +78,8 @@ def original(image_id: int) -> Response:
 @pages.get(f"/pictures/<{params.ID}:image_id>/forget")
 def ask_to_forget(image_id: int) -> str:
     """What forgetting a picture would delete, and what would hold it still."""
-    return render_template("forget.html", image_id=image_id, plan=forget_pictures(studio(), [image_id], dry_run=True))
+    plan = forget_pictures(studio(), [image_id], dry_run=True)
+    return render_template("forget.html", image_id=image_id, plan=plan, done=None)
 
 
 @pages.post(f"/pictures/<{params.ID}:image_id>/forget")
@@ -93,7 +94,7 @@ def forget(image_id: int) -> str:
             f"Nothing was forgotten: to be sure, type the picture's number {image_id}; got {given[:20]}.",
         )
     done = forget_pictures(studio(), [image_id])
-    return render_template("forget.html", image_id=image_id, done=done)
+    return render_template("forget.html", image_id=image_id, plan=None, done=done)
 
 
 @pages.get("/duplicates")
