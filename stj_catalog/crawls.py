@@ -17,7 +17,7 @@ from stj_catalog.catalog import Catalog, upsert
 from stj_catalog.frontier import _NO_LEASE, _me, add_page
 from stj_catalog.schema import categories, crawls, images, pages, products, sightings
 from stj_core.clock import now
-from stj_core.labels import Category
+from stj_core.labels import CLASS, Category
 from stj_core.vocabulary import RESUMABLE, CrawlState, PageState, Reason, Status
 
 
@@ -38,12 +38,21 @@ class Crawl:
 
 def record_categories(connection: Connection, known: tuple[Category, ...]) -> dict[str, int]:
     """Write the categories as labels.toml has them; returns their ids by slug."""
-    rows = [{"slug": one.slug, "label": one.label, "name": one.name, "node": one.node} for one in known]
+    rows = [
+        {
+            "slug": one.slug,
+            "label": one.label if one.role == CLASS else None,
+            "name": one.name,
+            "node": one.node,
+            "role": one.role,
+        }
+        for one in known
+    ]
     present = {row.slug: row for row in connection.execute(select(categories))}
     if any(
         row["slug"] not in present or any(getattr(present[row["slug"]], key) != row[key] for key in row) for row in rows
     ):
-        fresh = {key: lambda new, _old, key=key: new[key] for key in ("label", "name", "node")}
+        fresh = {key: lambda new, _old, key=key: new[key] for key in ("label", "name", "node", "role")}
         upsert(connection, categories, rows, ["slug"], fresh)
     found = connection.execute(
         select(categories.c.slug, categories.c.id).where(categories.c.slug.in_([one.slug for one in known]))

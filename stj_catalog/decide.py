@@ -84,8 +84,8 @@ def _load(
     ids = sorted(bonds)
     banned = _copies_of_forgotten(connection, bonds)
     shared = _shared_by_many(connection, ids)
-    trusted: dict[int, set[int]] = defaultdict(set)
-    doubts: dict[int, set[tuple[str, int]]] = defaultdict(set)
+    trusted: dict[int, set[int | None]] = defaultdict(set)
+    doubts: dict[int, set[tuple[str, int | None]]] = defaultdict(set)
     decisions: dict[int, Decision] = {}
     pictures: dict[int, Picture] = {}
     present: dict[int, Outcome] = {}
@@ -118,7 +118,7 @@ def _load(
     return pictures, present
 
 
-def _evidence(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, int, str | None]]:
+def _evidence(connection: Connection, ids: Sequence[int]) -> Iterator[tuple[int, int | None, str | None]]:
     """What every sighting of pictures says: picture, label, and why it says nothing about the label, if so.
 
     A listing is taken at its word only as long as the product's own page does not contradict the category: that page is

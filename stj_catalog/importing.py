@@ -29,9 +29,9 @@ from stj_catalog.intake import (
     known_pictures,
     record_pictures,
 )
-from stj_core.class_folders import PassedOver, find_class_folders, find_pictures, name_below, printable_name
+from stj_core.class_folders import NONE_NAMES, PassedOver, find_class_folders, find_pictures, name_below, printable_name
 from stj_core.errors import PictureError, UsageError
-from stj_core.labels import Category
+from stj_core.labels import CLASS, NONE, Category
 from stj_core.vocabulary import CrawlState, Reason
 from stj_images.decode import MAX_BYTES
 from stj_images.fingerprint import fingerprint
@@ -41,6 +41,8 @@ SPIDER = "import"
 _PER_PAGE = 200
 _SOURCE_COLUMNS = ("source", "repository", "host", "url")
 _LEASE_SECONDS = 3600.0
+# The same bytes are judged the same: only those whose copy in the image store was lost are read again.
+_LOST = (Reason.MISSING_FILE, Reason.TORN_FILE)
 # A title may be long, and is cut when it is written; a field of more than this is no CSV of ours.
 _LONGEST_FIELD = 10_000_000
 # What people and programs write where there is nothing to say.
@@ -81,7 +83,8 @@ class Survey:
 
     Attributes:
         root: the folder.
-        classes: each class with its files, in order of label; those that must not be opened are among them.
+        classes: each class with its files, in order of label, then those of none of the classes; files that must not be
+            opened are among them.
         closed: pipes, devices and links that lead nowhere, which must not be opened.
         passed_over: everything that is not imported, and why.
     """
@@ -102,7 +105,7 @@ class ImportReport:
     """What an import brought.
 
     Attributes:
-        labels: for each class how many files ended in which status.
+        labels: for each class how many files ended in which status; NO_LABEL stands for none of the classes.
         crawls: one for each class.
         known: files that were in the catalogue already.
         unnamed: files of which the CSV says nothing.
@@ -122,21 +125,34 @@ def survey(folder: Path, categories: Sequence[Category]) -> Survey:
     Raises:
         UsageError: the folder is not there, holds no class folder, one that is no class, or one whose number and name disagree.
     """
-    by_label = {one.label: one for one in categories}
-    found = find_class_folders(folder, {one.label: (one.slug, one.name) for one in categories}, what="to import")
+    by_label = {one.label: one for one in categories if one.role == CLASS}
+    none = next((one for one in categories if one.role == NONE), None)
+    found = find_class_folders(
+        folder,
+        {label: (one.slug, one.name) for label, one in by_label.items()},
+        what="to import",
+        none_names=(*NONE_NAMES, none.slug, none.name) if none else NONE_NAMES,
+    )
     passed_over = list(found.passed_over)
-    passed_over += [PassedOver(name_below(folder, one), "pictures of none of the classes") for one in found.none]
+    if none is None:
+        why = 'of none of the classes, and labels.toml has no category with role = "none"'
+        passed_over += [PassedOver(name_below(folder, one), why) for one in found.none]
     classes: list[tuple[Category, tuple[Path, ...]]] = []
     closed: set[Path] = set()
-    for label, places in groupby(found.classes, key=lambda pair: pair[0]):
+    groups = [
+        (by_label[label], [place for _, place in places])
+        for label, places in groupby(found.classes, key=lambda pair: pair[0])
+    ]
+    groups += [(none, list(found.none))] if none and found.none else []
+    for category, places in groups:
         files: set[Path] = set()
-        for _, place in places:
+        for place in places:
             inside = find_pictures(place, folder)
             files |= {*inside.files, *inside.unreadable}
             closed |= set(inside.unreadable)
             rows = {name_below(folder, one) for one in inside.unreadable}
             passed_over += [one for one in inside.passed_over if one.name not in rows]
-        classes.append((by_label[label], tuple(sorted(files))))
+        classes.append((category, tuple(sorted(files))))
     return Survey(folder, tuple(classes), frozenset(closed), tuple(passed_over))
 
 
@@ -258,7 +274,7 @@ class _Import:
         """Read files, write the pictures that are new, and give a card for each."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             files = list(pool.map(self._named, places))
-            known = known_pictures(self.catalog, [one.key for one in files], crawl_id)
+            known = known_pictures(self.catalog, [one.key for one in files], crawl_id, again=_LOST)
             fresh = [one for one in files if one.key not in known]
             record_pictures(self.catalog, list(pool.map(lambda one: self._take_in(crawl_id, one), fresh)))
         self.report.known += len(files) - len(fresh)

@@ -76,7 +76,7 @@ def record_review(
     Args:
         catalog: where it is written.
         image_id: the picture.
-        action: label (it is of class `label`), keep (as it is), or reject (for `reason`).
+        action: label (it is of class `label`), keep (as it is), reject (for `reason`) or none (of none of the classes).
         reviewer: who decides.
         thresholds: the rule that the new status is recorded with.
         seen: the newest standing decision that the reviewer saw, 0 for none; None writes whatever stands.
@@ -123,7 +123,12 @@ def write_review(
     _check_seen(connection, image_id, seen)
     values = {"image_id": image_id, "action": str(action), "label": label, "reason": reason or None}
     made = connection.execute(insert(reviews).values(**values, reviewer=reviewer, made_at=now()).returning(*reviews.c))
-    return _settled(connection, made.one(), thresholds)
+    decided = _settled(connection, made.one(), thresholds)
+    if action == Action.KEEP and decided.status == Status.QUARANTINED and decided.label is None:
+        raise DecisionError(
+            f"Nothing says what picture {image_id} shows: give its label instead of keeping it as it is."
+        )
+    return decided
 
 
 def check_decision(action: str, label: int | None, reviewer: str, reason: str | None) -> None:

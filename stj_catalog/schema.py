@@ -51,9 +51,11 @@ categories = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("slug", Text, nullable=False, unique=True, comment="short name, as in labels.toml"),
-    Column("label", Integer, nullable=False, comment="number of the class"),
+    Column("label", Integer, comment="number of the class; empty for the category of none of the classes"),
     Column("name", Text, nullable=False),
     Column("node", Text, nullable=False, comment="browse node of the listing"),
+    Column("role", Text, nullable=False, server_default="class", comment="class, or none: of none of the classes"),
+    CheckConstraint("role IN ('class', 'none')", name="role_word"),
     comment="The classes, as labels.toml had them when they were last crawled or imported.",
 )
 
@@ -142,7 +144,9 @@ images = Table(
     Column("url", Text, nullable=False, comment="the address that was asked for"),
     Column("status", Text, nullable=False),
     Column("reason", Text, comment="why it is quarantined or rejected"),
-    Column("label", Integer, comment="its class, from its sightings or a person"),
+    Column(
+        "label", Integer, comment="its class, from its sightings or a person; empty and kept: of none of the classes"
+    ),
     Column("duplicate_of", ForeignKey("images.id"), index=True),
     Column("duplicate_kind", Text, comment="exact or near"),
     Column("distance", Integer, comment="bits of pHash-64 between it and the picture it duplicates"),
@@ -240,7 +244,7 @@ reviews = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
-    Column("action", Text, nullable=False, comment="label, keep or reject"),
+    Column("action", Text, nullable=False, comment="label, keep, reject or none"),
     Column("label", Integer, comment="the class it was given, for action label"),
     Column("reason", Text),
     Column("reviewer", Text, nullable=False),
@@ -286,7 +290,7 @@ export_images = Table(
     metadata,
     Column("export_id", ForeignKey("exports.id"), primary_key=True),
     Column("image_id", ForeignKey("images.id"), primary_key=True, index=True),
-    Column("label", Integer, nullable=False),
+    Column("label", Integer, comment="empty for a picture of none of the classes"),
     Column("split", Text, comment="empty when it was withheld"),
     Column("file", Text),
     Column("sha256", Text, comment="of the written file"),
@@ -294,11 +298,19 @@ export_images = Table(
     comment="Which pictures an export holds, and which it withheld and why.",
 )
 
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="Keys of this catalogue: `tombstones` makes digests of forgotten addresses that nobody can guess.",
+)
+
 IMAGE_PROVENANCE = """
 CREATE VIEW image_provenance AS
 SELECT s.image_id, c.label, i.status, COALESCE(i.reason, s.reason) AS reason, i.path, i.sha256, i.phash, i.width, i.height,
        p.asin, COALESCE(s.title, p.title) AS title, p.url AS product_url, s.image_url, g.url AS page_url, g.number AS page_number,
-       s.position, s.sponsored, s.crawl_id, w.spider, s.seen_at
+       s.position, s.sponsored, s.crawl_id, w.spider, s.seen_at, i.url AS fetched_url, i.fetched_at
 FROM sightings s
 JOIN categories c ON c.id = s.category_id
 JOIN pages g ON g.id = s.page_id

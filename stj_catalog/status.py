@@ -15,7 +15,7 @@ from stj_core.vocabulary import Action, Reason, Status
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said about a picture: action label, keep or reject."""
+    """What a person said about a picture: action label, keep, reject or none."""
 
     action: str
     label: int | None = None
@@ -31,7 +31,7 @@ class Picture:
         key: its address, the last tie-breaker.
         sha256: of its bytes.
         area: pixels.
-        trusted: labels of the sightings that say something about the label.
+        trusted: labels of the sightings that say something about the label; None is of none of the classes.
         doubts: reasons of the sightings that do not, with their labels.
         decision: the newest decision of a person that stands.
         banned: whether it is a copy of a picture that was to be forgotten.
@@ -42,23 +42,26 @@ class Picture:
     key: str
     sha256: str
     area: int
-    trusted: frozenset[int] = frozenset()
-    doubts: frozenset[tuple[str, int]] = frozenset()
+    trusted: frozenset[int | None] = frozenset()
+    doubts: frozenset[tuple[str, int | None]] = frozenset()
     decision: Decision | None = None
     banned: bool = False
     shared: bool = False
 
     @property
-    def labels(self) -> frozenset[int]:
-        """The classes it is evidence for."""
+    def labels(self) -> frozenset[int | None]:
+        """The classes it is evidence for; None is of none of them."""
         if self.decision and self.decision.label is not None:
             return frozenset({self.decision.label})
+        if self.decision and self.decision.action == Action.NONE:
+            return frozenset({None})
         return self.trusted
 
     @property
     def label(self) -> int | None:
-        """The class it is counted under, whatever its status."""
-        return min(self.labels or {label for _, label in self.doubts}, default=None)
+        """The class it is counted under, whatever its status; None where nothing says one, or it is of none of them."""
+        said = self.labels or {label for _, label in self.doubts}
+        return min((one for one in said if one is not None), default=None)
 
     @property
     def rank(self) -> tuple[bool, bool, int, str, str]:
@@ -150,6 +153,9 @@ def _own_status(picture: Picture) -> Outcome:
     if decision is not None:
         if decision.action == Action.REJECT:
             return Outcome(Status.REJECTED, picture.label, decision.reason or Reason.REVIEWED)
+        if not picture.labels and not picture.doubts:
+            # Nothing says its class: kept without a label, it would count as one of none of the classes.
+            return Outcome(Status.QUARANTINED, None, Reason.UNSIGHTED)
         return Outcome(Status.KEPT, picture.label)
     if picture.trusted:
         return Outcome(Status.KEPT, picture.label)

@@ -143,7 +143,7 @@ def find_class_folders(
         raise UsageError(
             f"There is no folder {folder} {what}: give one with a folder for each class ({_known(names)})."
         )
-    nothing = {_plain(one) for one in none_names}
+    nothing = {folded(one) for one in none_names}
     classes: list[tuple[int, Path]] = []
     none: list[Path] = []
     strangers: list[str] = []
@@ -157,7 +157,7 @@ def find_class_folders(
                 passed_over.append(PassedOver(name, "not in the folder of a class"))
         elif (label := class_of(path.name, names)) is not None:
             classes.append((label, path))
-        elif _plain(path.name) in nothing:
+        elif folded(path.name) in nothing:
             none.append(path)
         else:
             strangers.append(name)
@@ -211,16 +211,16 @@ def name_below(root: Path, path: Path) -> str:
 
 
 def _labelled(words: str, names: Mapping[int, Sequence[str]]) -> int | None:
-    plain = _plain(words)
+    plain = folded(words)
     for label, known in names.items():
-        spelled = {_plain(one) for one in known if one}
+        spelled = {folded(one) for one in known if one}
         if plain in spelled | {f"{one}s" for one in spelled}:
             return label
     return None
 
 
-def _plain(words: str) -> str:
-    """Words as they are compared: composed, without case, with one hyphen for whatever parts them."""
+def folded(words: str) -> str:
+    """Names of classes as they are compared: composed, without case, with one hyphen for whatever parts them."""
     return re.sub(r"[\s_.-]+", "-", unicodedata.normalize("NFC", words).casefold()).strip("-")
 
 

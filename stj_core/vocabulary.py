@@ -76,6 +76,7 @@ class Action(Word):
     LABEL = "label", "It is of this class."
     KEEP = "keep", "It is right as it is, whatever the rules say."
     REJECT = "reject", "It stays out, for this reason."
+    NONE = "none", "It is of none of the classes: a model learns to refuse it."
 
 
 class Reason(Word):

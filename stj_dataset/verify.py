@@ -93,6 +93,8 @@ def _strangers(catalog: Catalog, store: ImageStore) -> Iterator[Problem]:
     while chunk := list(islice(paths, _CHUNK)):
         known = known_paths(catalog, chunk)
         for path in chunk:
+            if store.is_unfinished(path) and not store.is_leftover(path):
+                continue  # a process that lives is writing it
             if store.is_leftover(path):
                 yield Problem("leftover", path, "it was written aside and never finished")
             elif path in forgotten:

@@ -8,7 +8,7 @@ from typing import Any
 
 from stj_core.config import Config, read_config
 from stj_core.errors import UsageError
-from stj_core.labels import Category, find_category, load_labels
+from stj_core.labels import Category, find_category, load_categories
 from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
 
 _NAMES = ("category", "origin", "pages", "limit", "fresh", "details", "dry_run")
@@ -62,7 +62,7 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None, shop: str = DE
     config = read_config(origin=given.get("origin"))
     if "origin" not in config.model_fields_set:
         config = config.model_copy(update={"origin": SHOPS[shop].ORIGIN})
-    known = load_labels(config.labels)
+    known = load_categories(config.labels)
     categories = tuple(one for one in known if one.shop == shop)
     if slug is not None and given.get("category") not in {None, slug}:
         raise UsageError(
@@ -70,14 +70,16 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None, shop: str = DE
         )
     wanted = slug or given.get("category")
     if not wanted:
-        listed = ", ".join(category.slug for category in categories)
+        listed = ", ".join(category.slug for category in categories if category.node)
         raise UsageError(f"{shop}_category needs -a category=NAME, one of {listed}.")
     elsewhere = next((one for one in known if one.slug == wanted and one.shop != shop), None)
     if elsewhere is not None:
         raise UsageError(f"{wanted} is a category of the shop {elsewhere.shop}: use {elsewhere.shop}_category.")
+    category = find_category(wanted, categories)
+    _ = category.listing_path  # says it where there is none
     return (
         Arguments(
-            category=find_category(wanted, categories),
+            category=category,
             pages=_count(given, "pages", 20),
             limit=_count(given, "limit", 300),
             fresh=_flag(given, "fresh"),

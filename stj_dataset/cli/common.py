@@ -90,6 +90,6 @@ def label_of(word: str, categories: Sequence[Category]) -> int:
 
     found = class_of(word, {one.label: (one.slug, one.name) for one in categories})
     if found is None:
-        known = ", ".join(f"{one.label} = {one.slug}" for one in categories)
-        raise UsageError(f"There is no class {word!r}: labels.toml knows {known}.")
+        known = ", ".join(f"{one.label} = {one.name}" for one in categories)
+        raise UsageError(f"There is no class {word}: labels.toml knows {known}.")
     return found

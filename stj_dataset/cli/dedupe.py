@@ -13,6 +13,7 @@ from stj_core.console import bars, make_table, show
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
+    from stj_catalog.catalog import Catalog
     from stj_catalog.dedupe import DedupeReport
 
 _SHOWN = 20
@@ -47,13 +48,15 @@ def dedupe(
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
-    with opened(catalog, images) as (found, config):
+    with opened(catalog, images, check=True) as (found, config):
         look = None
         if crops:
             from stj_catalog.dedupe import look_again
 
             with bars() as progress:
                 look = look_again(found, open_store(config.images), progress)
+        if not dry_run:
+            _keep_copy(found, recompute(found, thresholds_of(config), look=look, dry_run=True)[0])
         report, members = recompute(found, thresholds_of(config), look=look, dry_run=dry_run, members=sheet is not None)
         pages = []
         if sheet is not None:
@@ -66,6 +69,14 @@ def dedupe(
     _show(report, dry_run=dry_run)
     if pages:
         say(f"Contact sheet: {pages[0]} ({counted(len(pages), 'page')}).")
+
+
+def _keep_copy(catalog: Catalog, coming: DedupeReport) -> None:
+    """Make a backup before pictures get another status or another group."""
+    from stj_catalog.backup import backup_before
+
+    if (coming.changes or coming.regrouped) and (made := backup_before(catalog, "dedupe")):
+        say(f"Backup of the catalogue: {made}.")
 
 
 def _show(report: DedupeReport, *, dry_run: bool) -> None:

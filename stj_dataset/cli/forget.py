@@ -10,7 +10,7 @@ import typer
 
 from stj_core.cli import JsonOption, counted, emit_json, say
 from stj_core.console import show
-from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
+from stj_dataset.cli.common import CatalogOption, ImagesOption, YesOption, confirm, opened
 
 
 def forget(
@@ -28,6 +28,7 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and what holds it.")] = False,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Forget pictures, as a take-down request asks, with all their duplicates.
@@ -46,6 +47,8 @@ def forget(
         raise UsageError("Nothing to forget was named: give --asin, --sha256 or --url.")
     with opened(catalog, images) as (found, config):
         ids = find_pictures(found, asins=asin or (), checksums=sha256 or (), urls=url or ())
+        if not dry_run:
+            confirm(f"{counted(len(ids), 'picture')} would be forgotten for good, with every copy.", yes=yes)
         gone = bury(
             found,
             open_store(config.images),

@@ -37,12 +37,12 @@ def import_(
     from stj_catalog.incremental import Settler
     from stj_core.class_folders import summed_up
     from stj_core.config import read_config
-    from stj_core.labels import load_labels
+    from stj_core.labels import NO_LABEL, load_categories
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
     config = read_config(catalog=catalog, images=images)
-    labels = load_labels(config.labels)
+    labels = load_categories(config.labels)
     lying = survey(folder, labels)
     origins = read_origins(sources) if sources else None
     found = open_catalog(config.catalog_url, create=True, images=config.images)
@@ -64,12 +64,15 @@ def import_(
     if origins is not None and report.unnamed:
         say(f"{report.unnamed} of {lying.files} files are not in {sources}: their source stays empty.")
     if as_json:
-        counts = {str(label): dict(sorted(tally.items())) for label, tally in report.labels.items()}
+        counts = {
+            "none" if label == NO_LABEL else str(label): dict(sorted(tally.items()))
+            for label, tally in report.labels.items()
+        }
         over = [asdict(one) for one in report.passed_over]
         told = {"files": lying.files, "known": report.known, "labels": counts, "crawls": report.crawls}
         emit_json({**told, "passed_over": over})
         return
-    names = {one.label: one.name for one in labels}
+    names = {one.label: one.name if one.label == NO_LABEL else f"{one.label} {one.name}" for one in labels}
     words = sorted({word for tally in report.labels.values() for word in tally})
-    rows = [(f"{label} {names[label]}", *(tally[word] for word in words)) for label, tally in report.labels.items()]
+    rows = [(names[label], *(tally[word] for word in words)) for label, tally in report.labels.items()]
     show(make_table(f"Imported {counted(lying.files, 'file')}, {report.known:,} known before", ("class", *words), rows))

@@ -64,8 +64,7 @@ def restore(
         say(f"What was there is kept as {kept}.")
     if again > 0:
         say(
-            f"Forgot {counted(again, 'picture')} again, forgotten since the backup; "
-            "stj-dataset verify --repair deletes their files."
+            f"Forgot {counted(again, 'picture')} again: stj-dataset verify --repair deletes what is left of their files."
         )
     if again < 0:
         say(

@@ -39,9 +39,11 @@ def as_document(counts: Counts, categories: tuple[Category, ...]) -> dict[str, A
         statuses[status] = statuses.get(status, 0) + n
         if label is not None:
             labels.setdefault(str(label), {})[status] = n
+    none = {status: n for (label, status), n in counts.images.items() if label is None and status == Status.KEPT}
     return {
         "images": statuses,
         "labels": labels,
+        **({"none": none} if none else {}),
         "groups": counts.groups,
         "sightings": counts.sightings,
         "crawls": counts.crawls,
@@ -59,6 +61,10 @@ def _print(counts: Counts, categories: tuple[Category, ...]) -> None:
     unlabelled = [
         sum(n for (label, status), n in counts.images.items() if label is None and status == one) for one in statuses
     ]
+    if "none" in document:
+        none = [document["none"].get(one, 0) for one in statuses]
+        rows.append(["none of the classes", *none, sum(none)])
+        unlabelled = [n - kept for n, kept in zip(unlabelled, none, strict=True)]
     if any(unlabelled):
         rows.append(["no label", *unlabelled, sum(unlabelled)])
     totals = [document["images"][one] for one in statuses]

@@ -41,7 +41,9 @@ def test_it_is_made_when_asked_for_with_its_folder(tmp_path):
 def test_a_file_that_is_no_database_is_refused(tmp_path, content):
     file = tmp_path / "list.sqlite"
     file.write_bytes(content)
-    with pytest.raises(CatalogError, match=r"^Cannot open the catalogue .*: file is not a database\.$"):
+    with pytest.raises(
+        CatalogError, match=r"^Cannot open the catalogue .*: file is not a database\. Restore a backup of it"
+    ):
         open_catalog(str(file))
     assert file.read_bytes() == content
 

@@ -11,17 +11,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from stj_catalog.dedupe import dedupe
 from stj_catalog.importing import import_folder, read_origins, survey
 from stj_catalog.incremental import Settler
+from stj_catalog.reviews import record_review
 from stj_catalog.schema import images, sightings
 from stj_core.cli import outcome
-from stj_core.errors import UsageError
-from stj_core.labels import load_labels
+from stj_core.errors import CatalogError, UsageError
+from stj_core.labels import load_categories, load_labels
 from stj_core.vocabulary import Reason, find_word
 from stj_dataset.cli import app
 from stj_images.likeness import Thresholds
 from stj_images.store import open_store
 
+from .crawling import Card, Walk, print_of
 from .pictures import jpeg
 
 RULE = Thresholds()
@@ -94,9 +97,7 @@ def test_names_that_are_no_text_large_files_pipes_and_dead_links_are_a_row_each_
 
 
 def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
-    root = make(
-        tmp_path / "in", "0_saree/a.jpg", "loose.jpg", "__MACOSX/0_saree/._a.jpg", "1_trousers/b.jpg", "none/n.jpg"
-    )
+    root = make(tmp_path / "in", "0_saree/a.jpg", "loose.jpg", "__MACOSX/0_saree/._a.jpg", "1_trousers/b.jpg")
     (root / "0_saree/notes.xyz").write_text("notes")
     (root / "1_trousers/.hidden").mkdir()
     assert outcome(app, ["import", str(root), "--json"]) == 0
@@ -104,7 +105,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
     answer = json.loads(told.out)
     assert answer["files"] == 2
     assert {one["name"] for one in answer["passed_over"]} == {
-        *("__MACOSX", "loose.jpg", "none", "0_saree/notes.xyz", "1_trousers/.hidden"),
+        *("__MACOSX", "loose.jpg", "0_saree/notes.xyz", "1_trousers/.hidden"),
     }
     for one in answer["passed_over"]:
         assert one["name"] in told.err
@@ -181,3 +182,47 @@ def test_a_reason_that_no_list_knows_crashes_nothing(tmp_path, capsys, catalog, 
 def rows_of(catalog):
     with catalog.read() as connection:
         return connection.execute(select(images).order_by(images.c.id)).all()
+
+
+@pytest.mark.parametrize("name", ["none", "other", "None of these", "Other"])
+def test_pictures_of_none_of_the_classes_are_kept_without_a_label(tmp_path, catalog, store, name):
+    root = make(tmp_path / "in", "0_saree/a.jpg", f"{name}/b.jpg")
+    report = bring(catalog, store, root, load_categories())
+    assert outcomes(catalog) == {"0_saree/a.jpg": ("kept", None, 0), f"{name}/b.jpg": ("kept", None, None)}
+    assert report.labels == {0: {"kept": 1}, -1: {"kept": 1}}
+    assert dedupe(catalog, RULE)[0].changes == []
+
+
+def test_a_picture_of_a_class_and_of_none_is_a_conflict(tmp_path, catalog, store):
+    root = make(tmp_path / "in", "0_saree/a.jpg", "other/b.jpg")
+    (root / "other/b.jpg").write_bytes((root / "0_saree/a.jpg").read_bytes())
+    bring(catalog, store, root, load_categories())
+    assert {one[:2] for one in outcomes(catalog).values()} == {("quarantined", "label_conflict")}
+
+
+def test_a_person_says_that_it_is_none_of_the_classes_and_takes_it_back(tmp_path, catalog, store, capsys, monkeypatch):
+    monkeypatch.setenv("STJ_CATALOG", catalog.engine.url.render_as_string(hide_password=False))
+    bring(catalog, store, make(tmp_path / "in", "0_saree/a.jpg"))
+    word = rows_of(catalog)[0].sha256[:12]
+    for said, after in (
+        ("none", ("kept", None)),
+        ("Jeans", ("kept", 2)),
+        ("other", ("kept", None)),
+        ("1", ("kept", 1)),
+    ):
+        assert outcome(app, ["label", word, "--as", said]) == 0
+        assert (rows_of(catalog)[0].status, rows_of(catalog)[0].label) == after
+    capsys.readouterr()
+    for _ in range(4):
+        assert outcome(app, ["label", word, "--undo"]) == 0
+    assert (rows_of(catalog)[0].status, rows_of(catalog)[0].label) == ("kept", 0)
+    assert outcome(app, ["label", word, "--as", "hats"]) == 2
+    assert "There is no class hats: labels.toml knows 0 = Saree, 1 = Trousers, 2 = Jeans." in capsys.readouterr().err
+
+
+def test_nothing_is_kept_without_a_label_but_what_is_none_of_the_classes(catalog):
+    Walk(catalog).page([Card("a", print_of(1), reason="sponsored")])
+    with catalog.write() as connection:
+        connection.execute(sightings.delete())
+    with pytest.raises(CatalogError, match=r"^Nothing says what picture 1 shows: give its label"):
+        record_review(catalog, 1, "keep", reviewer="asha", thresholds=RULE)

@@ -17,7 +17,7 @@ from stj_catalog.health import row_faults
 from stj_catalog.importing import import_folder, read_origins, survey
 from stj_catalog.incremental import Settler
 from stj_catalog.lookup import find_pictures
-from stj_catalog.repair import repair
+from stj_catalog.repair import plan_repair, repair
 from stj_catalog.schema import crawls, export_images, exports, images, likenesses, pages, sightings
 from stj_core.clock import now
 from stj_core.errors import CatalogError, UsageError
@@ -203,6 +203,11 @@ def test_groups_are_listed_for_a_person(catalog):
     assert alike["a-same.jpg"].startswith("same bytes, to ")
 
 
+def mend(catalog, store, problems):
+    """Repair as if every file were old and nobody at work."""
+    return repair(catalog, store, plan_repair(catalog, store, problems, young_seconds=0), RULE)
+
+
 def damaged(catalog, store, folder):
     bring(catalog, store, folder)
     return rows_by_file(catalog)
@@ -218,7 +223,7 @@ def test_lost_and_torn_files_are_given_up_and_copies_step_up(catalog, store, fol
     rows = damaged(catalog, store, folder)
     (store.root / rows["a.jpg"].path).unlink()
     (store.root / rows["c.jpg"].path).write_bytes(b"torn")
-    fixed = repair(catalog, store, [("missing", rows["a.jpg"].path), ("torn", rows["c.jpg"].path)], RULE)
+    fixed = mend(catalog, store, [("missing", rows["a.jpg"].path), ("torn", rows["c.jpg"].path)])
     after = short(catalog)
     assert fixed == {"missing": 1, "torn": 1}
     assert after["0_saree/a.jpg"] == ("rejected", "missing_file", 0)
@@ -232,12 +237,14 @@ def test_lost_and_torn_files_are_given_up_and_copies_step_up(catalog, store, fol
     assert list(row_faults(catalog)) == []
 
 
-def test_strangers_are_deleted_unless_a_row_names_them_now(catalog, store, folder):
+def test_strangers_are_set_aside_unless_a_row_names_them_now(catalog, store, folder):
     rows = damaged(catalog, store, folder)
-    stranger = store.put("f" * 64, "jpg", b"nobody's")
-    fixed = repair(catalog, store, [("orphan", stranger), ("orphan", rows["a.jpg"].path)], RULE)
+    stranger = FolderStore(store.root).put("f" * 64, "jpg", b"nobody's")
+    fixed = mend(catalog, store, [("orphan", stranger), ("orphan", rows["a.jpg"].path)])
     assert fixed == {"orphan": 1}
     assert stranger not in set(store.paths())
+    assert store.lost()["f" * 64] == f"lost+found/{'f' * 64}.jpg"
+    assert f"{stranger},no picture of the catalogue names it" in (store.root / "lost+found/list.csv").read_text()
     assert rows["a.jpg"].path in set(store.paths())
 
 
@@ -246,7 +253,7 @@ def test_a_half_done_page_goes_back_to_the_frontier(catalog, store, folder):
     with catalog.write() as connection:
         connection.execute(delete(sightings).where(sightings.c.crawl_id == 1))
     assert [one.kind for one in row_faults(catalog)] == ["half_done_page"]
-    assert repair(catalog, store, [], RULE) == {"half_done_page": 1}
+    assert mend(catalog, store, []) == {"half_done_page": 1}
     with catalog.read() as connection:
         assert connection.execute(select(pages.c.state).where(pages.c.crawl_id == 1)).scalar() == "pending"
         assert connection.execute(select(crawls.c.state).where(crawls.c.id == 1)).scalar() == "interrupted"
@@ -259,7 +266,7 @@ def test_unsettled_pictures_are_settled(catalog, store, folder):
         connection.execute(update(images).values(compared=None, group_id=None))
     kinds = [one.kind for one in row_faults(catalog)]
     assert set(kinds) == {"unsettled"}
-    assert repair(catalog, store, [(kind, "") for kind in kinds], RULE) == {"unsettled": 4}
+    assert mend(catalog, store, [(kind, "") for kind in kinds]) == {"unsettled": 4}
     assert list(row_faults(catalog)) == []
     assert short(catalog)["0_saree/small.jpg"] == ("duplicate", None, 0)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stj_core.errors import UsageError
-from stj_core.labels import Category, find_category, load_labels
+from stj_core.labels import NO_LABEL, Category, find_category, load_categories, load_labels
 
 KNOWN = {one.slug: one for one in load_labels()}
 
@@ -67,7 +67,26 @@ def write(tmp_path, text):
     return file
 
 
-GOOD = '[[category]]\nlabel = {label}\nslug = "{slug}"\nname = "N"\nnode = "1"\n'
+GOOD = '[[category]]\nlabel = {label}\nslug = "{slug}"\nname = "The {slug}"\nnode = "1"\n'
+
+
+NAMED = '[[category]]\nlabel = {label}\nslug = "{slug}"\nname = "{name}"\n'
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (0, 2, 3, 10), tuple(range(10))])
+def test_any_number_of_classes_of_any_names_without_a_listing(tmp_path, labels):
+    names = ["कुत्ता", "Röcke", "T_Shirt", "ネコ", "a b", "İ", "ß", "Ω", "é", "x.y"]
+    text = "".join(NAMED.format(label=one, slug=f"c-{one}", name=names[place]) for place, one in enumerate(labels))
+    found = load_labels(write(tmp_path, text))
+    assert [one.label for one in found] == list(labels)
+    with pytest.raises(UsageError, match="has no listing to crawl"):
+        found[0].listing_path  # noqa: B018 - asking is the test
+
+
+def test_the_category_of_none_of_the_classes_comes_last_and_is_no_class():
+    assert [one.slug for one in load_categories()] == ["saree", "trousers", "jeans", "other"]
+    assert (load_categories()[-1].role, load_categories()[-1].label) == ("none", NO_LABEL)
+    assert [one.slug for one in load_labels()] == ["saree", "trousers", "jeans"]
 
 
 def test_another_file_brings_other_categories(tmp_path):
@@ -86,6 +105,35 @@ def test_another_file_brings_other_categories(tmp_path):
         (GOOD.format(label=-1, slug="a"), "needs a label of 0 or more"),
         (GOOD.format(label=1, slug="A B"), "a slug of a-z, 0-9 and -, got 1 and 'A B'."),
         (GOOD.format(label=1, slug="a") + "colour = 1", "has unknown fields: colour."),
+        (GOOD.format(label=1, slug="none"), "cannot be called 'none': predictions answer none and unsure"),
+        (GOOD.format(label=1, slug="unsure"), "cannot be called 'unsure'"),
+        (NAMED.format(label=1, slug="a", name="None"), "cannot be called 'None'"),
+        (NAMED.format(label=1, slug="a", name=""), "needs a name that can be read, got ''."),
+        (NAMED.format(label=1, slug="a", name=" - "), "needs a name that can be read"),
+        (NAMED.format(label=1, slug="a", name="2"), "a folder of that name is the class with that label"),
+        (
+            NAMED.format(label=0, slug="a", name="T Shirt") + NAMED.format(label=1, slug="b", name="t-shirt"),
+            "calls two categories alike: a (T Shirt) and b (t-shirt) both mean a folder t-shirt.",
+        ),
+        (
+            NAMED.format(label=0, slug="a", name="Rock") + NAMED.format(label=1, slug="rock", name="Skirt"),
+            "calls two categories alike",
+        ),
+        (
+            NAMED.format(label=0, slug="short", name="A") + NAMED.format(label=1, slug="shorts", name="B"),
+            "both mean a folder shorts",
+        ),
+        ('[[category]]\nrole = "none"\nslug = "o"\nname = "O"', "has no [[category]] block: add one."),
+        (
+            GOOD.format(label=1, slug="a") + '[[category]]\nrole = "none"\nslug = "o"\nname = "O"\nlabel = 3',
+            'with role = "none" has no label, and was given 3.',
+        ),
+        (GOOD.format(label=1, slug="a") + '[[category]]\nrole = "x"\nslug = "o"\nname = "O"', "has the role 'x'"),
+        (
+            GOOD.format(label=1, slug="a")
+            + "".join(f'[[category]]\nrole = "none"\nslug = "{n}"\nname = "{n}"\n' for n in "xy"),
+            'has two categories with role = "none": keep one.',
+        ),
         (GOOD.format(label=1, slug="a") * 2, "gives the same label to two categories: [1, 1]."),
         (GOOD.format(label=1, slug="a") + GOOD.format(label=2, slug="a"), "gives the same slug to two categories"),
     ],

@@ -80,7 +80,7 @@ def test_forgetting_is_said_first_and_done_then(folder, capsys):
     code, would = said(capsys, "forget", "--url", url, "--dry-run")
     assert (code, len(would["ids"]), would["files"]) == (0, 2, [])
     assert said(capsys, "stats")[1] == before
-    code, gone = said(capsys, "forget", "--url", url)
+    code, gone = said(capsys, "forget", "--url", url, "--yes")
     assert (code, len(gone["files"])) == (0, 2)
     assert said(capsys, "stats")[1]["images"] == {"forgotten": 2, "kept": 2}
     assert said(capsys, "verify") == (0, {"ok": True, "problems": []})
