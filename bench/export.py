@@ -1,9 +1,9 @@
-"""Export beside `cp -r`: time and memory for many pictures, copied and linked.
+"""Export, leak check and preview included, beside `cp -r` and peers: time and memory for many pictures, copied and linked.
 
-    python bench/export.py --pictures 20000 --rounds 3
+    python bench/export.py --pictures 20000 --rounds 3 --rehash --peers
 
 Draws a catalogue of different pictures once (kept with --keep FOLDER), then takes turns: `cp -r` of the image store, an export
-that copies, an export with hard links. The leak check and the preview are told apart; they run in the first round only.
+that copies, an export with hard links; once, an export that hashes every file afresh, split-folders and save_to_disk.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import resource
 import shutil
 import statistics
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +35,7 @@ from stj_images.fingerprint import Fingerprint, fingerprint
 from stj_images.store import FolderStore, store_path
 
 SIZE = (390, 520)
-APART = ("check", "preview")
+PEERS = ("split-folders", "save_to_disk")
 
 
 def draw(number: int) -> bytes:
@@ -127,26 +129,51 @@ def insert_one(connection: object, at: int, one: Fingerprint, moment: str) -> No
         connection.execute(table.insert(), row)  # type: ignore[attr-defined]
 
 
-def export_once(folder: Path, out: Path, *, link: bool, unchecked: bool) -> None:
+def export_once(folder: Path, out: Path, kind: str) -> None:
     """Export in this process and print what it took, as JSON."""
-    import stj_dataset.export
     from stj_dataset.export import export_dataset
-    from stj_dataset.leaks import LeakReport
     from stj_dataset.settings import ExportSettings
     from stj_images.likeness import Thresholds
 
-    if unchecked:
-        stj_dataset.export.check_leaks = lambda _root, written, *_, **__: LeakReport(
-            len(list(written)), 0, [], [], [], None
-        )
-        stj_dataset.export.write_preview = lambda *_: None
     catalog, store = open_catalog(str(folder / "catalog.sqlite")), FolderStore(folder / "images")
-    settings = ExportSettings(out=out, link=link)
+    settings = ExportSettings(out=out, link=kind == "link", rehash=kind == "rehash")
     start = time.perf_counter()
     result = export_dataset(catalog, store, load_labels(), settings, thresholds=Thresholds())
     seconds = {"all": time.perf_counter() - start, **result.seconds}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak, "pictures": result.balance.pictures}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    counted = {"files": result.proof.files, "afresh": result.proof.afresh}
+    print(
+        json.dumps(
+            {"seconds": seconds, "peak_mb": used.ru_maxrss / 1024, "cpu": used.ru_utime + used.ru_stime, **counted}
+        )
+    )
+
+
+def peer_once(folder: Path, out: Path, kind: str) -> None:
+    """What a peer makes of the same pictures: class folders split at random, or a saved Hugging Face dataset."""
+    start = time.perf_counter()
+    if kind == "split-folders":
+        import splitfolders
+
+        splitfolders.ratio(str(folder / "classes"), output=str(out), seed=42, ratio=(0.72, 0.18, 0.1))
+    else:
+        import datasets
+
+        datasets.disable_progress_bars()
+        read = datasets.load_dataset("imagefolder", data_dir=str(folder / "classes"), cache_dir=str(out / "cache"))
+        read.save_to_disk(str(out / "saved"))
+    print(json.dumps({"seconds": {"all": time.perf_counter() - start}}))
+
+
+def class_folders(folder: Path) -> None:
+    """The store's pictures as peers want them: a folder for each class, hard links."""
+    target = folder / "classes"
+    if target.exists():
+        return
+    for place, path in enumerate(sorted((folder / "images").glob("*/*.jpg"))):
+        home = target / str(place % 3)
+        home.mkdir(parents=True, exist_ok=True)
+        os.link(path, home / path.name)
 
 
 def timed(command: list[str]) -> tuple[float, str]:
@@ -162,51 +189,51 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="keep the catalogue here, and use it again")
-    parser.add_argument("--once", nargs=2, metavar=("FOLDER", "OUT"), help=argparse.SUPPRESS)
-    parser.add_argument("--link", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--unchecked", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--peers", action="store_true", help="also split-folders and Hugging Face's save_to_disk, once each"
+    )
+    parser.add_argument("--rehash", action="store_true", help="also an export that hashes every file afresh, once")
+    parser.add_argument("--once", nargs=3, metavar=("FOLDER", "OUT", "KIND"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
-        folder, out = map(Path, options.once)
-        export_once(folder, out, link=options.link, unchecked=options.unchecked)
+        folder, out, kind = Path(options.once[0]), Path(options.once[1]), options.once[2]
+        (peer_once if kind in PEERS else export_once)(folder, out, kind)
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch) / "filled"
         if not (folder / "catalog.sqlite").exists():
             fill(folder, options.pictures)
-        measure(folder, folder / "out", options.rounds)
+        once = (["rehash"] if options.rehash else []) + (list(PEERS) if options.peers else [])
+        measure(folder, folder / "out", options.rounds, once)
 
 
-def measure(folder: Path, out: Path, rounds: int) -> None:
+def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
     """Compare, in one run."""
-    copies, told = [], {"copy": [], "link": []}
-    size = sum(path.stat().st_size for path in (folder / "images").glob("*/*"))
+    copies: list[float] = []
+    told: dict[str, list[dict[str, Any]]] = {}
+    files = list((folder / "images").glob("*/*"))
+    size = sum(path.stat().st_size for path in files)
+    if set(once) & set(PEERS):
+        class_folders(folder)
     for turn in range(rounds):
         shutil.rmtree(out, ignore_errors=True)
         copies.append(timed(["cp", "-r", str(folder / "images"), str(out)])[0])
         shutil.rmtree(out)
-        for kind, flags in (("copy", []), ("link", ["--link"])):
-            command = [
-                sys.executable,
-                __file__,
-                "--once",
-                str(folder),
-                str(out),
-                *flags,
-                *(["--unchecked"] if turn else []),
-            ]
-            told[kind].append(json.loads(timed(command)[1]))
+        for kind in ("copy", "link", *([] if turn else once)):
+            wall, said = timed([sys.executable, __file__, "--once", str(folder), str(out), kind])
+            told.setdefault(kind, []).append({**json.loads(said), "wall": wall})
             shutil.rmtree(out)
     copied = statistics.median(copies)
-    pictures = told["copy"][0]["pictures"]
-    print(f"{pictures} pictures, {size / 1e6:.0f} MB, medians of {rounds} rounds; cp -r {copied:.2f} s")
+    spread = f"{min(copies):.2f} to {max(copies):.2f}"
+    print(f"{len(files)} pictures, {size / 1e6:.0f} MB, {rounds} rounds in turns; cp -r {copied:.2f} s ({spread})")
     for kind, runs in told.items():
         stages = {name: statistics.median(run["seconds"][name] for run in runs) for name in runs[0]["seconds"]}
-        stages |= {name: runs[0]["seconds"][name] for name in APART}
-        alone = statistics.median(run["seconds"]["all"] - sum(run["seconds"][name] for name in APART) for run in runs)
-        peak = max(run["peak_mb"] for run in runs)
-        apart = ", ".join(f"{name} {stages[name]:.2f} s" for name in stages)
-        print(f"{kind}: {alone:.2f} s = {alone / copied:.2f} times cp -r; peak {peak:.0f} MB ({apart})")
+        whole = statistics.median(run["wall"] for run in runs)
+        apart = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stages.items())
+        print(f"{kind}: {stages['all'] / copied:.2f} times cp -r, {whole / copied:.2f} with Python's start ({apart})")
+        if "files" in (last := runs[-1]):
+            checked = f"{last['files']} files read again, {last['afresh']} hashed afresh"
+            print(f"   {checked}; {last['cpu']:.1f} CPU-s, peak {last['peak_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -104,11 +104,11 @@ def sightings_page(
 
 @dataclass(frozen=True)
 class Trace:
-    """What became of an address, an ASIN or a checksum.
+    """What became of an address, an ASIN, a checksum or a title.
 
     Attributes:
         word: what was asked for, as it was understood.
-        kind: address, asin, checksum or row.
+        kind: address, asin, checksum, row or title.
         pictures: the pictures that it leads to.
         bare: cards that had no picture.
         product: the product, if it is an ASIN's.
@@ -124,7 +124,7 @@ class Trace:
 
 
 def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
-    """Find what a picture's or a product's address, an ASIN, a checksum or a row's number leads to.
+    """Find what a picture's or a product's address, an ASIN, a checksum, a row's number or a part of a title leads to.
 
     Args:
         catalog: where to look.
@@ -147,7 +147,10 @@ def trace(catalog: Catalog, word: str, *, most: int = 60) -> Trace:
         if word.isdigit() and len(word) < 18:
             rows = connection.execute(select(*_TILE).where(images.c.id == int(word)))
             return Trace(word, "row", _with_titles(connection, rows.all()), [], None, None)
-        return _trace_address(connection, word, most)
+        found_there = _trace_address(connection, word, most)
+        if found_there.pictures or found_there.page or "://" in word or not word:
+            return found_there
+        return _trace_title(connection, word, most, sqlite=catalog.is_sqlite)
 
 
 def _without_forgotten(connection: Connection, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -227,6 +230,22 @@ def _trace_address(connection: Connection, word: str, most: int) -> Trace:
     page = connection.execute(select(pages).where(pages.c.url == word).order_by(pages.c.id.desc()).limit(1)).first()
     folded = next((key for key in sorted(keys) if key != word), word)
     return Trace(folded, "address", _with_titles(connection, tiles), [], None, dict(page._mapping) if page else None)
+
+
+def _trace_title(connection: Connection, word: str, most: int, *, sqlite: bool) -> Trace:
+    """The pictures and bare cards that were sighted under a title with these words in it."""
+    title = func.coalesce(sightings.c.title, products.c.title)
+    # SQLite's LIKE ignores the case of Latin letters by itself.
+    alike = (title.contains if sqlite else title.icontains)(word, autoescape=True)
+    shown = select(sightings.c.image_id).join_from(sightings, products, isouter=True)
+    tiles = connection.execute(
+        select(*_TILE)
+        .where(images.c.id.in_(shown.where(alike)), images.c.status != Status.FORGOTTEN)
+        .order_by(images.c.id)
+        .limit(most)
+    ).all()
+    bare = _mappings(connection, _sightings().where(alike, sightings.c.image_id.is_(None)), most)
+    return Trace(word, "title", _with_titles(connection, tiles), bare, None, None)
 
 
 def _shown_at(address: str) -> Select[Any]:

@@ -309,7 +309,8 @@ def _facts(picture: RowMapping, sighted: Sequence[RowMapping]) -> PictureFacts:
         story = min(sighted, key=lambda row: _rank(row, facts["label"]))
         facts |= {name: story[name] for name in _TOLD if story[name] is not None}
         sources += [story["brand"]] if story["brand"] and not sources else []
-    return PictureFacts(**facts | {"source": min(sources, default=_host(facts["image_url"]))})
+    facts["source"] = min(sources) if sources else _host(facts["image_url"])
+    return PictureFacts(**facts)
 
 
 def _rank(row: RowMapping, label: int | None) -> tuple[Any, ...]:

@@ -164,6 +164,13 @@ def sentence_of(words: type[Word], text: str) -> str:
     return known.sentence if known and known.sentence else f"The reason is written as “{text.replace('_', ' ')}”."
 
 
+def why(status: str, reason: str | None) -> str:
+    """Why a picture is, or is not, in a dataset, in one sentence; a word that nobody knows is shown as it is written."""
+    if reason and status in {Status.QUARANTINED, Status.REJECTED}:
+        return sentence_of(Reason, reason)
+    return sentence_of(Status, status)
+
+
 def in_order(words: type[Word], texts: Iterable[str]) -> list[str]:
     """Texts in the order of a list of words; those that it does not know come last, in alphabetical order."""
     order = {str(word): place for place, word in enumerate(words)}

@@ -195,7 +195,7 @@ class _Job:
         (self.root / CARD).write_text(text, encoding="utf-8", newline="\n")
         nearest = self._nearest(proof)
         with self.clock.stage("preview"):
-            write_preview(self.root, self.settings, balance, proof, nearest)
+            write_preview(self.root, self.settings, balance, proof, nearest, self.pool)
         result = ExportResult(self.settings.out, digest, balance, proof, nearest, self.clock.seconds)
         return result, [*proof.duplicates, *proof.relatives]
 

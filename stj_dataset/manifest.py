@@ -127,12 +127,17 @@ def _read_csv(path: Path, hint: str) -> tuple[Sequence[str], list[tuple[int, dic
 def iter_manifest(path: Path) -> Iterator[dict[str, str]]:
     """The lines of a manifest that an export has just written, one at a time and as text: a million do not fill memory."""
     with path.open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
+        rows = csv.reader(stream)
+        columns = next(rows)
+        for row in rows:
+            yield dict(zip(columns, row, strict=True))
 
 
 def _written(value: object) -> object:
     """A value as `csv` may write it: without carriage returns, which some versions of Python do not quote."""
-    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else value
+    if isinstance(value, str) and "\r" in value:
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value
 
 
 def read_labels(dataset: Path) -> dict[int, str]:

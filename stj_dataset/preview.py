@@ -6,6 +6,7 @@ Everything is inside the page; the thumbnails are data URLs, so that no folder r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,12 @@ class _Sizes:
 
 
 def write_preview(
-    root: Path, settings: ExportSettings, balance: Balance, proof: LeakReport, nearest: tuple[str, str] | None
+    root: Path,
+    settings: ExportSettings,
+    balance: Balance,
+    proof: LeakReport,
+    nearest: tuple[str, str] | None,
+    pool: ThreadPoolExecutor,
 ) -> None:
     """Write the page into the dataset's folder."""
     sections = {
@@ -69,7 +75,7 @@ def write_preview(
         if nearest and row["file"] in nearest:
             pair_rows[row["file"]] = row
     for section in sections.values():
-        section.pictures = _thumbnails(root, section.rows)
+        section.pictures = _thumbnails(root, section.rows, pool)
     page = render(
         "preview.html",
         title=" · ".join(balance.classes.values()),
@@ -78,23 +84,25 @@ def write_preview(
         proof=proof,
         remarks=list(balance.remarks()),
         withheld=[(sentence_of(Withheld, word), n) for word, n in balance.withheld.items()],
-        pair=_thumbnails(root, [pair_rows[file] for file in nearest], split=True) if nearest else [],
+        pair=_thumbnails(root, [pair_rows[file] for file in nearest], pool, split=True) if nearest else [],
         charts=_charts(balance, sizes),
         sections=list(sections.values()),
     )
     (root / PREVIEW).write_text(page, encoding="utf-8", newline="\n")
 
 
-def _thumbnails(root: Path, rows: Sequence[dict[str, str]], *, split: bool = False) -> list[Thumbnail]:
-    data = read_files(root, [row["file"] for row in rows])
+def _thumbnails(
+    root: Path, rows: Sequence[dict[str, str]], pool: ThreadPoolExecutor, *, split: bool = False
+) -> list[Thumbnail]:
+    pictures = pool.map(thumbnail, read_files(root, [row["file"] for row in rows]))
     return [
         Thumbnail(
-            picture=thumbnail(one),
+            picture=one,
             caption=f"{row['split']} · {row['source']}" if split else row["source"],
             hint=f"{row['title']} ({row['width']}×{row['height']}, {row['file']})",
             link=row["file"] if ".tar/" not in row["file"] else safe_link(row["product_url"]),
         )
-        for row, one in zip(rows, data, strict=True)
+        for row, one in zip(rows, pictures, strict=True)
     ]
 
 

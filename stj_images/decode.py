@@ -53,7 +53,7 @@ def shrink(data: bytes, side: int, formats: Sequence[str] = FORMATS) -> Image.Im
     Raises:
         PictureError: as in `decode`.
     """
-    small = decode(data, 2 * side, formats)
+    small = decode(data, side, formats)
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     return small
 

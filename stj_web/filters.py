@@ -12,7 +12,7 @@ from flask import Flask, request, session, url_for
 from markupsafe import Markup
 
 from stj_catalog.reviews import said, user_name
-from stj_core.vocabulary import Reason, Status, sentence_of
+from stj_core.vocabulary import Status, why
 from stj_web import security
 from stj_web.charts import bar, confusion, curves, stacked
 from stj_web.studio import studio
@@ -93,13 +93,6 @@ def setting(value: object, most: int = 500) -> str:
 def words(text: str | None) -> str:
     """A word of the catalogue for people: label_conflict is label conflict."""
     return "" if not text else str(text).replace("_", " ")
-
-
-def why(status: str, reason: str | None) -> str:
-    """Why a picture is not in the dataset, in one sentence; a word that nobody knows is shown as it is written."""
-    if status in (Status.QUARANTINED, Status.REJECTED) and reason:
-        return sentence_of(Reason, reason)
-    return sentence_of(Status, status)
 
 
 def split_name(split: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from stj_core.cli import make_app, run
-from stj_dataset.cli import audit, backup, card, dedupe, diff, export, forget, label, restore, stats, verify
+from stj_dataset.cli import audit, backup, card, dedupe, diff, export, forget, label, restore, stats, verify, why
 from stj_dataset.cli import import_ as bring
 
 app = make_app("Look after the catalogue and make datasets of it.")
@@ -17,6 +17,7 @@ app.command("verify")(verify.verify)
 app.command("card")(card.card)
 app.command("diff")(diff.diff)
 app.command("audit")(audit.audit)
+app.command("why")(why.why)
 app.command("label")(label.label)
 app.command("forget")(forget.forget)
 app.command("backup")(backup.backup)

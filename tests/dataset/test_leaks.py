@@ -58,6 +58,9 @@ class Folder:
         splits[places] = (splits[places] + 1) % 3
         return splits
 
+    def numbers(self, places: list[int]) -> set[int]:
+        return {int(self.files[place][1:5]) for place in places}
+
     def written(self) -> Iterator[WrittenFile]:
         for name in self.files:
             yield WrittenFile(name, hashlib.sha256((self.root / name).read_bytes()).hexdigest())
@@ -71,14 +74,14 @@ class Folder:
                 self.root, source, splits, NO_FAMILIES, thresholds=Thresholds(), pool=pool, tick=self.ticks.append
             )
 
-    def expected(self, splits: NDArray[np.int8]) -> set[tuple[str, str]]:
+    def expected(self, splits: NDArray[np.int8], slack: int = 0) -> set[tuple[str, str]]:
         """Pairs across splits that are mirror images by imagehash, picture by picture, without anything of the product's."""
         prints = [self._hashes(name) for name in self.files]
         plain64, plain256, turned64, turned256 = (np.array([one[k] for one in prints]) for k in range(4))
         found = set()
         for place, name in enumerate(self.files):
-            near = (plain64 != turned64[place]).sum(axis=1) <= 10
-            near &= (plain256 != turned256[place]).sum(axis=1) <= 32
+            near = (plain64 != turned64[place]).sum(axis=1) <= 10 + slack
+            near &= (plain256 != turned256[place]).sum(axis=1) <= 32 + 2 * slack
             near &= splits != splits[place]
             found |= {tuple(sorted((name, self.files[other]))) for other in np.flatnonzero(near)}
         return found  # type: ignore[return-value]  # sorted pairs
@@ -118,12 +121,16 @@ def test_a_leak_is_found_at_every_place_of_a_chunk(tmp_path: Path) -> None:
     folder = Folder(tmp_path, 600)
     assert folder.check(folder.splits).leaks == 0
     for first in (0, 300, 600):
-        places = list(range(first, min(first + CHUNK, 1_200)))
+        places = list(range(first, first + CHUNK))
         splits = folder.plant(places)
         report = folder.check(splits)
         assert report.files == 1_200
-        assert folder.expected(splits) == named(folder, report)
-        assert report.leaks >= 250
+        # The product turns a hash round where this test turns the picture: they differ by a bit or two.
+        assert folder.expected(splits, -2) <= named(folder, report) <= folder.expected(splits, 2)
+        planted = {tuple(sorted((f"p{number:04d}.jpg", f"m{number:04d}.jpg"))) for number in folder.numbers(places)}
+        assert named(folder, report) <= planted
+        assert len(planted) == CHUNK
+        assert report.leaks >= CHUNK - 6
 
 
 @pytest.mark.parametrize("number", [0, 1, 15, 16, 17, 255, 256, 257, 511, 512, 513])
