@@ -145,14 +145,6 @@ def kept_in_crawl(catalog: Catalog, crawl_id: int, label: int) -> int:
         return connection.execute(query).scalar_one()
 
 
-def cards_in_crawl(catalog: Catalog, crawl_id: int) -> int:
-    """Cards that a crawl has sighted."""
-    with catalog.read() as connection:
-        return connection.execute(
-            select(func.count()).select_from(sightings).where(sightings.c.crawl_id == crawl_id)
-        ).scalar_one()
-
-
 def has_usable_pictures(catalog: Catalog, crawl_id: int) -> bool:
     """Whether a crawl sighted any picture that is kept, is a copy of one, or was known before it."""
     shown = select(sightings.c.id).join(images, images.c.id == sightings.c.image_id)
@@ -167,7 +159,8 @@ def has_usable_pictures(catalog: Catalog, crawl_id: int) -> bool:
 def products_before(catalog: Catalog, crawl_id: int, number: int) -> set[str]:
     """The products that earlier listing pages of a crawl showed, by number."""
     shown = (
-        select(products.c.asin.distinct())
+        select(products.c.asin)
+        .distinct()
         .join(sightings, sightings.c.product_id == products.c.id)
         .join(pages, pages.c.id == sightings.c.page_id)
         .where(pages.c.crawl_id == crawl_id, pages.c.kind == "listing", pages.c.number < number)

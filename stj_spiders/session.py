@@ -19,7 +19,6 @@ from scrapy.exceptions import DownloadCancelledError
 
 from stj_catalog import crawls, frontier
 from stj_catalog.frontier import LeasedPage
-from stj_catalog.intake import CardSighting
 from stj_core.addresses import is_loopback
 from stj_core.cli import counted, write_log
 from stj_core.clock import now
@@ -32,13 +31,15 @@ from stj_spiders.arguments import Arguments
 from stj_spiders.budget import PAGE_BYTES
 from stj_spiders.catalog_writer import CatalogWriter
 from stj_spiders.config import CrawlConfig
-from stj_spiders.coverage import fields_fallen, fields_missing, shares
+from stj_spiders.coverage import fields_missing, shares
+from stj_spiders.ending import judge_end
 from stj_spiders.exceptions import NotAskedError, StoppingError, TooManyBytesError
 from stj_spiders.items import PageItem
 from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, empty, failed, unexpected
 from stj_spiders.politeness import Manners
 from stj_spiders.reach import Reach, shown
 from stj_spiders.responses import host_of
+from stj_spiders.shops.pages import Card
 from stj_spiders.shops.shop import PAGES
 
 # So often is a page asked for that does not come as it should.
@@ -199,15 +200,12 @@ class Session:
             return
         self._moved.clear()
 
-    async def has_seen_all(self, page: LeasedPage, cards: Sequence[CardSighting]) -> bool:
-        """Whether a listing page shows nothing but products of this crawl's earlier pages: the listing goes in circles."""
-        if page.number == 1:
+    async def has_seen_all(self, page: LeasedPage, cards: Sequence[Card]) -> bool:
+        """Whether a listing page shows nothing but products of this crawl's earlier pages."""
+        if page.number == 1 or not cards:
             return False
         before = await self.writer.run(crawls.products_before, self.writer.catalog, self.crawl.id, page.number)
-        circles = all(card.asin in before for card in cards)
-        if circles:
-            _log.info("%s shows nothing that earlier pages did not: the listing ends here", self.page_name(page))
-        return circles
+        return all(card.asin in before for card in cards)
 
     # Pages that were not what they should be.
 
@@ -221,7 +219,8 @@ class Session:
         if tries < TRIES:
             _log.warning("%s %s: asking again", name, why)
         elif page.kind == "listing":
-            self.stop(failed(f"{name.capitalize()} {why}, {tries} times in a row: {self._hint(page, record)}"))
+            what = f"{name.capitalize()} of {self.category.slug} {why}, {tries} times in a row"
+            self.stop(failed(f"{what}: {self._hint(page, record)}"))
         else:
             await self._set_aside(page, reason)
         self.give_back()
@@ -346,9 +345,11 @@ class Session:
             if hasattr(self, "crawl"):
                 outcome = self.outcome or (FINISHED if reason == "finished" else STOPPED)
                 await self.writer.flush()
-                self.outcome = await self._judge_end(outcome)
                 catalog, crawl_id = self.writer.catalog, self.crawl.id
                 self.fields = await self.writer.run(crawls.fields_of_cards, catalog, crawl_id)
+                if outcome is FINISHED:
+                    outcome = await self.writer.run(judge_end, catalog, crawl_id, self.fields, self.pages.PARSER)
+                self.outcome = outcome
                 await self.writer.run(
                     crawls.end_crawl,
                     catalog,
@@ -364,28 +365,6 @@ class Session:
             if self.outcome is None or not self.outcome.exit_code:
                 self.outcome = unexpected(error)
         self.outcome = self.outcome or STOPPED
-
-    async def _judge_end(self, outcome: Outcome) -> Outcome:
-        """Whether a crawl that came to its end did its job: nothing left out, read as before, and something to show for it."""
-        if outcome is not FINISHED:
-            return outcome
-        catalog, crawl_id = self.writer.catalog, self.crawl.id
-        earlier = await self.writer.run(crawls.earlier_coverages, catalog, crawl_id)
-        fallen = fields_fallen(self.fields, earlier)
-        if fallen:
-            return drifted(", ".join(fallen), self.pages.PARSER)
-        aside = await self.writer.run(crawls.pages_set_aside, catalog, crawl_id)
-        for kind, number, _, reason in aside:
-            if kind == "listing":
-                return failed(f"Listing page {number} was set aside ({reason}): the same command tries it again.")
-        if not await self.writer.run(crawls.has_usable_pictures, catalog, crawl_id):
-            cards = await self.writer.run(crawls.cards_in_crawl, catalog, crawl_id)
-            reasons = (await self.writer.run(crawls.crawl_summary, catalog, crawl_id))["reasons"]
-            why = ", ".join(f"{n} {reason}" for reason, n in reasons.items()) or "none has a picture"
-            return empty(
-                f"No picture of {counted(cards, 'card')} could be kept ({why}): look into that, then give the same command again."
-            )
-        return outcome
 
 
 def find_session(crawler: Crawler) -> Session | None:

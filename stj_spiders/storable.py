@@ -28,7 +28,7 @@ _IN_ADDRESS = re.compile("[\0-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 def text(value: str | None, most: int) -> str | None:
     """`value` on one line, without what cannot be stored or would not be seen, and at most `most` characters long."""
-    return clean(value, most) or None if value is not None else None
+    return (clean(value, most) or None) if value is not None else None
 
 
 def address(value: str | None) -> str | None:

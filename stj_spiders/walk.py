@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import urldefrag
 
-from stj_spiders.shops.pages import BLOCKS, Ending, Listing, Product, Verdict
+from stj_spiders.shops.pages import READ, Ending, Listing, Product, Verdict
 
 _GONE = frozenset({404, 410})
 
@@ -19,6 +19,8 @@ class Step(Enum):
 
     READ = auto()
     """The page is what it should be: its cards count, and it says how the listing goes on."""
+    LAST = auto()
+    """As READ, but the listing goes in circles: whatever it says, it ends here."""
     NOTHING = auto()
     """The listing says that it has nothing, or no such page."""
     AGAIN = auto()
@@ -40,7 +42,7 @@ class Answer:
     why: str = ""
 
 
-def judge_listing(listing: Listing, status: int, *addresses: str, size: int) -> Answer:
+def judge_listing(listing: Listing, status: int, *addresses: str, size: int, nothing_new: bool = False) -> Answer:
     """What an answer to a listing page means.
 
     Args:
@@ -48,17 +50,16 @@ def judge_listing(listing: Listing, status: int, *addresses: str, size: int) -> 
         status: its HTTP status.
         addresses: where it was asked for, and where it came from.
         size: bytes of its body.
+        nothing_new: whether earlier pages of the walk showed all of its cards.
     """
-    if status in _GONE and listing.verdict is Verdict.UNAVAILABLE:
-        return Answer(Step.NOTHING, f"answers {status}")
-    if listing.verdict in BLOCKS:
-        return Answer(Step.BLOCKED)
-    if listing.verdict is Verdict.INCOMPLETE:
-        return Answer(Step.AGAIN, _incomplete(size, status))
+    if listing.verdict not in READ:
+        return _unread(listing.verdict, status, size)
     if listing.ending is Ending.NO_RESULTS:
         return Answer(Step.NOTHING, "says that it has no results")
     if listing.verdict is Verdict.EMPTY:
         return Answer(Step.AGAIN, "shows no card, and does not say that there is none")
+    if nothing_new:
+        return Answer(Step.LAST, "shows nothing that earlier pages did not")
     if listing.next_url is not None and _bare(listing.next_url) in map(_bare, addresses):
         return Answer(Step.AGAIN, "names itself as the next page")
     if listing.next_url is None and listing.ending is None:
@@ -68,21 +69,19 @@ def judge_listing(listing: Listing, status: int, *addresses: str, size: int) -> 
 
 def judge_product(product: Product, status: int, *, size: int) -> Answer:
     """What an answer to a product's page means; a product that is no longer sold is an answer."""
-    if status in _GONE and product.verdict is Verdict.UNAVAILABLE:
+    if product.verdict not in READ:
+        return _unread(product.verdict, status, size)
+    return Answer(Step.AGAIN, "shows no product") if product.verdict is Verdict.EMPTY else Answer(Step.READ)
+
+
+def _unread(verdict: Verdict, status: int, size: int) -> Answer:
+    if status in _GONE and verdict is Verdict.UNAVAILABLE:
         return Answer(Step.NOTHING, f"answers {status}")
-    if product.verdict in BLOCKS:
+    if verdict is not Verdict.INCOMPLETE:
         return Answer(Step.BLOCKED)
-    if product.verdict is Verdict.INCOMPLETE:
-        return Answer(Step.AGAIN, _incomplete(size, status))
-    if product.verdict is Verdict.EMPTY:
-        return Answer(Step.AGAIN, "shows no product")
-    return Answer(Step.READ)
-
-
-def _incomplete(size: int, status: int) -> str:
     if not size:
-        return f"came without a single byte (status {status})"
-    return "came without its end, or is nested deeper than can be read"
+        return Answer(Step.AGAIN, f"came without a single byte (status {status})")
+    return Answer(Step.AGAIN, "came without its end, or is nested deeper than can be read")
 
 
 def _bare(address: str) -> str:

@@ -142,7 +142,8 @@ class CategorySpider(scrapy.Spider):
             total_results=listing.total_results,
             coverage=count_fields(listing.cards),
         )
-        answer = judge_listing(listing, response.status, page.url, response.url, size=size)
+        nothing_new = await session.has_seen_all(page, listing.cards)
+        answer = judge_listing(listing, response.status, page.url, response.url, size=size, nothing_new=nothing_new)
         answer = self._stays(answer, page, listing.next_url)
         if answer.step is Step.BLOCKED:
             await self._blocked_page(response, page, record)
@@ -157,14 +158,16 @@ class CategorySpider(scrapy.Spider):
         elif answer.step is Step.NOTHING and page.number == 1:
             await session.nothing_there(page, record, answer.why)
         else:
-            item = await self._page_item(listing, page, record)
+            if answer.why:
+                self.logger.info("%s %s: the listing ends here", session.page_name(page), answer.why)
+            item = self._page_item(listing, page, record, goes_on=answer.step is Step.READ)
             item.opted_out = await self._opt_out(response, text)
             yield item
 
-    async def _page_item(self, listing: Listing, page: LeasedPage, record: frontier.Response) -> PageItem:
+    def _page_item(self, listing: Listing, page: LeasedPage, record: frontier.Response, *, goes_on: bool) -> PageItem:
         cards = listing_sightings(listing.cards, self.session.category, self.config.origin)
         found = []
-        if listing.next_url and not await self.session.has_seen_all(page, cards):
+        if listing.next_url and goes_on:
             found.append(NextPage("listing", page.number + 1, listing.next_url))
         if self.arguments.details:
             found += product_pages(cards, page.number)

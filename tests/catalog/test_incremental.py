@@ -277,12 +277,13 @@ def test_a_copy_of_a_forgotten_picture_is_kept_out(catalog):
 
 
 def test_a_picture_lost_for_a_passing_reason_is_asked_for_again(catalog):
-    Walk(catalog).page([Card("a", None, failure="timeout"), Card("b", None, failure="not_image")])
+    broken = ("timeout", "truncated", "not_image", "too_large")
+    Walk(catalog).page([*(Card(why, None, failure=why) for why in broken), Card("small", None, failure="too_small")])
     later = Walk(catalog)
-    keys = [url_of("a"), url_of("b"), url_of("never seen")]
-    assert known_pictures(catalog, keys, later.crawl.id) == {url_of("b")}
-    later.page([Card("a", print_of(1)), Card("b", print_of(2))])
-    assert statuses(catalog) == {"a": ("kept", None), "b": ("rejected", "not_image")}
+    keys = [*map(url_of, broken), url_of("small"), url_of("never seen")]
+    assert known_pictures(catalog, keys, later.crawl.id) == {url_of("small")}
+    later.page([*(Card(why, print_of(n)) for n, why in enumerate(broken)), Card("small", print_of(9))])
+    assert statuses(catalog) == {**dict.fromkeys(broken, ("kept", None)), "small": ("rejected", "too_small")}
 
 
 def test_other_bytes_under_a_lost_address_are_compared_anew(catalog):

@@ -63,4 +63,6 @@ def read_total(text: str | None) -> int | None:
     """How many results a listing says it has: the largest number of "1-16 of 1,234 results"."""
     words = (text or "")[:200]
     found = [re.sub(r"\D", "", number) for number in _NUMBER.findall(words)]
-    return max((int(digits) for digits in found if len(digits) <= _MOST_DIGITS), default=None)
+    if not found or max(map(len, found)) > _MOST_DIGITS:
+        return None
+    return max(map(int, found))

@@ -67,7 +67,7 @@ _ROBOT_SENTENCES = re.compile(
     r"|\brequest unsuccessful\. incapsula\b|\bincapsula incident id\b"
     r"|\bchecking (?:if the site connection is secure|your browser)\b|\benable javascript and cookies to continue\b"
     r"|\baccess to this page has been denied\b|\byou have been blocked\b|\bbot (?:detected|detection|check)\b"
-    r"|\bsolve (?:the|this) (?:captcha|puzzle)\b|\bcomplete (?:the|this) (?:captcha|security check)\b"
+    r"|\bsolve (?:the|this) puzzle\b|\bcomplete (?:the|this) (?:security check|captcha)\b"
     r"|\bkein roboter\b|\bpas un robot\b|\bno (?:eres|es usted|soy) un robot\b|\bnon sei un robot\b|\bnão é um robô\b"
     r"|रोबोट नहीं",
     re.IGNORECASE,
