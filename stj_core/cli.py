@@ -22,6 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from stj_core import __version__
 from stj_core.errors import StjError
 from stj_core.extras import missing_extra
+from stj_core.text import inert, json_inert
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -112,18 +113,18 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 
 
 def say(text: str) -> None:
-    """Talk to the person: a line on stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is the command line's voice
+    """Talk to the person: a line on stderr, in which nothing acts on the terminal."""
+    print(inert(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the command line's voice
 
 
 def emit(text: str) -> None:
-    """Give the result: a line on stdout."""
-    print(text)  # noqa: T201 - this is the command line's result
+    """Give the result: a line on stdout, in which nothing acts on the terminal."""
+    print(inert(text))  # noqa: T201 - this is the command line's result
 
 
 def emit_json(document: Any) -> None:  # noqa: ANN401 - any JSON value
     """Give the result as one JSON document on stdout."""
-    emit(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    emit(json_inert(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def counted(number: int, thing: str) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 from contextlib import contextmanager
 
 from stj_core.cli import say
+from stj_core.text import inert
 
 
 @contextlib.contextmanager
@@ -42,12 +43,14 @@ def bars() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
 def make_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]], *, words: int = 1) -> Table:
     """A table for people; all columns but the first `words` hold numbers."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, header_style="bold")
+    table = Table(title=inert(title), header_style="bold")
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place < words else "right")
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        # As text, not as markup: a title may hold square brackets, and whatever else.
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else inert(str(cell))) for cell in row))
     return table
 
 
@@ -60,7 +63,10 @@ def show(*things: Table | str) -> None:
         if not isinstance(one, str) and one.title:
             console.print(one.title, markup=False, soft_wrap=True)
             one.title = None
-        console.print(one, markup=False, soft_wrap=isinstance(one, str))
+        if isinstance(one, str):
+            console.print(inert(one), markup=False, soft_wrap=True)
+        else:
+            console.print(one, markup=False)
 
 
 Advance = Callable[[int], None]

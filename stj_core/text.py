@@ -2,7 +2,8 @@
 
 `clean` is for intake: the catalogue never holds a control character or a character that turns the writing direction round.
 `inert` is for showing: whatever is left, from older catalogues, file names or manifests of others, becomes visible instead of
-acting on a terminal. `markdown_inert` and `cell_inert` do the same for a README and for a table that a spreadsheet opens.
+acting on a terminal. `markdown_inert` does the same for a README. Tables for machines (manifest.csv and
+its like) keep text as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ _ACTIVE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}{_NO_CHA
 _SPACES = re.compile(r"\s+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 
 
 def clean(text: str, most: int) -> str:
@@ -32,8 +32,13 @@ def clean(text: str, most: int) -> str:
         text: from a page, a header or a foreign file.
         most: characters that are kept; nothing is gained from reading a long text to its end.
     """
-    kept = _SPACES.sub(" ", _DROPPED.sub("", _SPACES.sub(" ", text[: 4 * most]))).strip()
+    kept = _SPACES.sub(" ", visible(_SPACES.sub(" ", text[: 4 * most]))).strip()
     return shortened(kept, most)
+
+
+def visible(text: str) -> str:
+    """The text without what cannot be stored or would not be seen; white space stays as it is."""
+    return _DROPPED.sub("", text)
 
 
 def inert(text: str) -> str:
@@ -50,12 +55,6 @@ def markdown_inert(text: str) -> str:
     """The text for a Markdown file: one line that shows as it is, neither link, picture, table, heading nor HTML."""
     escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
     return "".join(_HTML.get(char, char) for char in escaped)
-
-
-def cell_inert(text: str) -> str:
-    """The text for a table that people open in a spreadsheet: what would be a formula there begins with an apostrophe."""
-    shown = one_line(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def json_inert(document: str) -> str:

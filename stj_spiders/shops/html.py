@@ -17,6 +17,8 @@ from typing import cast
 from lxml import etree
 from lxml.etree import _Element as Element
 
+from stj_core.text import visible
+
 _MOST_ATTRIBUTES = 1_000
 # Fewer characters than this cannot hold more attributes than that.
 _LONG_TAG = 2 * _MOST_ATTRIBUTES
@@ -181,8 +183,8 @@ def _without_attribute_soup(text: str) -> str:
 
 
 def clean(text: str | None) -> str | None:
-    """`text` with single spaces, or None if nothing is left."""
-    return _SPACES.sub(" ", text or "").strip() or None
+    """`text` with single spaces and nothing that acts on a terminal or turns the writing round; None if nothing is left."""
+    return _SPACES.sub(" ", visible(_SPACES.sub(" ", text or ""))).strip() or None
 
 
 def text_of(element: Element) -> str | None:
