@@ -25,6 +25,7 @@ from stj_model.standalone import slug
 NONE = -1
 """The label, inside this room, of a picture that is none of the classes; its line in a manifest has an empty label."""
 
+
 @dataclass(frozen=True)
 class LabelledPicture:
     """One picture on disk and what is known of it; `name` is its path as the person knows it."""

@@ -24,11 +24,11 @@ from stj_model.evaluation import evaluate, judge_pictures, judge_with_kept
 from stj_model.features import FeatureStore
 from stj_model.head import Head, Normaliser
 from stj_model.predict import Predictor, load_model
-from stj_model.standalone import slug
 from stj_model.preprocess import read_pixels
 from stj_model.recipes.default import _HeldOutHeads
 from stj_model.recipes.frozen import FeatureTable
 from stj_model.run_dir import Run, open_run
+from stj_model.standalone import slug
 from stj_model.training import summary, train
 from tests.model.conftest import LABELS, make_dataset, tiny
 
