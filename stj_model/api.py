@@ -16,6 +16,7 @@ Folders that are not given are those of the settings: STJ_RUNS, STJ_CACHE, STJ_W
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ def train(
     l2: float | None = None,
     balance: Balance | None = None,
     abstain: float | None = None,
-    none: PathLike | None = None,
+    none: PathLike | Sequence[PathLike] = (),
     seed: int = 42,
 ) -> Run:
     """Train a run; what is None is the recipe's own. An interrupted training is gone on with, a finished one done anew.
@@ -61,7 +62,7 @@ def train(
         balance: what weighs the same: `none`, `class`, `source` (classes, and shops more evenly) or `shop`.
         abstain: share of right answers that is kept at whatever price, 0 to below 1; less sure ones become `unsure`. If not
             given, 0.98 is aimed at and 95 % of pictures of unseen shops are answered.
-        none: folder of pictures of something else, from which the answer `none` is learned.
+        none: folder, or folders, of pictures of something else, from which the answer `none` is learned.
         seed: of everything random: the same one gives the same weights, bit for bit.
 
     Returns:
@@ -85,7 +86,7 @@ def train(
         seed=seed,
     )
     return training.train(
-        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_path(none), talk=SILENT
+        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=SILENT
     )
 
 
@@ -153,6 +154,10 @@ def export(
 
 def _open(run: PathLike | None) -> Run:
     return open_run(_path(run), read_config().runs)
+
+
+def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:
+    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
 
 
 def _path(given: PathLike | None) -> Path | None:

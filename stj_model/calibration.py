@@ -84,6 +84,8 @@ class Calibration:
         """
         with reading(path):
             held = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(held, dict):
+                raise TypeError(f"it holds a {type(held).__name__}")
             found = cls(**{item.name: held[item.name] for item in fields(cls) if item.name in held})
             found.check()
         return found

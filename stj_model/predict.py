@@ -18,6 +18,7 @@ from stj_model.backend import KerasModel, keras, tensorflow
 from stj_model.damage import PARSER_ERRORS, reading, reason
 from stj_model.features import BATCH, Extractor, compiled
 from stj_model.head import NONE_MARGIN, Doubles
+from stj_model.inputs import FileInput, Readable, printable
 from stj_model.preprocess import Pixels, read_pixels
 from stj_model.run_dir import MODEL, Run
 from stj_model.standalone import word
@@ -188,10 +189,25 @@ class Predictor:
             advance: told how many more are done.
         """
         called = [str(file) for file in files] if names is None else list(names)
+        return self.answer_inputs([FileInput(Path(file)) for file in files], called, advance)
+
+    def answer_inputs(
+        self, pictures: Sequence[Readable], names: Sequence[str], advance: Callable[[int], None] = lambda _: None
+    ) -> Iterator[Answer]:
+        """Answer pictures in order, batch by batch, the next batch decoded while one is computed.
+
+        Args:
+            pictures: from files or archives; one that cannot be read becomes an answer with the reason.
+            names: what to call each.
+            advance: told how many more are done.
+        """
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
-            for start in range(0, len(files), BATCH):
-                read = list(threads.map(self._try, files[start : start + BATCH]))
-                yield from self._answer_batch(read, called[start : start + BATCH])
+            batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
+            ahead = [threads.submit(self._try, one) for one in batches[0]] if batches else []
+            for number in range(len(batches)):
+                read = [one.result() for one in ahead]
+                ahead = [threads.submit(self._try, one) for batch in batches[number + 1 : number + 2] for one in batch]
+                yield from self._answer_batch(read, names[number * BATCH : number * BATCH + len(read)])
                 advance(len(read))
 
     def _answer_batch(self, read: Sequence[Pixels | str], names: Sequence[str]) -> Iterator[Answer]:
@@ -202,11 +218,11 @@ class Predictor:
         for pixels, name in zip(read, names, strict=True):
             yield Answer(name, error=pixels) if isinstance(pixels, str) else next(answers)
 
-    def _try(self, file: str | os.PathLike[str]) -> Pixels | str:
+    def _try(self, picture: Readable) -> Pixels | str:
         try:
-            return read_pixels(Path(file), self.preprocessing)
+            return self.read(picture.read())
         except PictureError as error:
-            return str(error)
+            return printable(str(error))
 
     def _batch(self, pixels: Pixels, size: int) -> list[npt.NDArray[np.float32]]:
         padded = np.zeros((size, *pixels.shape[1:]), dtype=np.float32)

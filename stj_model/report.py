@@ -17,6 +17,7 @@ from stj_model.data import LabelledPicture, picture_of
 from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
 from stj_model.run_dir import CONFIG, ENVIRONMENT, HEAT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
+from stj_model.runs import HEADLINES
 from stj_model.thumbnails import ReportThumbnails
 
 UNUSED = {
@@ -30,7 +31,7 @@ SAMPLES_PER_CLASS, TEST_TILES, WORST, PAGES = 12, 60, 24, 40
 SPLIT_NAMES = {
     "test": "Test",
     "out_of_fold": "Out of fold",
-    "leave_sources_out": "Leaving shops out",
+    "leave_sources_out": "Shops held out",
     "val": "Validation",
     "train": "Training",
 }
@@ -78,13 +79,18 @@ def write_report(run: Run, name: str) -> None:
     rows, dataset = run.manifest(), Path(str(document["dataset"]))
     found = metrics["figures"]
     head = found.get("test") or found.get("out_of_fold") or found["val"]
+    headline = next(found[split] for split in HEADLINES if split in found)
     guesses = read_guesses(run, rows, dataset)
     drawings = _draw_history(run)
     content = {
         "kind": "run",
         "name": name,
-        "title": f"{name} · {_percent(head['accuracy'])}",
+        "title": f"{name} · {_percent(headline['accuracy'])}",
         "judged_on": JUDGED_ON[head["split"]],
+        "headline": headline,
+        "headline_on": JUDGED_ON[headline["split"]],
+        "refusals": _refusals({split: found[split] for split in ("leave_sources_out", "test") if split in found}),
+        "spurious": document["fit"].get("spurious", []),
         "figures": found,
         "samples": {label: _samples(rows, label, dataset) for label in labels},
         "fit": document["fit"],
@@ -114,6 +120,10 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
         "name": f"{run.name} on {head['split']}",
         "title": f"{run.name} on {Path(str(head['split'])).name} · {_percent(head['accuracy'])}",
         "judged_on": own or f"pictures of {Path(str(head['split'])).resolve().name}",
+        "headline": head,
+        "headline_on": own or f"pictures of {Path(str(head['split'])).resolve().name}",
+        "refusals": _refusals({str(head["split"]): head}),
+        "spurious": [],
         "figures": {},
         "samples": {},
         "fit": {},
@@ -121,6 +131,11 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
         "environment": None,
     }
     _render(run, folder, content, head, guesses, {})
+
+
+def _refusals(found: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The splits that say what the thresholds do, with their names."""
+    return [(SPLIT_NAMES.get(split, Path(split).name), part) for split, part in found.items() if part.get("answered")]
 
 
 def read_guesses(run: Run, rows: Sequence[ManifestRow], dataset: Path) -> list[ReportedPicture]:

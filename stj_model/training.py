@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import UsageError
 from stj_core.files import write_csv, write_json
-from stj_dataset.manifest import LABELS, MANIFEST, read_manifest
+from stj_dataset.manifest import LABELS, MANIFEST, PROVENANCE, read_manifest
 from stj_model.artifacts import write_heat, write_judged
 from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration
 from stj_model.config import TrainConfig
@@ -64,7 +64,7 @@ LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "pillow")
 
 
 def train(
-    dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, none: Path | None = None, talk: Talk = SILENT
+    dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, none: Sequence[Path] = (), talk: Talk = SILENT
 ) -> Run:
     """Train a run on a dataset folder.
 
@@ -76,7 +76,7 @@ def train(
         config: from `stj_model.config.resolve`.
         runs: folder of runs (STJ_RUNS).
         cache: folder of features (STJ_CACHE).
-        none: folder of pictures that are none of the classes, from which the answer `none` is learned, beside those that
+        none: folders of pictures that are none of the classes, from which the answer `none` is learned, beside those that
             the dataset itself may hold.
         talk: where progress is told.
 
@@ -106,13 +106,13 @@ def train(
         return finish(folder, runs, name)
 
 
-def _with_others(dataset: Dataset, folder: Path | None, recipe: str, talk: Talk) -> Dataset:
+def _with_others(dataset: Dataset, folders: Sequence[Path], recipe: str, talk: Talk) -> Dataset:
     """The dataset with what `--none` adds; says what it costs where there is nothing to learn `none` from."""
     if recipe == "paper":
-        if folder is not None:
+        if folders:
             raise UsageError("--recipe paper is the student's notebook, which knows no answer none: leave --none out.")
         return replace(dataset, none=())
-    if folder is not None:
+    for folder in folders:
         others, passed_over = open_none_folder(folder)
         for line in summed_up(passed_over):
             talk.say(line)
@@ -191,8 +191,9 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
     fitted.model.save(folder / MODEL)
     fitted.calibration.save(folder / CALIBRATION)
     fitted.neighbours.save(folder / NEIGHBOURS)
-    for name in (MANIFEST, LABELS):
-        shutil.copyfile(job.dataset.folder / name, folder / name)
+    for name in (MANIFEST, LABELS, PROVENANCE):
+        if (job.dataset.folder / name).is_file():  # older datasets have no provenance.csv
+            shutil.copyfile(job.dataset.folder / name, folder / name)
     document = {
         "dataset": str(job.dataset.folder.resolve()),
         "dataset_digest": job.dataset.digest,

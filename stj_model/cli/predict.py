@@ -2,91 +2,109 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit, emit_json
+from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_core.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
+    from stj_model.inputs import Inputs
     from stj_model.predict import Answer
-
-STDIN = "-"
 
 
 def predict(
     what: Annotated[
         list[str],
         typer.Argument(
-            help="[RUN] then files, folders, or - (one path a line on stdin); no URLs.", metavar="[RUN] FILE|FOLDER…|-"
+            help="[RUN] then files, folders, ZIP archives, patterns, or - (one path a line on stdin); no URLs.",
+            metavar="[RUN] FILE|FOLDER…|-",
         ),
     ],
     *,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    csv_: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line, as they come.")] = False,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Say of each picture which garment it shows, or that it is unsure, or none of them."""
+    """Say of each picture which garment it shows, or that it is unsure, or none of them.
+
+    Every file is answered, or named on stderr with the reason; the exit code is 1 if a picture could not be read.
+    """
     from stj_core.config import read_config
     from stj_core.console import Talk
+    from stj_model.inputs import STDIN, collect
     from stj_model.predict import Predictor
     from stj_model.run_dir import CONFIG, open_run
 
-    if csv and json_:
-        raise UsageError("--csv and --json exclude each other: give one of them.")
+    if csv_ + jsonl + json_ > 1:
+        raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
     folder = read_config(runs=runs).runs
-    named = (
-        Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
-    )  # a run that is not whole is no folder of pictures
-    files = list(_files(what[1:] if named else what))
-    if not files:
-        where = ", ".join(what[1:] if named else what)
+    # A run that is not whole is no folder of pictures.
+    named = Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
+    given = what[1:] if named else what
+    inputs = collect(given, _stdin() if STDIN in given else b"")
+    if not inputs.pictures:
+        _passed_over(inputs)
+        where = ", ".join(given)
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
     predictor = Predictor(open_run(named, folder))
-    with Talk().bar(f"Predicting {counted(len(files), 'picture')}", len(files)) as advance:
-        answers = list(predictor.answer_files(files, advance=advance))
-    if json_:
-        emit_json([answer.as_json() for answer in answers])
-    elif csv:
-        _emit_csv(answers, list(predictor.labels))
-    else:
-        for answer in answers:
-            emit(_line(answer))
-    # One broken picture among others is an answer like theirs.
-    if all(answer.error for answer in answers):
+    with Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures)) as advance:
+        answers = predictor.answer_inputs(inputs.pictures, inputs.names, advance)
+        told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)
+    _passed_over(inputs)
+    failed = sum(answer.error is not None for answer in told)
+    say(_summary(told, len(inputs.passed_over)))
+    if failed:
         raise typer.Exit(1)
 
 
-def _files(given: Sequence[str]) -> Iterator[Path]:
-    """The files meant: folders are searched for pictures, `-` is read line by line, an address is refused."""
-    from stj_model.data import list_pictures
+def _stdin() -> bytes:
+    """All of stdin, as bytes: names need not be UTF-8."""
+    raw = getattr(sys.stdin, "buffer", None)
+    return raw.read() if raw is not None else sys.stdin.read().encode("utf-8", "surrogateescape")
 
-    for text in given:
-        if text == STDIN:
-            yield from _files([line for line in (raw.rstrip("\n") for raw in sys.stdin) if line.strip()])
-        elif "://" in text:
-            raise UsageError(f"{text} is an address, not a file: fetch it first.")
-        elif Path(text).is_dir():
-            yield from list_pictures(Path(text))
-        else:
-            yield Path(text)
+
+def _emit(answers: Iterable[Answer], labels: Sequence[int], *, csv_: bool, jsonl: bool, json_: bool) -> list[Answer]:
+    """Print the answers, all but one JSON document as they come; returns them."""
+    told: list[Answer] = []
+
+    def kept() -> Iterator[Answer]:
+        for answer in answers:
+            told.append(answer)
+            yield answer
+
+    if json_:
+        emit_json([answer.as_json() for answer in kept()])
+    elif jsonl:
+        for answer in kept():
+            emit(json.dumps(answer.as_json(), ensure_ascii=False, allow_nan=False))
+    elif csv_:
+        _emit_csv(kept(), labels)
+    else:
+        for answer in kept():
+            emit(_line(answer))
+    return told
 
 
 def _line(answer: Answer) -> str:
+    from stj_model.inputs import shown
+
     if answer.error is not None:
-        return f"{answer.file}\terror\t{answer.error}"
+        return f"{shown(answer.file)}\terror\t{shown(answer.error)}"
     chances = " ".join(f"{label}:{p:.3f}" for label, p in (answer.probabilities or {}).items())
-    return f"{answer.file}\t{answer.answer}\t{chances}\tout of scope {answer.out_of_scope:.3f}"
+    return f"{shown(answer.file)}\t{answer.answer}\t{chances}\tout of scope {answer.out_of_scope:.3f}"
 
 
-def _emit_csv(answers: Sequence[Answer], labels: Sequence[int]) -> None:
-    import csv
-
+def _emit_csv(answers: Iterable[Answer], labels: Sequence[int]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "answer", "label", *(f"p{label}" for label in labels), "out_of_scope", "error"])
     for answer in answers:
@@ -96,3 +114,22 @@ def _emit_csv(answers: Sequence[Answer], labels: Sequence[int]) -> None:
         writer.writerow(
             [answer.file, document["answer"], answer.label, *shares, document["out_of_scope"], answer.error]
         )
+
+
+def _passed_over(inputs: Inputs) -> None:
+    from stj_core.class_folders import summed_up
+    from stj_model.inputs import shown
+
+    for line in summed_up(inputs.passed_over):
+        say(shown(line))
+
+
+def _summary(answers: Sequence[Answer], passed_over: int) -> str:
+    """How many of which answer, and that nothing is missing: the last line on stderr."""
+    words = Counter(answer.answer for answer in answers if answer.error is None)
+    parts = [f"{count} {word}" for word, count in sorted(words.items())]
+    failed = sum(answer.error is not None for answer in answers)
+    if failed:
+        parts.append(f"{failed} could not be read")
+    beside = f"; {passed_over} beside them are no pictures" if passed_over else ""
+    return f"{counted(len(answers), 'picture')}: {', '.join(parts)}{beside}."

@@ -44,8 +44,8 @@ def train(
         ),
     ] = None,
     none: Annotated[
-        Path | None,
-        typer.Option(help="Folder of pictures of something else, to learn the answer “none” from."),
+        list[Path] | None,
+        typer.Option(help="Folder of pictures of something else, to learn “none” from; may be given several times."),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of paper's RMSprop [1e-4].")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
@@ -76,7 +76,7 @@ def train(
         l2=l2,
         seed=seed,
     )
-    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none, talk=Talk())
+    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none or (), talk=Talk())
     document = summary(run)
     if json_:
         emit_json(document)

@@ -86,11 +86,29 @@ def test_predict_takes_files_folders_and_stdin(
     assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
 
 
-def test_predict_fails_only_if_no_picture_can_be_read(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
+def test_predict_answers_all_and_fails_if_one_could_not_be_read(
+    run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]
+):
     file = str(open_dataset(drawn).pictures[0].path)
-    assert outcome(app, ["predict", str(run.folder), "nowhere.jpg", file]) == 0
-    assert outcome(app, ["predict", str(run.folder), "nowhere.jpg"]) == 1
-    assert "Cannot read nowhere.jpg" in capsys.readouterr().out
+    assert outcome(app, ["predict", str(run.folder), file, "nowhere.jpg", "--jsonl"]) == 1
+    out, err = capsys.readouterr()
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["file"] for answer in answers] == [file, "nowhere.jpg"]
+    assert answers[1]["error"] == "Cannot read nowhere.jpg: No such file or directory."
+    assert err.splitlines()[-1] == f"2 pictures: 1 {answers[0]['answer']}, 1 could not be read."
+    assert outcome(app, ["predict", str(run.folder), file]) == 0
+
+
+def test_predict_names_what_it_passes_over(run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "bad\x1b[2Jname.jpg").write_bytes(open_dataset(drawn).pictures[0].path.read_bytes())
+    (folder / "notes.txt").write_text("no picture")
+    assert outcome(app, ["predict", str(run.folder), str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out
+    assert "1 thing was passed over (no picture by its ending or its first bytes): " in err
+    assert err.splitlines()[-1].endswith("; 1 beside them are no pictures.")
 
 
 def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
@@ -110,7 +128,7 @@ def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, ca
         ),
         (["train", "--recipe", "magic"], 2, "There is no recipe 'magic': it is default or thorough or paper."),
         (["train", "--epochs", "0"], 2, "--epochs cannot be 0: it is 1 or more."),
-        (["train", "--balance", "much"], 2, "--balance cannot be 'much': it is none, class, source."),
+        (["train", "--balance", "much"], 2, "--balance cannot be 'much': it is none, class, source, shop."),
         (["compare", "a", "b", "--split", "val"], 2, "--split cannot be 'val': it is test or out_of_fold."),
         (["compare", "a", "b"], 1, "There is no run folder a: give one below runs, or train with stj-model train."),
         (["runs"], 0, "There is no run in runs yet: stj-model train makes one."),
@@ -122,7 +140,11 @@ def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, ca
             "https://example.org/a.jpg is an address, not a file: fetch it first.",
         ),
         (["predict", "empty"], 1, "There is no picture in empty: give files or folders of pictures."),
-        (["predict", "a.jpg", "--csv", "--json"], 2, "--csv and --json exclude each other: give one of them."),
+        (
+            ["predict", "a.jpg", "--csv", "--json"],
+            2,
+            "--csv, --json and --jsonl exclude each other: give one of them.",
+        ),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(

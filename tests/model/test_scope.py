@@ -65,7 +65,7 @@ def test_evaluate_judges_how_well_it_keeps_out(
     assert "something else: out-of-distribution AUROC" in capsys.readouterr().out
     report = next((own_run.folder / "evaluations").glob("*/report.html")).read_text(encoding="utf-8")
     assert "before temperature" in report
-    assert "12 of the three, 3 others" in report
+    assert "12 of the classes, 3 others" in report
 
 
 def test_a_folder_without_others_is_refused(
