@@ -46,6 +46,11 @@ docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from th
 bench: $(VENV)/.dev  ## list the benchmarks
 	@ls bench/*.py
 
+dist: $(VENV)/.dev  ## dist/: a wheel and an sdist, checked for a registry
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
 serve: $(VENV)/.dev  ## the studio in the browser
 	$(BIN)/stj-web
 

@@ -9,7 +9,7 @@ from docs.catalog_pages import catalog_md, metadata_yaml
 from docs.cli_pages import cli_md
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"docs/catalog.md": catalog_md, "docs/cli.md": cli_md, "metadata.yaml": metadata_yaml}
+PAGES = {"docs/catalog.md": catalog_md, "docs/cli.md": cli_md, "stj/template/metadata.yaml": metadata_yaml}
 
 
 def stale_pages() -> list[str]:
