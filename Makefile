@@ -11,7 +11,7 @@ SECONDS ?= 3600
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format fuzz docs bench serve serve-crawls clean
+.PHONY: help setup demo test test-all lint format fuzz docs bench dist serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

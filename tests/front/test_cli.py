@@ -33,7 +33,7 @@ HEAVY = (
     "jinja2",
     "keras",
     "numpy",
-    "pydantic",
+
     "rich",
     "scipy",
     "scrapy",
