@@ -11,7 +11,7 @@ SECONDS ?= 3600
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format fuzz docs bench serve serve-crawls clean
+.PHONY: help setup demo test test-all lint format fuzz docs bench dist serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,11 @@ docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from th
 
 bench: $(VENV)/.dev  ## list the benchmarks
 	@ls bench/*.py
+
+dist: $(VENV)/.dev  ## dist/: a wheel and an sdist, checked for a registry
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
 
 serve: $(VENV)/.dev  ## the studio in the browser
 	$(BIN)/stj-web

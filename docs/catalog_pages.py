@@ -25,6 +25,7 @@ To look around in a browser, with pictures, facets and the queries below:
 
 ```
 pip install datasette datasette-json-html
+stj init    # writes metadata.yaml beside the catalogue
 datasette catalog.sqlite --metadata metadata.yaml --static images:images
 ```
 """

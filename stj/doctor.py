@@ -67,8 +67,8 @@ def examine() -> list[Finding]:
     for look in (_python, _packages, _browser, _weights, _room, _project, _settings, _catalogue):
         try:
             findings += look()
-        except StjError as error:
-            findings.append(Finding(look.__name__.strip("_"), State.BROKEN, str(error), "see the sentence"))
+        except (StjError, OSError) as error:
+            findings.append(Finding(look.__name__.strip("_"), State.BROKEN, str(error)))
     return findings
 
 

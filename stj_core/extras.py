@@ -6,10 +6,10 @@ from importlib.util import find_spec
 
 # Per extra: the import names of what it brings, the one that its commands begin with first.
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "spiders": ("scrapy", "lxml", "price_parser", "protego", "twisted"),
+    "spiders": ("scrapy", "lxml", "price_parser", "twisted"),
     "browser": ("scrapy_playwright", "playwright"),
     "service": ("scrapyd",),
-    "model": ("tensorflow", "keras", "matplotlib", "sklearn", "threadpoolctl"),
+    "model": ("tensorflow", "keras", "matplotlib", "threadpoolctl"),
     "export": ("tf2onnx", "ai_edge_litert", "onnx", "onnxruntime", "openvino"),
     "web": (
         "flask", "flask_limiter", "flask_wtf", "limits", "prometheus_client", "requests", "waitress", "werkzeug", "wtforms",

@@ -1,6 +1,6 @@
 """The practice shop: a loopback server that speaks Amazon's markup and sells pictures.
 
-Start one with ``python -m stj_demo``, or inside a test::
+Start one with ``stj shop``, or inside a test::
 
     with PracticeShop(per_class=60) as shop:
         crawl(shop.origin)

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import typer
 
 from stj_core import cli
-from stj_core.config import read_config
 from stj_core.errors import StjError, UsageError
 from stj_core.extras import is_installed
 from stj_core.labels import labels_path
@@ -57,6 +56,7 @@ def walk(
         raise StepError(
             f"The demo crawls and trains: pip install 'stj[{','.join(lacking)}]', then run the same command again."
         )
+    from stj_core.config import read_config
     from stj_demo.shop import PracticeShop
 
     began = time.monotonic()
@@ -65,14 +65,13 @@ def walk(
     place.mkdir(parents=True, exist_ok=True)
     (place / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n", encoding="utf-8")
     weights = str(Path(weights).resolve()) if weights and Path(weights).exists() else weights
-    road = Road(place, weights)
+    labels = labels_path(read_config().labels).resolve()
+    road = Road(place, weights, labels)
     cli.say(
         "1/5  The practice shop opens"
         + (" with its own drawings" if images is None else f" with the pictures of {images}")
     )
-    with PracticeShop(
-        images, per_class=per_class, labels=read_config().labels, port=port, cache=out / "drawings"
-    ) as shop:
+    with PracticeShop(images, per_class=per_class, labels=labels, port=port, cache=out / "drawings") as shop:
         cli.say(f"     {shop.origin}, {len(shop.planted)} cases planted for the crawl to notice")
         cli.say("2/5  Crawl")
         road.run("python", "-m", "stj_spiders", "-L", "WARNING", "-a", f"origin={shop.origin}", "-a", "limit=100000")
@@ -89,21 +88,20 @@ def walk(
     trained = road.train()
     judged = road.json("stj-model", "evaluate", "--on", str(elsewhere.resolve())) if elsewhere else None
     _say_results(stats, trained, judged, place)
-    cli.say(
-        f"Done in {(time.monotonic() - began) / 60:.1f} minutes. Again: the same command. "
-        f"Look: {place / 'dataset' / 'preview.html'}"
-    )
+    minutes = (time.monotonic() - began) / 60
+    cli.say(f"Done in {minutes:.1f} minutes. Again: the same command. Look: {place / 'dataset' / 'preview.html'}")
 
 
 class Road:
     """Commands that run in the demo's folder."""
 
-    def __init__(self, place: Path, weights: str | None) -> None:
+    def __init__(self, place: Path, weights: str | None, labels: Path) -> None:
         """Set the stage.
 
         Args:
             place: the folder where everything lands.
             weights: for the training; None for ImageNet's, or random ones where those cannot be had.
+            labels: the classes that the shop sells by.
         """
         self.place = place
         self.weights = weights
@@ -115,8 +113,7 @@ class Road:
         }
         for name in ("STJ_CATALOG", "STJ_IMAGES", "STJ_RUNS", "STJ_ORIGIN", "STJ_WEIGHTS", "SCRAPY_SETTINGS_MODULE"):
             self._environment.pop(name, None)
-        # The classes that the shop sells by, wherever the command runs.
-        self._environment["STJ_LABELS"] = str(labels_path(read_config().labels).resolve())
+        self._environment["STJ_LABELS"] = str(labels)
 
     def run(self, *command: str) -> None:
         """Run a command whose output people read.

@@ -240,7 +240,10 @@ class RemoteStore(ImageStore):
         try:
             self._files: Any
             self._files, self._root = fsspec.core.url_to_fs(root)
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
+            driver = "stj[s3]" if root.startswith("s3") else root.partition("://")[0] + "fs"
+            raise CatalogError(f"Cannot open the image store {root} ({error}): pip install '{driver}'.") from error
+        except ValueError as error:
             raise CatalogError(f"Cannot open the image store {root}: {error}.") from error
 
     def put(self, sha256: str, extension: str, data: bytes) -> str:

@@ -5,20 +5,17 @@ All crawls of a process share one `Manners`: three listings of one shop are aske
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from scrapy.crawler import AsyncCrawlerProcess
-from scrapy.spiderloader import get_spider_loader
-from scrapy.utils.project import get_project_settings
 
 from stj_core import cli
 from stj_core.config import read_config
 from stj_core.errors import UsageError
 from stj_core.labels import find_category, load_labels
-from stj_spiders.config import check_log_level
-from stj_spiders.running import dry_run, finish, watch_quietly
-from stj_spiders.spiders.category import CategorySpider
+
+if TYPE_CHECKING:
+    from stj_spiders.spiders.category import CategorySpider
 
 app = cli.make_app("Crawl every category in one process.")
 
@@ -35,6 +32,13 @@ def crawl(
     loglevel: Annotated[str | None, typer.Option("-L", "--loglevel", help="DEBUG, INFO, WARNING or ERROR.")] = None,
 ) -> None:
     """Crawl every category in one process, politely interleaved."""
+    from scrapy.crawler import AsyncCrawlerProcess
+    from scrapy.spiderloader import get_spider_loader
+    from scrapy.utils.project import get_project_settings
+
+    from stj_spiders.config import check_log_level
+    from stj_spiders.running import dry_run, finish, watch_quietly
+
     given, settings = _pairs("-a", argument), get_project_settings()
     # The commands' module belongs to `scrapy`; everything else is as there.
     settings.setmodule("stj_spiders.settings", priority="project")

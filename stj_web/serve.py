@@ -18,7 +18,7 @@ def serve(config: Config, web: WebConfig) -> None:
     """Serve the studio until Ctrl-C.
 
     Raises:
-        UsageError: the address cannot be listened on, or the extra is not installed.
+        UsageError: the address cannot be listened on.
     """
     server = make_server(config, web)
     host, port = server.effective_host, server.effective_port
@@ -38,12 +38,10 @@ def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitre
     """A server that listens already and does not run yet.
 
     Raises:
-        UsageError: the address cannot be listened on, or the extra is not installed.
+        UsageError: the address cannot be listened on.
     """
-    try:
-        from stj_web.connections import listen
-    except ImportError as error:
-        raise UsageError(f"The studio needs its extra ({error}): pip install 'stj[web,model]'.") from error
+    from stj_web.connections import listen
+
     try:
         return listen(
             create_app(config, web),
