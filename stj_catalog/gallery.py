@@ -157,6 +157,18 @@ def tiles_of(catalog: Catalog, ids: Sequence[int]) -> list[Tile]:
     return [found[one] for one in ids if one in found]
 
 
+def matching(catalog: Catalog, wanted: Filter, ids: Sequence[int]) -> set[int]:
+    """Those of some pictures that a filter takes."""
+    conditions = _conditions(catalog, wanted)
+    if not conditions:
+        return set(ids)
+    found: set[int] = set()
+    with catalog.read() as connection:
+        for some in chunks(list(ids)):
+            found |= set(connection.execute(select(images.c.id).where(images.c.id.in_(some), *conditions)).scalars())
+    return found
+
+
 def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
     """What the filters can be set to: reasons, sources and crawls."""
     reasons = select(images.c.reason).where(

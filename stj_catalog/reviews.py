@@ -7,7 +7,7 @@ decided meanwhile; whoever says nothing decides anyway.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,12 +173,60 @@ def take_back(catalog: Catalog, review_id: int, thresholds: Thresholds) -> Decid
         DecisionError: there is no such decision, or it was taken back already.
     """
     with catalog.write(exclusive=True) as connection:
-        row = connection.execute(select(reviews).where(reviews.c.id == review_id)).first()
-        if row is None:
-            raise NoPictureError(f"There is no decision {review_id}.")
-        if row.undone_at is not None:
-            raise DecisionError(f"Decision {review_id} was taken back already, at {row.undone_at}.")
-        return _take_back(connection, row, thresholds)
+        return _take_back_one(connection, review_id, thresholds)
+
+
+def record_many(
+    catalog: Catalog,
+    seen: Mapping[int, int],
+    action: str,
+    *,
+    reviewer: str,
+    thresholds: Thresholds,
+    label: int | None = None,
+    reason: str | None = None,
+) -> list[Decided]:
+    """Record the same decision about many pictures: about all of them, or about none.
+
+    Args:
+        catalog: where it is written.
+        seen: the pictures, each with the newest standing decision that the reviewer saw, 0 for none.
+        action: as in `record_review`, like the rest.
+        reviewer: who decides.
+        thresholds: the rule that the new statuses are recorded with.
+        label: the class, for action label.
+        reason: why.
+
+    Raises:
+        UsageError: the action is none, lacks its label, or a text is too long.
+        OvertakenError: somebody else decided first about one of them.
+        DecisionError: one of them does not exist, or there is nothing to decide about it.
+    """
+    check_decision(action, label, reviewer, reason)
+    with catalog.write(exclusive=True) as connection:
+        return [
+            write_review(
+                connection,
+                one,
+                action,
+                reviewer=reviewer,
+                thresholds=thresholds,
+                seen=seen[one],
+                label=label,
+                reason=reason,
+            )
+            for one in sorted(seen)
+        ]
+
+
+def take_back_many(catalog: Catalog, review_ids: Sequence[int], thresholds: Thresholds) -> list[Decided]:
+    """Take back some decisions: all of them, or none.
+
+    Raises:
+        DecisionError: one of them does not exist, or was taken back already.
+    """
+    with catalog.write(exclusive=True) as connection:
+        return [_take_back_one(connection, one, thresholds) for one in sorted(set(review_ids))]
 
 
 def newest_decisions(catalog: Catalog, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -252,6 +300,15 @@ def _check_seen(connection: Connection, image_id: int, seen: int | None) -> None
 def _standing(connection: Connection, image_id: int) -> Row[Any] | None:
     mine = select(reviews).where(reviews.c.image_id == image_id, reviews.c.undone_at.is_(None))
     return connection.execute(mine.order_by(reviews.c.id.desc()).limit(1)).first()
+
+
+def _take_back_one(connection: Connection, review_id: int, thresholds: Thresholds) -> Decided:
+    row = connection.execute(select(reviews).where(reviews.c.id == review_id)).first()
+    if row is None:
+        raise NoPictureError(f"There is no decision {review_id}.")
+    if row.undone_at is not None:
+        raise DecisionError(f"Decision {review_id} was taken back already, at {row.undone_at}.")
+    return _take_back(connection, row, thresholds)
 
 
 def _take_back(connection: Connection, review: Row[Any], thresholds: Thresholds) -> Decided:

@@ -139,8 +139,16 @@ def _every_page() -> dict[str, Any]:
         "reviewer": reviewer(),
         "section": (request.blueprint or "").split(".")[0],
         "query": query,
+        "here": request.full_path.rstrip("?"),
+        "list_as": list_as,
         "split_name": split_name,
     }
+
+
+def list_as(kind: str, endpoint: str) -> str:
+    """The address of the whole list that this page shows, as a file."""
+    kept = {name: value for name, value in request.args.items() if value and name not in ("after", "before", "limit")}
+    return url_for(endpoint, kind=kind, **(request.view_args or {}), **kept)  # type: ignore[arg-type]  # text all through
 
 
 def query(**changes: Any) -> str:  # noqa: ANN401 - any value that an address can carry

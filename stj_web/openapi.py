@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import SPLITS, Action, Status
+from stj_web.params import MOST_AT_ONCE
+from stj_web.predictions import JUDGED, SORTS
 
 Json = dict[str, Any]
 _LARGEST = 2**31 - 1
@@ -53,7 +55,9 @@ def _paths(max_files: int) -> Json:
         "/api/v1/health": {"get": _get("Whether the studio works, and with what.", "Health", [], failing=())},
         "/api/v1/openapi.json": {"get": _get("This document.", None, [], failing=())},
         "/api/v1/classify": {"post": _classify(max_files)},
-        "/api/v1/images": {"get": _get("A page of pictures, newest first.", "Images", [*_filters(), after, limit])},
+        "/api/v1/images": {
+            "get": _get("A page of pictures, newest first.", "Images", [*_filters(), *_model_filters(), after, limit])
+        },
         "/api/v1/images/{image_id}": {
             "get": _get(
                 "One picture with all that is known of it.",
@@ -90,6 +94,8 @@ def _paths(max_files: int) -> Json:
             ),
             "post": _decide(),
         },
+        "/api/v1/reviews/batch": {"post": _decide_many()},
+        "/api/v1/reviews/undo": {"post": _undo_many()},
         "/api/v1/reviews/{review_id}": {
             "delete": {
                 "summary": "Take a decision back; it stays on record.",
@@ -121,6 +127,25 @@ def _filters() -> list[Json]:
     ]
 
 
+def _model_filters() -> list[Json]:
+    """What a run must say of the pictures, and the order; `after` is then a place in that order."""
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    label = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
+    return [
+        _query("run", {"type": "string", "maxLength": 255}, "whose predictions count; the newest run's if not given"),
+        _query("judged", {"type": "string", "enum": list(JUDGED)}, "as test pictures, or out of fold"),
+        _query("answer", {"type": "string", "maxLength": 100}, "a class's short name, unsure or none"),
+        _query("guess", label, "the likeliest class"),
+        _query("true", label, "the class that they were learned or tested under"),
+        _query("right", {"type": "string", "enum": ["yes", "no"]}, "whether the likeliest class is that one"),
+        _query("split", {"type": "string", "enum": [str(split) for split in SPLITS]}, "of the run's dataset"),
+        _query("shop", {"type": "string", "maxLength": 200}, "the source, as the run's dataset names it"),
+        _query("sure_from", share, "the likeliest class's probability is not below this"),
+        _query("sure_to", share, "nor above this"),
+        _query("sort", {"type": "string", "enum": list(SORTS)}, "the order; newest first if not given"),
+    ]
+
+
 def _classify(max_files: int) -> Json:
     picture = {"type": "string", "contentMediaType": "application/octet-stream"}
     fields = {
@@ -147,7 +172,8 @@ def _decide() -> Json:
     }
     needed = ["image_id", "action"]
     label = {**said, "action": {"const": "label"}, "label": {**_COUNT, "description": "the class"}}
-    other = {**said, "action": {"enum": ["keep", "reject"]}, "label": {"type": "null"}}
+    others = [str(action) for action in Action if action is not Action.LABEL]
+    other = {**said, "action": {"enum": others}, "label": {"type": "null"}}
     body = {
         "oneOf": [
             {"type": "object", "properties": label, "required": [*needed, "label"]},
@@ -160,6 +186,43 @@ def _decide() -> Json:
         "security": [{}, {"token": []}],
         "requestBody": {"required": True, "content": _json(body)},
         "responses": _responses("Decided", "201", failing=("400", "401", "403", "404", "409", "415", "503")),
+    }
+
+
+def _decide_many() -> Json:
+    picture = _object({"image_id": _ID})
+    picture["properties"]["seen"] = {**_COUNT, "description": "the newest standing decision you saw; 0 for none"}
+    said = {
+        "pictures": {"type": "array", "items": picture, "minItems": 1, "maxItems": MOST_AT_ONCE},
+        "reason": _TEXT,
+        "reviewer": _TEXT,
+    }
+    label = {**said, "action": {"const": "label"}, "label": {**_COUNT, "description": "the class"}}
+    others = [str(action) for action in Action if action is not Action.LABEL]
+    other = {**said, "action": {"enum": others}, "label": {"type": "null"}}
+    body = {
+        "oneOf": [
+            {"type": "object", "properties": label, "required": ["pictures", "action", "label"]},
+            {"type": "object", "properties": other, "required": ["pictures", "action"]},
+        ]
+    }
+    return {
+        "summary": "Decide the same about many pictures, or about none: 409 if somebody decided about one meanwhile.",
+        "operationId": "add_reviews",
+        "security": [{}, {"token": []}],
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": _responses("DecidedMany", "201", failing=("400", "401", "403", "404", "409", "415", "503")),
+    }
+
+
+def _undo_many() -> Json:
+    body = _object({"reviews": {"type": "array", "items": _ID, "minItems": 1, "maxItems": MOST_AT_ONCE}})
+    return {
+        "summary": "Take some decisions back, or none; they stay on record.",
+        "operationId": "undo_reviews",
+        "security": [{}, {"token": []}],
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": _responses("DecidedMany", "200", failing=("400", "401", "403", "404", "409", "415", "503")),
     }
 
 
@@ -212,7 +275,32 @@ def _schemas() -> Json:
                 **dict.fromkeys(("label", "width", "height", "duplicate_of", "distance", "group_id"), _NUMBER),
             }
         ),
-        "Images": _object({"images": _list("Tile"), "next": _NUMBER}),
+        "Images": _object(
+            {
+                "images": {
+                    "type": "array",
+                    "items": {
+                        "allOf": [_ref("Tile"), _object({"model": {"oneOf": [_ref("Prediction"), {"type": "null"}]}})]
+                    },
+                },
+                "next": _NUMBER,
+            }
+        ),
+        "Prediction": _object(
+            {
+                "run": {"type": "string"},
+                "judged": {"enum": list(JUDGED)},
+                "answer": {"type": "string"},
+                "guess": _COUNT,
+                "probability": {"type": "number", "description": "of the likeliest class"},
+                "right": {"type": "boolean"},
+                "label": {**_NUMBER, "description": "the class that it was learned or tested under"},
+                "split": {"type": "string"},
+                "source": {"type": "string"},
+                "out_of_scope": {"type": ["number", "null"], "description": "how unlike all that was learned"},
+            }
+        ),
+        "DecidedMany": _object({"decided": _list("Decided")}),
         "WholeImage": _object(
             {
                 "image": _ANY,

@@ -9,25 +9,33 @@ from typing import Any
 from flask import request
 
 from stj_catalog.gallery import Filter
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import SPLITS, Status
 from stj_web.errors import RefusalError
+from stj_web.predictions import JUDGED, SORTS, ModelFilter
 
 ID = "int(min=1, max=2147483647)"
 """A row's number in a route: what every database can hold."""
 LARGEST = 2**31 - 1
+MOST_AT_ONCE = 200
+"""Pictures that one request decides about."""
 _FILTERS = frozenset({"status", "label", "reason", "crawl", "source", "text", "group"})
+_MODEL = frozenset(
+    {"run", "judged", "answer", "guess", "true", "right", "split", "shop", "sure_from", "sure_to", "sort"}
+)
 _PAGE = frozenset({"after", "limit"})
 TAKES: dict[str, frozenset[str]] = {
     "static": frozenset(),
-    "catalogue.gallery": _FILTERS | _PAGE | {"before"},
+    "catalogue.gallery": _FILTERS | _MODEL | _PAGE | {"before"},
+    "catalogue.download_pictures": _FILTERS | _MODEL,
     "catalogue.thumbnail": frozenset({"v"}),
     "catalogue.duplicates": _PAGE,
     "catalogue.why": frozenset({"q"}),
     "review.review": _PAGE | {"queue", "view", "label", "reason", "text"},
+    "selection.ask_to_forget": frozenset({"pictures"}),
     "datasets.dataset": _PAGE | {"split", "label"},
     "runs.compare": frozenset({"run", "split"}),
     "crawls.crawls": _PAGE,
-    "api.images": _FILTERS | _PAGE,
+    "api.images": _FILTERS | _MODEL | _PAGE,
     "api.image_sightings": _PAGE,
     "api.sightings": _PAGE | {"image", "crawl"},
     "api.trace_word": frozenset({"q"}),
@@ -35,9 +43,10 @@ TAKES: dict[str, frozenset[str]] = {
     "api.crawls": _PAGE,
 }
 """What each address understands after its question mark; one that is not listed understands nothing."""
-_REPEATED = frozenset({"run"})
+_REPEATED = frozenset({("runs.compare", "run")})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DIGITS = re.compile(r"[0-9]{1,10}")
+_SHARE = re.compile(r"[0-9]{1,20}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,4})?")
 
 
 def check_understood() -> None:
@@ -53,7 +62,7 @@ def check_understood() -> None:
         if name not in known:
             listed = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
             raise RefusalError(400, "bad_request", f"This address has no parameter {name[:60]!r}: {listed}.")
-        if len(values) > 1 and name not in _REPEATED:
+        if len(values) > 1 and (request.endpoint, name) not in _REPEATED:
             raise RefusalError(400, "bad_request", f"{name} is given {len(values)} times: once is understood.")
 
 
@@ -130,6 +139,38 @@ def pictures() -> Filter:
     )
 
 
+def model() -> ModelFilter:
+    """What a run must say of the pictures that the address bar asks for."""
+    right = choice("right", ("yes", "no"))
+    return ModelFilter(
+        run=line("run", 255),
+        judged=choice("judged", JUDGED),
+        answer=line("answer", 100),
+        guess=whole("guess", high=1_000_000),
+        true=whole("true", high=1_000_000),
+        right=None if right is None else right == "yes",
+        split=choice("split", SPLITS),
+        shop=line("shop"),
+        sure_from=share("sure_from"),
+        sure_to=share("sure_to"),
+        sort=choice("sort", SORTS),
+    )
+
+
+def share(name: str) -> float | None:
+    """A number from 0 to 1 from the query.
+
+    Raises:
+        RefusalError: it is none.
+    """
+    given = request.args.get(name, "")
+    if given == "" and not (name in request.args and request.path.startswith("/api/")):
+        return None
+    if not _SHARE.fullmatch(given) or not 0 <= float(given) <= 1:
+        raise _bad(name, "a number from 0 to 1", given)
+    return float(given)
+
+
 def body() -> Mapping[str, Any]:
     """The JSON object that was sent.
 
@@ -161,6 +202,40 @@ def number(found: Mapping[str, Any], name: str, *, low: int = 0) -> int | None:
     if not integral or isinstance(value, bool) or not low <= value <= LARGEST:
         raise _bad(name, f"a whole number from {low} to {LARGEST}", repr(value))
     return int(value)
+
+
+def numbers(found: Mapping[str, Any], name: str, most: int = MOST_AT_ONCE) -> list[int]:
+    """A list of rows of a JSON object.
+
+    Raises:
+        RefusalError: it is something else, empty, or too long.
+    """
+    given = found.get(name)
+    if not isinstance(given, list) or not 1 <= len(given) <= most:
+        raise _bad(name, f"a list of 1 to {most} whole numbers", repr(given))
+    return [_needed({name: one}, name) for one in given]
+
+
+def pictures_seen(found: Mapping[str, Any], most: int = MOST_AT_ONCE) -> dict[int, int]:
+    """The pictures of a JSON object, each with the newest standing decision that its sender saw.
+
+    Raises:
+        RefusalError: they are something else, too many, or one is named twice.
+    """
+    given = found.get("pictures")
+    if not isinstance(given, list) or not 1 <= len(given) <= most or not all(isinstance(one, dict) for one in given):
+        raise _bad("pictures", f"a list of 1 to {most} objects with image_id and seen", repr(given))
+    pairs = [(_needed(one, "image_id"), number(one, "seen") or 0) for one in given]
+    if len(dict(pairs)) < len(pairs):
+        raise RefusalError(400, "bad_request", "pictures names one picture twice: name each once.")
+    return dict(pairs)
+
+
+def _needed(found: Mapping[str, Any], name: str) -> int:
+    value = number(found, name, low=1)
+    if value is None:
+        raise RefusalError(400, "bad_request", f"{name} is missing: it is a whole number from 1.")
+    return value
 
 
 def words(found: Mapping[str, Any], name: str, most: int = 200) -> str | None:

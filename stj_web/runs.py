@@ -58,7 +58,6 @@ class Runs:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._manifest = lru_cache(maxsize=4)(_manifest)
-        self._predictions = lru_cache(maxsize=4)(_predictions)
 
     def entries(self) -> list[RunEntry]:
         """Every run, newest first: finished, unfinished, and broken ones with the reason; read once for a request."""
@@ -173,15 +172,24 @@ class Runs:
         found = [one for one in lines if _is_mistake(one)]
         return found, len(lines) - len(found)
 
-    def predictions(self, name: str) -> dict[str, dict[str, str]]:
-        """The lines of a run's `predictions.csv` by checksum of the file; empty where it has none.
+    def lines(self, name: str, file: str) -> list[dict[str, str]]:
+        """The lines of one of a run's CSV files; none where it has no such file.
 
         Raises:
             ModelError: the file is damaged.
         """
         folder = self.open(name).folder
-        _bounded(folder, PREDICTIONS)
-        return self._predictions(folder / PREDICTIONS, _stamp(folder / PREDICTIONS))
+        _bounded(folder, file)
+        path = folder / file
+        if not path.exists():
+            return []
+        with reading(path), path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    def stamp(self, name: str) -> tuple[tuple[int, int], ...]:
+        """Changes with what a run says of its pictures."""
+        folder = self.open(name).folder
+        return tuple(_stamp(folder / file) for file in (MANIFEST, LABELS, PREDICTIONS, OUT_OF_FOLD))
 
     def manifest(self, name: str) -> dict[str, ManifestRow]:
         """What a run learned from, by checksum of the written file; empty where that cannot be read."""
@@ -316,13 +324,6 @@ def _manifest(run: Run, _stamp: tuple[int, int]) -> dict[str, ManifestRow]:
     return {row.sha256: row for row in run.manifest()}
 
 
-def _predictions(path: Path, _stamp: tuple[int, int]) -> dict[str, dict[str, str]]:
-    if not path.exists():
-        return {}
-    with reading(path), path.open(encoding="utf-8", newline="") as stream:
-        return {line["sha256"]: line for line in csv.DictReader(stream)}
-
-
 def _is_mistake(one: object) -> bool:
     """Whether a line of `mistakes.json` holds what the page shows of it."""
     try:
@@ -332,7 +333,8 @@ def _is_mistake(one: object) -> bool:
             isinstance(one["sha256"], str)
             and len(one["sha256"]) == 64
             and int(one["sha256"], 16) >= 0
-            and all(isinstance(one[name], int) and not isinstance(one[name], bool) for name in ("true", "label"))
+            and all(isinstance(one[name], int) and not isinstance(one[name], bool) for name in ("label",))
+            and (one["true"] is None or (isinstance(one["true"], int) and not isinstance(one["true"], bool)))
             and isinstance(one.get("asin") or "", str)
             and 0 <= shares[one["label"]] <= 1
         )

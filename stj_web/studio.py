@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stj_dataset.audit.cache import Doubts
     from stj_web.classifier import Classifier
     from stj_web.metrics import Metrics
+    from stj_web.predictions import PredictionTables
     from stj_web.runs import Runs
     from stj_web.scrapyd import Scrapyd
 
@@ -92,6 +93,13 @@ class Studio:
         from stj_web.runs import Runs
 
         return Runs(self.config.runs)
+
+    @cached_property
+    def predictions(self) -> PredictionTables:
+        """What the runs say of the catalogue's pictures."""
+        from stj_web.predictions import PredictionTables
+
+        return PredictionTables(self)
 
     @cached_property
     def classifier(self) -> Classifier:

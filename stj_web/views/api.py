@@ -8,9 +8,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from stj_catalog.crawl_status import crawl_pulse, crawls_page
-from stj_catalog.gallery import Tile, gallery_page
+from stj_catalog.gallery import Tile
 from stj_catalog.provenance import sightings_page, trace, whole_picture
-from stj_catalog.reviews import Decided, decisions_page, record_review, take_back
+from stj_catalog.reviews import Decided, decisions_page, record_review, take_back, take_back_many
 from stj_core import __version__
 from stj_core.errors import ModelError
 from stj_core.vocabulary import Status
@@ -18,12 +18,14 @@ from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
 from stj_web.forgetting import gone, is_forgotten
+from stj_web.listing import Listing, list_pictures
 from stj_web.openapi import document
 from stj_web.runs import run_json
 from stj_web.security import classify_limit
 from stj_web.studio import studio
 from stj_web.views.classify import as_json, judge
 from stj_web.views.review import known_label
+from stj_web.views.selection import decide_many
 
 pages = Blueprint("api", __name__)
 _ROOT = "/api/v1"
@@ -65,8 +67,10 @@ def classify() -> Response:
 @pages.get(f"{_ROOT}/images")
 def images() -> Response:
     """A page of pictures."""
-    page = gallery_page(studio().catalog, params.pictures(), limit=params.limit(), after=params.whole("after"))
-    return jsonify(images=[_tile(tile) for tile in page.tiles], next=page.after)
+    page = list_pictures(
+        studio(), params.pictures(), params.model(), limit=params.limit(), after=params.whole("after"), counting=False
+    )
+    return jsonify(images=[_tile(tile) | {"model": _said(page, tile.id)} for tile in page.tiles], next=page.after)
 
 
 @pages.get(f"{_ROOT}/images/<{params.ID}:image_id>")
@@ -152,6 +156,30 @@ def add_review() -> tuple[Response, int]:
     return _decided(done), 201
 
 
+@pages.post(f"{_ROOT}/reviews/batch")
+@security.writes
+def add_reviews() -> tuple[Response, int]:
+    """Decide the same about many pictures: about all of them, or about none."""
+    body = params.body()
+    label = params.number(body, "label")
+    done = decide_many(
+        params.pictures_seen(body),
+        params.words(body, "action") or "",
+        None if label is None else known_label(label),
+        by=params.words(body, "reviewer"),
+        reason=params.words(body, "reason"),
+    )
+    return jsonify(decided=[_decided_json(one) for one in done]), 201
+
+
+@pages.post(f"{_ROOT}/reviews/undo")
+@security.writes
+def undo_reviews() -> Response:
+    """Take some decisions back: all of them, or none."""
+    done = take_back_many(studio().catalog, params.numbers(params.body(), "reviews"), studio().thresholds)
+    return jsonify(decided=[_decided_json(one) for one in done])
+
+
 @pages.delete(f"{_ROOT}/reviews/<{params.ID}:review_id>")
 @security.writes
 def undo_review(review_id: int) -> Response:
@@ -204,8 +232,17 @@ def _paged(name: str, rows: list[dict[str, Any]]) -> Response:
 
 
 def _decided(done: Decided) -> Response:
+    return jsonify(_decided_json(done))
+
+
+def _decided_json(done: Decided) -> dict[str, Any]:
     image = {"id": done.review["image_id"], "status": done.status, "label": done.label, "reason": done.reason}
-    return jsonify(review=done.review, image=image)
+    return {"review": done.review, "image": image}
+
+
+def _said(page: Listing, image_id: int) -> dict[str, Any] | None:
+    one = page.predictions.get(image_id)
+    return one.as_json(page.run or "") if one else None
 
 
 def _tile(tile: Tile) -> dict[str, Any]:

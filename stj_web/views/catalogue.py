@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, send_file
 
-from stj_catalog.gallery import COUNT_LIMIT, Filter, count_pictures, counted_page, duplicate_pairs, tiles_of
+from stj_catalog.gallery import Filter, Tile, count_pictures, duplicate_pairs, tiles_of
 from stj_catalog.provenance import trace, whole_picture
-from stj_core.errors import PictureError
-from stj_core.vocabulary import Status
+from stj_core.errors import ModelError, PictureError
+from stj_core.vocabulary import Action, Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten
+from stj_web.listing import every_picture, list_pictures
+from stj_web.predictions import JUDGED, SORTS, Prediction
 from stj_web.studio import studio
+from stj_web.tables import KINDS, download
 from stj_web.thumbnails import SIZES
+from stj_web.views.selection import seen_decisions
 
 pages = Blueprint("catalogue", __name__)
+COLUMNS = (
+    *(
+        "id",
+        "sha256",
+        "status",
+        "reason",
+        "label",
+        "class",
+        "title",
+        "asin",
+        "width",
+        "height",
+        "group_id",
+        "duplicate_of",
+    ),
+    *("model_run", "model_judged", "model_answer", "model_guess", "model_probability", "model_right", "model_label"),
+    *("model_split", "model_source", "model_out_of_scope"),
+)
 _TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
 # Kept by browsers and asked for anew each time, at the cost of a 304: a picture may be forgotten at any time.
 _ASK_AGAIN = "private, no-cache"
@@ -24,16 +49,61 @@ _ASK_AGAIN = "private, no-cache"
 
 @pages.get("/catalogue")
 def gallery() -> str:
-    """Pictures, newest first."""
-    catalog = studio().catalog_or_none
-    wanted = params.pictures()
+    """Pictures, newest first or as a run would have them."""
+    here = studio()
+    catalog = here.catalog_or_none
+    wanted, model = params.pictures(), params.model()
     if catalog is None:
-        return render_template("gallery.html", page=None, wanted=wanted, hints=None, count=0, more=False)
+        return render_template("gallery.html", page=None, wanted=wanted)
     after, before = params.places()
-    page, count = counted_page(catalog, wanted, limit=params.limit(), after=after, before=before)
+    page = list_pictures(here, wanted, model, limit=params.limit(), after=after, before=before)
     return render_template(
-        "gallery.html", page=page, wanted=wanted, hints=studio().hints(catalog), count=count, more=count >= COUNT_LIMIT
+        "gallery.html",
+        page=page,
+        wanted=wanted,
+        model=model,
+        hints=here.hints(catalog),
+        seen=seen_decisions(page.tiles),
+        actions=Action,
+        runs=here.runs.names(),
+        **_model_hints(page.run),
     )
+
+
+@pages.get(f"/catalogue.<{KINDS}>")
+def download_pictures(kind: str) -> Response:
+    """The whole list that the address asks for, as a file."""
+    here = studio()
+    wanted, model = params.pictures(), params.model()
+    list_pictures(here, wanted, model, limit=1, counting=False)  # what cannot be is refused before the file begins
+    rows = (_row(tile, one, run) for tile, one, run in every_picture(here, wanted, model))
+    return download(kind, "pictures", COLUMNS, rows)
+
+
+def _model_hints(run: str | None) -> dict[str, Any]:
+    """What the filters by a run can be set to."""
+    if run is None:
+        return {"answers": (), "shops": (), "sorts": SORTS, "judged_ways": JUDGED}
+    here = studio()
+    rows = here.runs.manifest(run).values()
+    shops = Counter(row.source for row in rows if row.source)
+    try:
+        answers = here.predictions.of(run).answers
+    except ModelError:
+        answers = ()
+    return {
+        "answers": answers,
+        "shops": [shop for shop, _ in shops.most_common(50)],
+        "sorts": SORTS,
+        "judged_ways": JUDGED,
+    }
+
+
+def _row(tile: Tile, said: Prediction | None, run: str | None) -> dict[str, Any]:
+    """A picture as a line of a table."""
+    name = studio().names.get(tile.label) if tile.label is not None else None
+    told = said.as_json(run or "") if said else {}
+    return asdict(tile) | {"class": name} | {f"model_{key}": value for key, value in told.items()}
 
 
 @pages.get(f"/pictures/<{params.ID}:image_id>")
@@ -45,7 +115,22 @@ def picture(image_id: int) -> str:
     if whole.row["status"] == Status.FORGOTTEN:
         raise gone()
     kept = tiles_of(studio().catalog, [whole.row["duplicate_of"]]) if whole.row["duplicate_of"] else []
-    return render_template("picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None)
+    said, run = _said_of(image_id)
+    return render_template(
+        "picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None, said=said, said_by=run
+    )
+
+
+def _said_of(image_id: int) -> tuple[Prediction | None, str | None]:
+    """What the newest run says of a picture, and the run's name."""
+    here = studio()
+    run = here.runs.latest()
+    if run is None:
+        return None, None
+    try:
+        return here.predictions.of(run).all().get(image_id), run
+    except ModelError:
+        return None, run
 
 
 @pages.get(f"/pictures/<{params.ID}:image_id>/<any(tile, large):size>.jpg")
@@ -106,6 +191,29 @@ def duplicates() -> str:
     after = pairs[-1][0].id if len(pairs) == limit else None
     count = count_pictures(catalog, Filter(status="duplicate")) if catalog else 0
     return render_template("duplicates.html", pairs=pairs, after=after, count=count)
+
+
+@pages.get(f"/duplicates.<{KINDS}>")
+def download_duplicates(kind: str) -> Response:
+    """All duplicates beside what was kept instead, as a file."""
+    catalog = studio().catalog
+    columns = ("id", "sha256", "kept_id", "kept_sha256", "distance", "duplicate_kind", "distance256", "way", "rule")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        after: int | None = None
+        while pairs := duplicate_pairs(catalog, after=after, limit=500):
+            for mine, kept, told in pairs:
+                yield {
+                    "id": mine.id,
+                    "sha256": mine.sha256,
+                    "kept_id": kept.id,
+                    "kept_sha256": kept.sha256,
+                    "distance": mine.distance,
+                    **told,
+                }
+            after = pairs[-1][0].id
+
+    return download(kind, "duplicates", columns, rows())
 
 
 @pages.get("/why")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, flash, redirect, render_template, request, session, url_for
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as Reply
 
 from stj_catalog.reviews import count_decided, decisions_page, record_review, take_back
@@ -11,6 +14,7 @@ from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
 from stj_web.review_queues import QUEUES, Deck, make_deck
 from stj_web.studio import studio
+from stj_web.tables import KINDS, download
 
 pages = Blueprint("review", __name__)
 _DECK = 48
@@ -83,6 +87,21 @@ def undo() -> Reply:
     return _back()
 
 
+@pages.get(f"/review/decisions.<{KINDS}>")
+def download_decisions(kind: str) -> Response:
+    """Every decision, those taken back too, as a file."""
+    catalog = studio().catalog
+    columns = ("id", "image_id", "action", "label", "reason", "reviewer", "made_at", "undone_at")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        after: int | None = None
+        while some := decisions_page(catalog, after=after, limit=500):
+            yield from some
+            after = some[-1]["id"]
+
+    return download(kind, "decisions", columns, rows())
+
+
 @pages.post("/review/name")
 @security.writes
 def name() -> Reply:
@@ -112,8 +131,12 @@ def _number(field: str) -> int:
     return int(given)
 
 
-def _back() -> Reply:
-    """Back to the page that the form was on; only places of the studio itself are taken."""
+def back_to() -> str:
+    """The page that the form was on; only places of the studio itself are taken."""
     target = request.form.get("back", "")
-    plain = target.startswith(("/review", "/pictures/"))
-    return redirect(target if plain and "\\" not in target and "//" not in target else url_for("review.review"))
+    plain = target.startswith(("/review", "/pictures/", "/catalogue", "/duplicates", "/datasets/"))
+    return target if plain and "\\" not in target and "//" not in target else url_for("review.review")
+
+
+def _back() -> Reply:
+    return redirect(back_to())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, render_template, request, url_for
 
 from stj_catalog.lookup import stored_paths
 from stj_core.cli import counted
@@ -16,6 +16,7 @@ from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import split_name
 from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
+from stj_web.predictions import JUDGED, Prediction, by_shop, reliability
 from stj_web.runs import shared_splits, verdict
 from stj_web.studio import studio
 from stj_web.views.catalogue import sent_thumbnail
@@ -42,6 +43,7 @@ def run(name: str) -> str:
     if entry.status != "finished":
         return render_template("run.html", entry=entry, notes=[entry.reason], splits=SPLIT_NAMES)
     notes: list[str] = []
+    said = _said(notes, name)
     mistakes, unreadable = _readable(notes, lambda: here.mistakes(name)) or ([], 0)
     mistakes, hidden = _known_mistakes(name, mistakes)
     if hidden:
@@ -57,6 +59,8 @@ def run(name: str) -> str:
         splits=SPLIT_NAMES,
         has_report=_readable(notes, lambda: here.report(name)) is not None,
         environment=_readable(notes, lambda: here.environment(name)) or {},
+        links={judged: partial(_cell, name, judged) for judged in JUDGED} if said else {},
+        tables={"shops": by_shop(said), "bins": reliability(said)} if said else None,
         notes=notes,
     )
 
@@ -125,6 +129,19 @@ def compare() -> str:
         differing=_differing(entries),
         notes=notes,
     )
+
+
+def _said(notes: list[str], name: str) -> list[Prediction]:
+    """What the run says of the catalogue's pictures; nothing where there is no catalogue."""
+    if studio().catalog_or_none is None:
+        return []
+    found = _readable(notes, lambda: studio().predictions.of(name))
+    return list(found.all().values()) if found else []
+
+
+def _cell(name: str, judged: str, true: int, guess: int) -> str:
+    """Where the pictures of a confusion matrix' cell are shown."""
+    return url_for("catalogue.gallery", run=name, judged=judged, true=true, guess=guess)
 
 
 def _readable(notes: list[str], read: Callable[[], T]) -> T | None:

@@ -1,0 +1,154 @@
+"""A page of pictures for the gallery, the REST interface and downloads: what the catalogue says and what a run says, in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stj_catalog.gallery import COUNT_LIMIT, Filter, Tile, counted_page, gallery_page, matching, tiles_of
+from stj_core.errors import ModelError
+from stj_web.errors import RefusalError, not_found
+from stj_web.predictions import ModelFilter, Prediction, RunPredictions, chosen_run
+from stj_web.studio import Studio
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of pictures.
+
+    Attributes:
+        tiles: the pictures.
+        run: whose predictions are shown; None where there is no run.
+        predictions: what it says of them, by row.
+        count: how many pictures the whole list has, up to COUNT_LIMIT.
+        more: whether it has more than that.
+        after: where the next page begins, or None.
+        back: what the address of the page before this one has in place of `after`, or None.
+        notes: what a reader must know about the list.
+    """
+
+    tiles: Sequence[Tile]
+    run: str | None = None
+    predictions: Mapping[int, Prediction] = field(default_factory=dict)
+    count: int = 0
+    more: bool = False
+    after: int | None = None
+    back: Mapping[str, int | None] | None = None
+    notes: Sequence[str] = ()
+
+
+def list_pictures(
+    here: Studio,
+    wanted: Filter,
+    model: ModelFilter,
+    *,
+    limit: int,
+    after: int | None = None,
+    before: int | None = None,
+    counting: bool = True,
+) -> Listing:
+    """A page of pictures.
+
+    Args:
+        here: the studio.
+        wanted: which, by what the catalogue says.
+        model: which and in what order, by what a run says.
+        limit: so many at most.
+        after: where the page begins: a row or, where a run is asked, a place in its order.
+        before: the row that it ends before; only where no run is asked.
+        counting: whether the whole list is counted.
+
+    Raises:
+        RefusalError: the run does not exist or is broken, or `before` makes no sense here.
+        ModelError: the run's files are damaged, and the list depends on them.
+    """
+    said, notes = _said(here, model)
+    if model.asks:
+        assert said is not None
+        if model.answer is not None and model.answer not in said.answers:
+            known = ", ".join(said.answers)
+            raise not_found(f"Run {said.run} never answers {model.answer[:60]!r}: it says {known}.")
+        if before is not None:
+            raise RefusalError(400, "bad_request", "A list in a run's order has places: give after, not before.")
+        return _in_the_runs_order(here, wanted, model, said, notes, limit, after or 0)
+    catalog = here.catalog
+    if counting:
+        page, count = counted_page(catalog, wanted, limit=limit, after=after, before=before)
+    else:
+        page, count = gallery_page(catalog, wanted, limit=limit, after=after, before=before), 0
+    back = {"before": page.before, "after": None} if page.before is not None else None
+    return Listing(
+        page.tiles,
+        said.run if said else None,
+        _of(said, page.tiles),
+        count,
+        count >= COUNT_LIMIT,
+        page.after,
+        back,
+        notes,
+    )
+
+
+def every_picture(
+    here: Studio, wanted: Filter, model: ModelFilter
+) -> Iterator[tuple[Tile, Prediction | None, str | None]]:
+    """All pictures of a list, some at a time, each with what the run says and the run's name."""
+    after: int | None = None
+    while True:
+        page = list_pictures(here, wanted, model, limit=BATCH, after=after, counting=False)
+        for tile in page.tiles:
+            yield tile, page.predictions.get(tile.id), page.run
+        if page.after is None:
+            return
+        after = page.after
+
+
+def _in_the_runs_order(
+    here: Studio,
+    wanted: Filter,
+    model: ModelFilter,
+    said: RunPredictions,
+    notes: Sequence[str],
+    limit: int,
+    start: int,
+) -> Listing:
+    chosen = said.chosen(model)
+    kept = matching(here.catalog, wanted, [row for row, _ in chosen])
+    rows = [row for row, _ in chosen if row in kept]
+    tiles = tiles_of(here.catalog, rows[start : start + limit])
+    return Listing(
+        tiles,
+        said.run,
+        {row: one for row, one in chosen if row in kept},
+        len(rows),
+        False,
+        start + limit if start + limit < len(rows) else None,
+        {"after": max(0, start - limit) or None} if start else None,
+        notes,
+    )
+
+
+def _said(here: Studio, model: ModelFilter) -> tuple[RunPredictions | None, list[str]]:
+    """What the chosen run says; nothing where there is none, or where its files are damaged and nobody asked for them."""
+    name = chosen_run(here, model)
+    if name is None:
+        return None, []
+    try:
+        said = here.predictions.of(name)
+    except ModelError as error:
+        if model.asks or model.run:
+            raise
+        return None, [f"What run {name} says cannot be shown. {error}"]
+    if not (model.asks or model.run):
+        return said, []
+    absent = [f"{said.absent:,} of the run's judged pictures are not in this catalogue."] if said.absent else []
+    bad = [f"{said.unreadable:,} lines of the run's predictions cannot be read."] if said.unreadable else []
+    return said, absent + bad
+
+
+def _of(said: RunPredictions | None, tiles: Sequence[Tile]) -> dict[int, Prediction]:
+    found: Any = said.all() if said else {}
+    return {tile.id: found[tile.id] for tile in tiles if tile.id in found}

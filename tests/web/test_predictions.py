@@ -1,0 +1,323 @@
+"""What a run says of every picture: shown, filtered and sorted by, linked to, decided about at once, and taken away as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from stj_catalog.catalog import open_catalog
+from stj_dataset.export import ExportSettings, export_dataset
+from stj_dataset.manifest import read_manifest
+from stj_images.likeness import Thresholds
+from stj_web.predictions import Prediction, by_shop, reliability
+from tests.dataset.filling import Shelf, item
+
+from .conftest import MakeApp, form_token
+from .running import make_run
+from .test_pages import check
+
+RUN = "2026-01"
+
+
+@pytest.fixture(scope="module")
+def judged(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """A run over an export of the stocked catalogue, and what its files say of each picture, by original checksum."""
+    place = tmp_path_factory.mktemp("judged")
+    shutil.copyfile(stocked / "catalog.sqlite", place / "catalog.sqlite")
+    shutil.copytree(stocked / "images", place / "images")
+    catalog = open_catalog(str(place / "catalog.sqlite"))
+    shelf = Shelf(catalog, place)
+    export_dataset(catalog, shelf.store, shelf.labels, ExportSettings(out=place / "dataset"), thresholds=Thresholds())
+    catalog.close()
+    run = make_run(place / "runs", place / "dataset", 1)
+    rows = {row.sha256: row for row in read_manifest(run)}
+    found: dict[str, dict[str, Any]] = {}
+    for way, name in (("out_of_fold", "out_of_fold.csv"), ("test", "predictions.csv")):
+        with (run / name).open(encoding="utf-8", newline="") as stream:
+            for line in csv.DictReader(stream):
+                shares = [float(line[f"p{label}"]) for label in range(3)]
+                row = rows[line["sha256"]]
+                found[row.original_sha256] = {
+                    "judged": way,
+                    "probability": max(shares),
+                    "guess": shares.index(max(shares)),
+                    "label": row.label,
+                    "split": row.split,
+                    "right": shares.index(max(shares)) == row.label,
+                    "source": row.source,
+                }
+    return place / "runs", found
+
+
+@pytest.fixture
+def said(
+    judged: tuple[Path, dict[str, dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, dict[str, Any]]:
+    """The run as the studio's own, to change, and what it says."""
+    shutil.copytree(judged[0], tmp_path / "runs", symlinks=True)
+    monkeypatch.setenv("STJ_RUNS", str(tmp_path / "runs"))
+    return judged[1]
+
+
+def listed(client: FlaskClient, query: str) -> list[dict[str, Any]]:
+    """A whole list, page by page."""
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        answer = client.get(f"/api/v1/images?limit=7&{query}{after}").json
+        found += answer["images"]
+        if answer["next"] is None:
+            assert len({one["id"] for one in found}) == len(found), "no picture twice"
+            return found
+        after = f"&after={answer['next']}"
+
+
+def test_every_judged_picture_carries_what_the_run_says(client: FlaskClient, shelf: Shelf, said: Any) -> None:
+    shown = {one["sha256"]: one["model"] for one in listed(client, "") if one["model"]}
+    assert set(shown) == set(said)
+    for sha256, model in shown.items():
+        assert {name: model[name] for name in said[sha256]} == pytest.approx(said[sha256])
+        assert model["run"] == RUN
+    assert {one["model"] is None for one in listed(client, "status=duplicate")} == {True}
+
+
+@pytest.mark.parametrize(
+    ("query", "takes"),
+    [
+        ("right=no", lambda one: not one["right"]),
+        ("right=yes&judged=test", lambda one: one["right"] and one["judged"] == "test"),
+        ("split=train", lambda one: one["split"] == "train"),
+        ("true=1&guess=2", lambda one: (one["label"], one["guess"]) == (1, 2)),
+        ("sure_from=0.34&sure_to=0.36", lambda one: 0.34 <= one["probability"] <= 0.36),
+        ("shop=Acme", lambda one: one["source"] == "Acme"),
+        ("sort=surest", lambda _: True),
+        (f"run={RUN}&judged=out_of_fold&sort=least_sure", lambda one: one["judged"] == "out_of_fold"),
+    ],
+)
+def test_each_filter_takes_what_it_says(client: FlaskClient, shelf: Shelf, said: Any, query: str, takes: Any) -> None:
+    wanted = {sha256 for sha256, one in said.items() if takes(one)}
+    if "judged=out_of_fold" in query:
+        wanted = {one["sha256"] for one in listed(client, "sort=surest")}  # every picture was judged out of fold, too
+    found = listed(client, query)
+    assert {one["sha256"] for one in found} == wanted
+    assert len(found) == len(wanted)
+    page = client.get(f"/catalogue?{query}").get_data(as_text=True)
+    check(page)
+    assert f">{len(wanted)} picture" in page
+
+
+def test_the_order_is_what_was_asked_for_and_alike_ones_are_newest_first(
+    client: FlaskClient, shelf: Shelf, said: Any
+) -> None:
+    for sort, sign in (("surest", -1), ("least_sure", 1)):
+        keys = [(sign * one["model"]["probability"], -one["id"]) for one in listed(client, f"sort={sort}")]
+        assert keys == sorted(keys)
+    far = [one["model"]["out_of_scope"] for one in listed(client, "sort=farthest")]
+    known = [one for one in far if one is not None]
+    assert far[: len(known)] == sorted(known, reverse=True), "those without a distance come last"
+    ids = [one["id"] for one in listed(client, "sort=newest&right=no")]
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_the_runs_and_the_catalogues_filters_work_together(client: FlaskClient, shelf: Shelf, said: Any) -> None:
+    both = listed(client, "right=no&label=2&status=kept")
+    assert both
+    assert {(one["label"], one["status"], one["model"]["right"]) for one in both} == {(2, "kept", False)}
+    assert len(both) < len(listed(client, "right=no"))
+
+
+def test_what_cannot_be_asked_is_refused(client: FlaskClient, shelf: Shelf, said: Any) -> None:
+    for query, status in (
+        ("answer=shirt", 404),
+        ("run=nothing", 404),
+        ("sort=best", 400),
+        ("right=perhaps", 400),
+        ("sure_from=1.5", 400),
+        ("sure_from=nan", 400),
+        ("split=all", 400),
+        ("right=no&before=5", 400),
+    ):
+        assert client.get(f"/catalogue?{query}").status_code == status, query
+
+
+def test_without_a_run_the_gallery_is_there_and_its_filters_say_what_lacks(client: FlaskClient, shelf: Shelf) -> None:
+    assert client.get("/catalogue").status_code == 200
+    answer = client.get("/api/v1/images?right=no")
+    assert answer.status_code == 503
+    assert "stj-model train" in answer.json["error"]["message"]
+    assert {one["model"] for one in listed(client, "")} == {None}
+
+
+def test_damaged_predictions_are_said_and_leave_the_gallery(
+    client: FlaskClient, shelf: Shelf, said: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "runs" / RUN / "predictions.csv"
+    lines = path.read_text().splitlines()
+    path.write_text(
+        "\n".join([*lines, "x,y", lines[1].replace(lines[1].split(",")[3], "nan"), "f,," + "9" * 64]) + "\n"
+    )
+    page = client.get("/catalogue?right=no").get_data(as_text=True)
+    assert "3 lines of the run&#39;s predictions cannot be read." in page
+    path.write_bytes(b"sha256,\xff")
+    page = client.get("/catalogue")
+    assert page.status_code == 200
+    assert "cannot be shown" in page.get_data(as_text=True)
+    assert client.get("/catalogue?right=no").status_code == 503
+
+
+def test_a_number_of_the_run_page_is_the_number_of_its_view(client: FlaskClient, shelf: Shelf, said: Any) -> None:
+    page = client.get(f"/runs/{RUN}").get_data(as_text=True)
+    check(page)
+    links = re.findall(r'<a href="(/catalogue\?[^"]*)">(\d+)</a>', page)
+    cells = [(link, n) for link, n in links if "true=" in link]
+    assert cells
+    assert any("right=no" in link and "shop=" in link for link, _ in links)
+    bars = re.findall(r'<a href="(/catalogue\?[^"]*sure_from[^"]*)">.*?of (\d+)</span>', page)
+    assert sum(int(n) for _, n in bars) == len(said)
+    for link, n in [*links, *bars]:
+        view = client.get(link.replace("&amp;", "&")).get_data(as_text=True)
+        assert f">{n} picture" in view, link
+
+
+def test_reliability_counts_every_picture_once() -> None:
+    some = [
+        Prediction("test", str(at), at % 2, 0, "saree", share, "test", "shop" if at % 3 else "", None)
+        for at, share in enumerate((0.35, 0.399999, 0.4, 0.9, 0.999999, 1.0))
+    ]
+    bins = reliability(some)
+    assert [(one.low, one.n, one.right) for one in bins] == [(0.3, 2, 1), (0.4, 1, 1), (0.9, 3, 1)]
+    for one in bins:
+        assert one.n == sum(one.low <= each.probability <= one.high for each in some)
+    assert by_shop(some) == [("shop", 4, 2), ("", 2, 1)]
+
+
+def picks(client: FlaskClient, query: str) -> tuple[list[str], str]:
+    """The boxes of a page that can be ticked, and the page's token."""
+    page = client.get(f"/catalogue?{query}").get_data(as_text=True)
+    return re.findall(r'name="pick" value="([^"]+)"', page), form_token(client, f"/catalogue?{query}")
+
+
+def test_the_wrong_jeans_of_a_shop_are_relabelled_at_once_and_taken_back_at_once(
+    client: FlaskClient, shelf: Shelf, said: Any
+) -> None:
+    query = "true=2&right=no&shop=Acme"
+    boxes, token = picks(client, query)
+    assert len(boxes) > 3
+    form = {"csrf_token": token, "pick": boxes, "decision": "label 1", "back": f"/catalogue?{query}"}
+    answer = client.post("/selection/decide", data=form)
+    assert answer.status_code == 302
+    assert answer.location == f"/catalogue?{query}"
+    ids = {int(box.split(":")[0]) for box in boxes}
+    assert {one["id"] for one in listed(client, "label=1")} >= ids
+    decisions = client.get("/api/v1/reviews?limit=200").json["reviews"]
+    assert {one["image_id"] for one in decisions} == ids
+    assert {one["reviewer"] for one in decisions} == {"asha"}
+    page = client.get(answer.location).get_data(as_text=True)
+    assert f"{len(boxes)} pictures: Trousers." in page
+    undo = re.search(r'name="reviews" value="([^"]+)"', page)
+    assert undo
+    back = client.post("/selection/undo", data={"csrf_token": token, "reviews": undo[1], "back": "/catalogue"})
+    assert back.status_code == 302
+    assert not {one["id"] for one in listed(client, "label=1")} & ids
+    assert all(one["undone_at"] for one in client.get("/api/v1/reviews?limit=200").json["reviews"])
+
+
+def test_a_decision_about_many_is_made_about_all_or_none(client: FlaskClient, shelf: Shelf) -> None:
+    first = client.post("/api/v1/reviews", json={"image_id": 3, "action": "keep", "seen": 0}).json["review"]["id"]
+    several = [{"image_id": number, "seen": 0} for number in (1, 2, 3)]
+    overtaken = client.post("/api/v1/reviews/batch", json={"pictures": several, "action": "reject"})
+    assert overtaken.status_code == 409
+    assert overtaken.json["error"]["decision"]["id"] == first
+    missing = client.post(
+        "/api/v1/reviews/batch", json={"pictures": [*several[:2], {"image_id": 99_999, "seen": 0}], "action": "reject"}
+    )
+    assert missing.status_code == 404
+    assert [one["id"] for one in client.get("/api/v1/reviews").json["reviews"]] == [first]
+    several[2]["seen"] = first
+    done = client.post("/api/v1/reviews/batch", json={"pictures": several, "action": "reject", "reason": "blurred"})
+    assert done.status_code == 201
+    assert {one["image"]["status"] for one in done.json["decided"]} == {"rejected"}
+    ids = [one["review"]["id"] for one in done.json["decided"]]
+    assert client.post("/api/v1/reviews/undo", json={"reviews": [*ids, 99_999]}).status_code == 404
+    assert client.post("/api/v1/reviews/undo", json={"reviews": ids}).status_code == 200
+    assert client.post("/api/v1/reviews/undo", json={"reviews": ids}).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"pick": []},
+        {"pick": ["1"]},
+        {"pick": ["x:0"]},
+        {"pick": ["1:0"], "decision": "label 99"},
+        {"pick": ["1:0"], "decision": "burn"},
+        {"pick": [f"{number}:0" for number in range(1, 300)], "decision": "keep"},
+    ],
+)
+def test_what_is_no_decision_about_many_changes_nothing(
+    client: FlaskClient, shelf: Shelf, form: dict[str, Any]
+) -> None:
+    answer = client.post("/selection/decide", data={"csrf_token": form_token(client), **form})
+    assert answer.status_code in {400, 404}
+    assert client.get("/api/v1/reviews").json["reviews"] == []
+
+
+def test_forgetting_many_asks_for_their_number(client: FlaskClient, shelf: Shelf) -> None:
+    boxes, token = picks(client, "status=kept&limit=5")
+    form = {"csrf_token": token, "pick": boxes, "decision": "forget"}
+    asked = client.post("/selection/decide", data=form)
+    ids = sorted(int(box.split(":")[0]) for box in boxes)
+    page = client.get(asked.location).get_data(as_text=True)
+    check(page)
+    assert "It cannot be undone." in page
+    given = {"csrf_token": token, "pictures": ",".join(map(str, ids))}
+    assert client.post("/selection/forget", data={**given, "sure": "4"}).status_code == 400
+    assert client.get(f"/pictures/{ids[0]}").status_code == 200
+    assert client.post("/selection/forget", data={**given, "sure": "5"}).status_code == 200
+    assert {client.get(f"/pictures/{one}").status_code for one in ids} == {410}
+
+
+def test_a_view_is_taken_away_whole_as_csv_and_json(client: FlaskClient, shelf: Shelf, said: Any) -> None:
+    evil = '=HYPERLINK("http://evil.example")'
+    shelf.add([item(0, 970, title=evil)], crawl="third")
+    for query in ("", "right=no&sort=surest", "status=duplicate", "text=nothing+like+it"):
+        wanted = listed(client, query)
+        table = client.get(f"/catalogue.json?{query}")
+        assert table.headers["Content-Disposition"] == 'attachment; filename="pictures.json"'
+        rows = json.loads(table.data)
+        assert [row["id"] for row in rows] == [one["id"] for one in wanted]
+        assert [row["model_right"] for row in rows] == [one["model"] and one["model"]["right"] for one in wanted]
+        text = client.get(f"/catalogue.csv?{query}").get_data(as_text=True)
+        lines = list(csv.DictReader(io.StringIO(text)))
+        assert [line["sha256"] for line in lines] == [one["sha256"] or "" for one in wanted]
+    text = client.get("/catalogue.csv").get_data(as_text=True)
+    assert f"'{evil}" in next(csv.reader([line for line in text.splitlines() if "HYPERLINK" in line]))
+    assert client.get("/catalogue.csv?right=perhaps").status_code == 400
+    assert client.get("/catalogue.csv?page=2").status_code == 400
+
+
+def test_duplicates_and_decisions_are_taken_away_too(client: FlaskClient, shelf: Shelf) -> None:
+    pairs = json.loads(client.get("/duplicates.json").data)
+    assert [one["id"] for one in pairs] == [one["id"] for one in listed(client, "status=duplicate")]
+    client.post("/api/v1/reviews", json={"image_id": 1, "action": "label", "label": 2, "seen": 0, "reason": "+1"})
+    line = next(csv.DictReader(io.StringIO(client.get("/review/decisions.csv").get_data(as_text=True))))
+    assert (line["image_id"], line["label"], line["reason"], line["reviewer"]) == ("1", "2", "'+1", "asha")
+    assert json.loads(client.get("/review/decisions.json").data)[0]["reason"] == "+1"
+
+
+def test_a_reader_sees_no_buttons_that_would_be_refused(make_app: MakeApp, shelf: Shelf) -> None:
+    client = make_app(token="x" * 20).test_client()
+    page = client.get("/catalogue").get_data(as_text=True)
+    assert 'name="pick"' not in page
+    answer = client.post(
+        "/selection/decide", data={"csrf_token": form_token(client), "pick": ["1:0"], "decision": "keep"}
+    )
+    assert answer.status_code == 401
