@@ -2,8 +2,8 @@
 
 `clean` is for intake: the catalogue never holds a control character or a character that turns the writing direction round.
 `inert` is for showing: whatever is left, from older catalogues, file names or manifests of others, becomes visible instead of
-acting on a terminal. `markdown_inert` does the same for a README. Tables for machines (manifest.csv and
-its like) keep text as it is.
+acting on a terminal. `markdown_inert` does the same for a README, and `cell_inert` for tables that people
+download to open in a spreadsheet. Tables for machines (manifest.csv and its like) keep text as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _DROPPED = re.compile(f"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f{_UNSEEN}{_NO_CHARA
 _ACTIVE = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029{_UNSEEN}{_NO_CHARACTER}]")
 _SPACES = re.compile(r"\s+")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$])")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "|", "%")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -55,6 +56,12 @@ def markdown_inert(text: str) -> str:
     """The text for a Markdown file: one line that shows as it is, neither link, picture, table, heading nor HTML."""
     escaped = _MARKDOWN.sub(r"\\\1", one_line(text))
     return "".join(_HTML.get(char, char) for char in escaped)
+
+
+def cell_inert(text: str) -> str:
+    """The text for a table that people open in a spreadsheet: what would be a formula there begins with an apostrophe."""
+    shown = one_line(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def json_inert(document: str) -> str:

@@ -227,10 +227,8 @@ class PredictionTables:
 
 
 def _read(here: Studio, name: str) -> RunPredictions:
-    from stj_model.predict import slug
-
     runs = here.runs
-    slugs = {label: slug(text) for label, text in runs.labels(name).items()}
+    slugs = runs.open(name).words()
     rows = runs.manifest(name)
     tables: dict[str, dict[str, Prediction]] = {}
     unreadable = 0
