@@ -76,7 +76,7 @@ def undo() -> Reply:
 def ask_to_forget() -> str:
     """What forgetting the chosen pictures would delete, and what would hold them still."""
     ids = _ids(params.line("pictures", 4_000) or "")
-    return render_template("forget_many.html", ids=ids, plan=forget_pictures(studio(), ids, dry_run=True))
+    return render_template("forget_many.html", ids=ids, plan=forget_pictures(studio(), ids, dry_run=True), done=None)
 
 
 @pages.post("/selection/forget")
@@ -88,7 +88,7 @@ def forget() -> str:
         raise RefusalError(
             400, "not_sure", f"Nothing was forgotten: to be sure, type how many pictures were chosen, {len(ids)}."
         )
-    return render_template("forget_many.html", ids=ids, done=forget_pictures(studio(), ids))
+    return render_template("forget_many.html", ids=ids, plan=None, done=forget_pictures(studio(), ids))
 
 
 def _chosen() -> dict[int, int]:
