@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     Float,
     ForeignKey,
     Index,
@@ -104,6 +105,7 @@ pages = Table(
     Column("rendered_by", Text, comment="empty, or the browser that rendered it"),
     Column("fetched_at", Text),
     Column("reason", Text, comment="why it was set aside, or asked for again"),
+    Column("lease_token", Text, comment="random word of the present lease: only who knows it writes"),
     UniqueConstraint("crawl_id", "url"),
     Index("ix_pages_crawl_state", "crawl_id", "state"),
     _one_of("state", PageState),
@@ -304,6 +306,26 @@ secrets = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
     comment="Keys of this catalogue: `tombstones` makes digests of forgotten addresses that nobody can guess.",
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True, comment="name and port of a server"),
+    Column("cool_until", Double, nullable=False, comment="nobody asks before this moment of the database's clock"),
+    Column("cooled_at", Double, nullable=False, comment="when the last block was met, on the database's clock"),
+    Column("page_blocks", Integer, nullable=False, comment="pages that were turned away in a row"),
+    Column("picture_blocks", Integer, nullable=False, comment="pictures that were turned away in a row"),
+    comment="How each host that was asked stands, for all crawlers of this catalogue.",
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Text, primary_key=True, comment="kind of request to a host"),
+    Column("host", Text, nullable=False),
+    Column("free_at", Double, nullable=False, comment="when the next request may go, on the database's clock"),
+    comment="When each host may be asked again: taken by one conditional update.",
 )
 
 IMAGE_PROVENANCE = """

@@ -13,7 +13,7 @@ from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
 from stj_core.files import atomic_path
 
-HEAD = "0004"
+HEAD = "0005"
 
 
 def upgrade(engine: Engine, file: Path | None) -> None:
