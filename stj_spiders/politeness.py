@@ -97,12 +97,44 @@ class Manners:
 
     def leave(self, host: str, *, picture: bool) -> float:
         """Ask to send a request: 0 means that it must go now, anything else is after how many seconds to ask again."""
-        now, lane = self._clock(), self.lane(host, picture=picture)
-        wait = max(lane.free_at, self._hosts[host].cool_until) - now
-        if wait > 0:
-            return wait
-        lane.free_at = now + lane.delay * (1 + self._jitter.uniform(0, self.pace.jitter))
-        return 0.0
+        wait = self.wait(host, picture=picture)
+        if not wait:
+            self.go(host, self.gap(host, picture=picture), picture=picture)
+        return wait
+
+    def wait(self, host: str, *, picture: bool) -> float:
+        """Seconds until a request may be sent; 0.0 where it may go now."""
+        return max(0.0, max(self.lane(host, picture=picture).free_at, self._hosts[host].cool_until) - self._clock())
+
+    def gap(self, host: str, *, picture: bool) -> float:
+        """Seconds that the request after the next one waits for it, jitter included; 0.0 where there is no pace."""
+        return self.lane(host, picture=picture).delay * (1 + self._jitter.uniform(0, self.pace.jitter))
+
+    def go(self, host: str, gap: float, *, picture: bool) -> None:
+        """Note that a request goes now, and that the next one waits for `gap` seconds."""
+        self.hold(host, gap, picture=picture)
+
+    def hold(self, host: str, seconds: float, *, picture: bool) -> None:
+        """Send no request before so many seconds are over: another crawler has just sent one."""
+        self.lane(host, picture=picture).free_at = self._clock() + seconds
+
+    def heard(self, host: str, seconds: float, blocks: int, here: TurnedAway, *, picture: bool) -> TurnedAway:
+        """Take over what all crawlers together know of a host that turned one of them away.
+
+        Args:
+            host: who turned us away.
+            seconds: how long it is left alone, by the longest of all.
+            blocks: how often it turned any of us away in a row.
+            here: what follows from what this process knows.
+            picture: whether a picture was asked for.
+        """
+        known = self._hosts[host]
+        known.cool_until = max(known.cool_until, self._clock() + seconds)
+        known.blocks[picture] = max(known.blocks[picture], blocks)
+        over = here.over
+        if over is None and blocks >= self.patience.blocks:
+            over = f"it did so {blocks} times in a row"
+        return TurnedAway(max(here.seconds, self.cooling(host)), over)
 
     def cooling(self, host: str) -> float:
         """Seconds until the host may be asked again after a block."""

@@ -39,6 +39,7 @@ from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, em
 from stj_spiders.politeness import Manners
 from stj_spiders.reach import Reach, shown
 from stj_spiders.responses import host_of
+from stj_spiders.shared_pace import SharedPace
 from stj_spiders.shops.pages import Card
 from stj_spiders.shops.shop import PAGES
 
@@ -63,6 +64,7 @@ class Session:
         reach: where its requests may go.
         pages: what is known of the shop's pages.
         manners: the pace, shared by all crawls of the process.
+        pace: the same, shared by all processes that use the catalogue; there once the crawl is open.
         writer: the catalogue and the image store; there once the crawl is open, as is `crawl`, its row.
         outcome: how it ended; None while it goes on.
         summary: what it saw, once it is over.
@@ -95,6 +97,7 @@ class Session:
             Session.shared_manners = Manners(self.settings.pace, self.settings.patience)
         self.manners = Session.shared_manners
         self.writer: CatalogWriter
+        self.pace: SharedPace
         self.crawl: crawls.Crawl
         self.outcome: Outcome | None = None
         self.summary: dict[str, Any] | None = None
@@ -140,6 +143,7 @@ class Session:
             StjError: what is in the way.
         """
         self.writer = await CatalogWriter.open(self.config)
+        self.pace = SharedPace(self.manners, self.writer)
         origin = self.config.origin
         self.crawl = await self.writer.run(
             crawls.begin_crawl,
@@ -286,11 +290,11 @@ class Session:
         """Note that a host serves pictures."""
         self._refused_pictures[host] = 0
 
-    def turned_away(
+    async def turned_away(
         self, host: str, what: str, asked_at: float, retry_after: float | None, *, picture: bool = False
     ) -> None:
         """Cool a host down, or end the crawl when there is no hope left."""
-        away = self.manners.turned_away(host, asked_at, retry_after, picture=picture)
+        away = await self.pace.turned_away(host, asked_at, retry_after, picture=picture)
         if away.over:
             self.stop(
                 blocked(

@@ -41,7 +41,7 @@ class MannersMiddleware:
         while True:
             if session.stopping:
                 raise StoppingError(f"Not asked: the crawl is ending ({request.url})")
-            wait = session.manners.leave(host, picture=picture)
+            wait = await session.pace.turn(host, picture=picture)
             if not wait:
                 break
             if wait > _LONG and not told:

@@ -198,10 +198,10 @@ class PicturesPipeline:
             if turned_away is None:
                 break
             share.give()
-            self._cool_down(host, response, turned_away)
+            await self._cool_down(host, response, turned_away)
         if response.status not in _REFUSED:
             session.picture_served(host)
-            session.manners.answered(host, _asked_at(response), picture=True)
+            await session.pace.answered(host, _asked_at(response), picture=True)
         if response.status != 200:
             return self._rejected(key, url, Reason.HTTP_ERROR, http_status=response.status)
         opted_out = picture_opt_out(Said.of(response.headers), response.url, TdmFile())
@@ -247,10 +247,10 @@ class PicturesPipeline:
     ) -> FetchedPicture:
         return FetchedPicture(key, url, self.session.crawl.id, reason=reason, http_status=http_status, detail=detail)
 
-    def _cool_down(self, host: str, response: Response, what: str) -> None:
+    async def _cool_down(self, host: str, response: Response, what: str) -> None:
         """Leave the picture host alone; the same picture is asked for again unless the crawl had better end."""
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
-        self.session.turned_away(host, what, _asked_at(response), wait, picture=True)
+        await self.session.turned_away(host, what, _asked_at(response), wait, picture=True)
         if self.session.stopping:
             raise StoppingError(f"{host} turned us away")
 

@@ -148,7 +148,7 @@ class CategorySpider(scrapy.Spider):
         if answer.step is Step.BLOCKED:
             await self._blocked_page(response, page, record)
             return
-        self._answered(response)
+        await self._answered(response)
         if answer.step is not Step.NOTHING and self._needs_browser(response, listing.verdict, text):
             why = "is to be rendered" if session.settings.render == "always" else "is made by a script"
             self.logger.info("listing page %d %s: looking again with a browser", page.number, why)
@@ -189,7 +189,7 @@ class CategorySpider(scrapy.Spider):
         if answer.step is Step.BLOCKED:
             await self._blocked_page(response, page, record)
             return
-        self._answered(response)
+        await self._answered(response)
         if answer.step is Step.AGAIN:
             await session.ask_again(page, record, answer.why)
             return
@@ -227,9 +227,9 @@ class CategorySpider(scrapy.Spider):
         self.session.stop_for(error, page.url)
         await self.session.release(page)
 
-    def _answered(self, response: Response) -> None:
+    async def _answered(self, response: Response) -> None:
         asked_at = response.meta.get(ASKED_AT, 0.0)
-        self.session.manners.answered(host_of(response.url), asked_at, picture=False)
+        await self.session.pace.answered(host_of(response.url), asked_at, picture=False)
 
     async def _blocked_page(self, response: Response, page: LeasedPage, record: frontier.Response) -> None:
         session = self.session
@@ -238,7 +238,7 @@ class CategorySpider(scrapy.Spider):
         asked_at = response.meta.get(ASKED_AT, 0.0)
         article = "an" if record.verdict[0] in "aeiou" else "a"
         what = f"{session.page_name(page)} is {article} {record.verdict} page"
-        session.turned_away(host_of(response.url), what, asked_at, wait)
+        await session.turned_away(host_of(response.url), what, asked_at, wait, picture=False)
         session.give_back()
 
 

@@ -269,6 +269,34 @@ def test_two_processes_share_one_crawl(folder: Folder, open_shop: OpenShop) -> N
     assert folder.rows("SELECT count(*) AS n FROM crawls")[0]["n"] == 1
 
 
+def test_two_processes_keep_one_pace_in_sum(folder: Folder, open_shop: OpenShop) -> None:
+    """They crawl two listings of one shop: together they ask for no more pictures than one would alone."""
+    shop = open_shop(per_class=10)
+    gap = 0.25
+    pace = ("-s", f"STJ_PICTURE_SECONDS={gap}", "-s", "STJ_PAGE_SECONDS=0.1", "-s", "STJ_JITTER=0")
+    both = [folder.begin(spider, shop, *pace) for spider in ("amazon_sarees", "amazon_jeans")]
+    assert [running.end().code for running in both] == [0, 0]
+    times = sorted(one.time for one in shop.requests if one.path.startswith("/images/"))
+    assert len(times) == 20
+    # A busy machine may send two requests closer together than they were let go; it cannot send more of them.
+    assert times[-1] - times[0] >= 0.95 * gap * (len(times) - 1)
+
+
+def test_a_block_met_by_one_process_silences_the_other(folder: Folder, open_shop: OpenShop) -> None:
+    """The second process is never answered by the block itself, and waits for the pause that the first one began."""
+    shop = open_shop(per_class=4, behaviour=Behaviour(block=Block.TOO_MANY, block_first=1, retry_after="6"))
+    pace = ("-s", "STJ_PICTURE_SECONDS=0.05", "-s", "STJ_PAGE_SECONDS=0.05", "-s", "STJ_JITTER=0")
+    first = folder.begin("amazon_sarees", shop, *pace)
+    wait_for(lambda: any(one.status == 429 for one in shop.requests))
+    began = time.time()
+    second = folder.begin("amazon_jeans", shop, *pace)
+    assert [first.end().code, second.end().code] == [0, 0]
+    pages = sorted(one.time for one in shop.requests if one.path.startswith("/s?"))
+    assert len(pages) == 3
+    assert min(pages[1:]) >= pages[0] + 5.5
+    assert pages[0] < began
+
+
 def test_accidents_end_in_one_word_and_are_tried_again_by_the_next_crawl(folder: Folder, open_shop: OpenShop) -> None:
     """A slow picture is a `timeout`, refused ones an `http_error`; broken connections are repeated at once."""
     shop = open_shop(behaviour=Behaviour(picture_delay_s=1.5))
