@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.crawls import begin_crawl, end_crawl
+from stj_catalog.forget import remove_copies
 from stj_catalog.frontier import Response, lease_page
 from stj_catalog.incremental import Settler
 from stj_catalog.intake import (
@@ -217,6 +218,7 @@ def import_folder(
     work = _Import(catalog, store, settler, found, origins or {}, report, tick)
     for category, files in found.classes:
         work.bring(category, files)
+    remove_copies(catalog, store)
     return report
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, and_, select
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.reviews import write_review
@@ -92,9 +92,7 @@ def _said(connection: Connection, image_id: int) -> tuple[object, ...] | None:
     return None if row is None else tuple(row)
 
 
-def _imported(
-    connection: Connection, prefix: str, checksums: Sequence[str]
-) -> dict[str, list[Row[Any]]]:
+def _imported(connection: Connection, prefix: str, checksums: Sequence[str]) -> dict[str, list[Any]]:
     """Every sighting of pictures of some checksums by imports of one folder."""
     query = (
         select(
@@ -109,7 +107,7 @@ def _imported(
         .join(categories, categories.c.id == sightings.c.category_id)
         .where(and_(images.c.image_key.startswith(prefix, autoescape=True), images.c.status != Status.FORGOTTEN))
     )
-    found: dict[str, list[Row[Any]]] = {}
+    found: dict[str, list[Any]] = {}
     for some in chunks(checksums):
         for row in connection.execute(query.where(images.c.sha256.in_(some))):
             found.setdefault(row.sha256, []).append(row)
