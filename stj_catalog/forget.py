@@ -1,7 +1,8 @@
-"""Forget pictures for good, as a take-down request asks: their bytes go, a tombstone with their hashes keeps copies out.
+"""Forget pictures for good, as a take-down request asks: their bytes, titles and addresses go, and what knows copies stays.
 
-The pictures that are asked for go with every duplicate of theirs: those are the same pictures. What was made before (exports,
-runs, backups) is listed, not touched: only their owner can say what becomes of them.
+The pictures that are asked for go with every duplicate of theirs: those are the same pictures. A tombstone keeps their hashes
+and keyed digests of their addresses, so that no crawl, import or replay brings them back. Datasets and runs that hold them are
+marked as stale, or purged; what remains elsewhere (backups, web archives) is named.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from stj_catalog.catalog import Catalog, chunks, open_catalog
+from stj_catalog import traces
+from stj_catalog.catalog import BUSY_SECONDS, Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
 from stj_catalog.schema import export_images, exports, images
+from stj_catalog.tombstones import erase_words
+from stj_core.stale import mark_stale
 from stj_core.vocabulary import Reason, Status
 from stj_images.likeness import Thresholds
 from stj_images.store import ImageStore
@@ -34,6 +38,9 @@ class Forgotten:
         exports: folders of exports that hold one of them, with the export's number.
         runs: run folders whose manifest names one of them.
         backups: backups of the catalogue that hold one of them.
+        archives: web archives of crawls that hold one of them.
+        purged: what was taken out of datasets and runs, or with them.
+        remaining: sentences about what else may hold them.
     """
 
     ids: Sequence[int]
@@ -43,6 +50,9 @@ class Forgotten:
     exports: Sequence[str] = field(default_factory=tuple)
     runs: Sequence[str] = field(default_factory=tuple)
     backups: Sequence[str] = field(default_factory=tuple)
+    archives: Sequence[str] = field(default_factory=tuple)
+    purged: Sequence[str] = field(default_factory=tuple)
+    remaining: Sequence[str] = field(default_factory=tuple)
 
 
 def forget(
@@ -54,9 +64,13 @@ def forget(
     cache: Path,
     runs: Path,
     backups: Iterable[Path] = (),
+    archives: Path | None = None,
+    purge: bool = False,
     dry_run: bool = False,
 ) -> Forgotten:
-    """Forget pictures: their bytes, and whatever the cache made of them; their rows stay as tombstones.
+    """Forget pictures: their bytes, words, and whatever the cache made of them; their rows stay as tombstones.
+
+    Forgetting again goes on where an earlier call was cut short.
 
     Args:
         catalog: where their rows are.
@@ -66,36 +80,58 @@ def forget(
         cache: folder of thumbnails and features.
         runs: folder of training runs.
         backups: files of the catalogue's backups.
+        archives: folder of web archives of crawls.
+        purge: take them out of datasets and runs too, in place of marking those as stale.
         dry_run: only say what would go and what holds it.
     """
     with catalog.read() as connection:
         checksums = _checksums(connection, ids)
+        words = sorted({*checksums, *_written(connection, ids)})
         held = _exports_with(connection, ids)
-    cached = _files_naming(cache, checksums)
+        addresses = _addresses(connection, ids)
+    cached = traces.files_naming(cache, words)
+    archived = traces.archives_naming(archives, [*words, *addresses])
+    run_folders = traces.runs_naming(runs, words)
+    datasets = sorted({Path(out) for _, out in held if _is_dataset(Path(out), words)})
     files: list[str] = []
+    purged: list[str] = []
+    remaining: list[str] = []
     if not dry_run:
         with catalog.write(exclusive=True) as connection:
             bury(connection, ids, thresholds)
         files = remove_forgotten_bytes(catalog, store)
         for one in cached:
             one.unlink(missing_ok=True)
+        purged = _deal_with(datasets, run_folders, words, set(checksums), purge=purge)
+        remaining += _scrub(catalog)
     return Forgotten(
         ids=ids,
         sha256=checksums,
         files=files,
         cached=[str(one) for one in cached],
-        exports=held,
-        runs=sorted({str(runs / one.relative_to(runs).parts[0]) for one in _manifests_naming(runs, checksums)}),
-        backups=[str(one) for one in backups if _holds(one, checksums)],
+        exports=[] if purge and not dry_run else [f"{out} (export {number})" for number, out in held],
+        runs=[str(one) for one in run_folders],
+        backups=[str(one) for one in traces.backups_holding(backups, checksums)],
+        archives=[str(one) for one in archived],
+        purged=purged,
+        remaining=remaining,
     )
 
 
+def forgotten_ids(catalog: Catalog) -> list[int]:
+    """The rows of every tombstone."""
+    with catalog.read() as connection:
+        tombs = select(images.c.id).where(images.c.status == Status.FORGOTTEN).order_by(images.c.id)
+        return list(connection.execute(tombs).scalars())
+
+
 def bury(connection: Connection, ids: Sequence[int], thresholds: Thresholds) -> None:
-    """Make tombstones of pictures, and decide again about those that they were bound to."""
+    """Make tombstones of pictures, without their words, and decide again about those that they were bound to."""
     for some in chunks(ids):
         values = {"status": Status.FORGOTTEN.value, "reason": None, "duplicate_of": None, "duplicate_kind": None}
         connection.execute(update(images).where(images.c.id.in_(some)).values(**values, distance=None))
     decide(connection, ids, thresholds)
+    erase_words(connection, ids)
 
 
 def bury_checksums(file: Path, checksums: Sequence[str]) -> int:
@@ -114,7 +150,12 @@ def bury_checksums(file: Path, checksums: Sequence[str]) -> int:
 
 
 def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:
-    """Delete the files of forgotten pictures, and of copies that came later; the rows name no file any more."""
+    """Delete the files of forgotten pictures, of copies that came later, and such as no row names any more."""
+    return sorted({*remove_copies(catalog, store), *_remove_strays(catalog, store)})
+
+
+def remove_copies(catalog: Catalog, store: ImageStore) -> list[str]:
+    """Delete the files that rows of forgotten pictures, and of copies that came later, name; then they name none."""
     gone = or_(images.c.status == Status.FORGOTTEN, images.c.reason == Reason.FORGOTTEN_COPY)
     with catalog.write(exclusive=True) as connection:
         paths = set(connection.execute(select(images.c.path).where(gone, images.c.path.is_not(None))).scalars())
@@ -128,6 +169,30 @@ def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:
     return sorted(paths)
 
 
+def forgotten_checksums(catalog: Catalog, checksums: Sequence[str]) -> set[str]:
+    """Those of some checksums whose bytes were forgotten, and that no other picture needs."""
+    gone = or_(images.c.status == Status.FORGOTTEN, func.coalesce(images.c.reason, "") == Reason.FORGOTTEN_COPY)
+    found: set[str] = set()
+    with catalog.read() as connection:
+        for some in chunks(list(checksums)):
+            mine = images.c.sha256.in_(some)
+            found |= set(connection.execute(select(images.c.sha256).where(mine, gone)).scalars())
+            found -= set(connection.execute(select(images.c.sha256).where(mine, ~gone)).scalars())
+    return found
+
+
+def _remove_strays(catalog: Catalog, store: ImageStore) -> set[str]:
+    """Delete forgotten bytes that no row names: those that were set aside, or written by a process that died."""
+    lost = {name[:64]: place for name, place in store.lost().items() if len(name) >= 64}
+    strays = {place.rsplit("/", 1)[-1].split(".", 1)[0]: place for place in store.paths()}
+    found: set[str] = set()
+    for places in (lost, strays):
+        for checksum in forgotten_checksums(catalog, sorted(one for one in places if len(one) == 64)):
+            store.delete(places[checksum])
+            found.add(places[checksum])
+    return found
+
+
 def _checksums(connection: Connection, ids: Sequence[int]) -> list[str]:
     found: set[str] = set()
     for some in chunks(ids):
@@ -136,42 +201,73 @@ def _checksums(connection: Connection, ids: Sequence[int]) -> list[str]:
     return sorted(found)
 
 
-def _exports_with(connection: Connection, ids: Sequence[int]) -> list[str]:
+def _written(connection: Connection, ids: Sequence[int]) -> set[str]:
+    """The checksums of files that exports wrote of pictures: a converted one has another than its original."""
+    found: set[str] = set()
+    for some in chunks(ids):
+        wanted = select(export_images.c.sha256).where(export_images.c.image_id.in_(some))
+        found |= set(connection.execute(wanted.where(export_images.c.sha256.is_not(None))).scalars())
+    return found
+
+
+def _addresses(connection: Connection, ids: Sequence[int]) -> list[str]:
+    """The addresses that pictures were fetched from."""
+    found: set[str] = set()
+    for some in chunks(ids):
+        found |= set(connection.execute(select(images.c.url).where(images.c.id.in_(some))).scalars())
+    return sorted(one for one in found if "://" in one)
+
+
+def _exports_with(connection: Connection, ids: Sequence[int]) -> list[tuple[int, str]]:
+    """The exports that hold one of some pictures: number and folder."""
     found: set[tuple[int, str]] = set()
     for some in chunks(ids):
         wanted = select(exports.c.id, exports.c.out).join_from(export_images, exports)
         held = wanted.where(export_images.c.image_id.in_(some), export_images.c.file.is_not(None)).distinct()
         found |= {(number, out) for number, out in connection.execute(held)}
-    return [f"{out} (export {number})" for number, out in sorted(found)]
-
-
-def _files_naming(folder: Path, checksums: Sequence[str]) -> list[Path]:
-    """Files of the cache that are called after a picture, or list it; then also what belongs to the list."""
-    found: set[Path] = set()
-    for file in folder.rglob("*") if folder.is_dir() else ():
-        if not file.is_file():
-            continue
-        if any(one in file.name for one in checksums):
-            found.add(file)
-        elif file.suffix == ".json" and _mentions(file, checksums):
-            found |= {one for one in file.parent.glob(f"{file.stem}.*") if one.is_file()}
     return sorted(found)
 
 
-def _manifests_naming(runs: Path, checksums: Sequence[str]) -> list[Path]:
-    files = runs.glob("*/*.csv") if runs.is_dir() else ()
-    return [file for file in files if not file.parent.is_symlink() and _mentions(file, checksums)]
+def _is_dataset(folder: Path, words: Sequence[str]) -> bool:
+    """Whether a folder is a dataset that holds one of some pictures now."""
+    return (folder / "dataset.json").is_file() and traces.mentions(folder / "manifest.csv", words)
 
 
-def _mentions(file: Path, checksums: Sequence[str]) -> bool:
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return any(one in text for one in checksums)
+def _deal_with(
+    datasets: Sequence[Path], runs: Sequence[Path], words: Sequence[str], checksums: set[str], *, purge: bool
+) -> list[str]:
+    """Purge datasets and runs, or mark them as stale; returns what was taken away."""
+    purged: list[str] = []
+    for folder in datasets:
+        if purge:
+            traces.purge_dataset(folder)
+            purged.append(str(folder))
+        else:
+            mark_stale(folder, checksums)
+    for folder in runs:
+        if purge:
+            purged += [str(folder / one) for one in traces.purge_run(folder, words)]
+        else:
+            mark_stale(folder, checksums)
+    return purged
 
 
-def _holds(backup: Path, checksums: Sequence[str]) -> bool:
+def _scrub(catalog: Catalog) -> list[str]:
+    """Write the catalogue's file anew, so that no page of it holds words that were erased; sentences where that failed."""
+    if catalog.place is None:
+        return ["The database may keep old rows in its own files until it is vacuumed."]
     try:
-        with closing(sqlite3.connect(f"file:{backup}?mode=ro", uri=True)) as connection:
-            wanted = "SELECT 1 FROM images WHERE sha256 = ? AND status <> 'forgotten'"
-            return any(connection.execute(wanted, (one,)).fetchone() for one in checksums)
-    except sqlite3.DatabaseError:
-        return False
+        with closing(sqlite3.connect(catalog.place, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("VACUUM")
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        return [_in_use(catalog, str(error))]
+    return [_in_use(catalog, "others read it")] if busy else []
+
+
+def _in_use(catalog: Catalog, why: str) -> str:
+    return (
+        f"The catalogue's file {catalog.place} could not be written anew ({why}) and may hold erased words: "
+        "stop what uses it, then run stj-dataset forget --purge."
+    )

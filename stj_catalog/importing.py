@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.crawls import begin_crawl, end_crawl
+from stj_catalog.forget import remove_copies
 from stj_catalog.frontier import Response, lease_page
 from stj_catalog.incremental import Settler
 from stj_catalog.intake import (
@@ -29,6 +31,7 @@ from stj_catalog.intake import (
     known_pictures,
     record_pictures,
 )
+from stj_catalog.moved import Moved, correct_moved, find_moved
 from stj_core.class_folders import NONE_NAMES, PassedOver, find_class_folders, find_pictures, name_below, printable_name
 from stj_core.errors import PictureError, UsageError
 from stj_core.labels import CLASS, NONE, Category
@@ -110,6 +113,7 @@ class ImportReport:
         known: files that were in the catalogue already.
         unnamed: files of which the CSV says nothing.
         passed_over: what lies in the folder and was not imported.
+        moved: pictures that another class's folder held before: each is a decision now.
     """
 
     labels: dict[int, Counter[str]] = field(default_factory=dict)
@@ -117,6 +121,7 @@ class ImportReport:
     known: int = 0
     unnamed: int = 0
     passed_over: Sequence[PassedOver] = ()
+    moved: list[Moved] = field(default_factory=list)
 
 
 def survey(folder: Path, categories: Sequence[Category]) -> Survey:
@@ -213,6 +218,7 @@ def import_folder(
     work = _Import(catalog, store, settler, found, origins or {}, report, tick)
     for category, files in found.classes:
         work.bring(category, files)
+    remove_copies(catalog, store)
     return report
 
 
@@ -236,7 +242,7 @@ class _Import:
     report: ImportReport
     tick: Callable[[int], None]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What the folder is called."""
         return printable_name(self.found.root.resolve().name)
@@ -262,6 +268,7 @@ class _Import:
                 page = lease_page(self.catalog, crawl.id, _LEASE_SECONDS, max_listing=len(parts))
                 assert page is not None
                 cards = self._cards(crawl.id, part)
+                self._correct(category, cards)
                 more = [NextPage("listing", number + 1, f"{address}#{number + 1}")] if number < len(parts) else []
                 response = Response(200, "ok" if cards else "empty", 0, len(cards))
                 seen = SeenPage(page.id, crawl.id, crawl.category_id, response, cards, more)
@@ -281,6 +288,29 @@ class _Import:
         self.tick(len(files))
         return [self._card(place, one) for place, one in enumerate(files, 1)]
 
+    def _correct(self, category: Category, cards: Sequence[CardSighting]) -> None:
+        """Record what a person said by moving files here, before the page that shows them: a crash between loses nothing."""
+        names = {one.image_key: self._below(one.image_key) for one in cards if one.image_key}
+        moved = find_moved(self.catalog, self._prefix, names, category, self._lies_there)
+        correct_moved(self.catalog, moved, category, self.settler.thresholds)
+        self.report.moved += moved
+
+    @property
+    def _prefix(self) -> str:
+        return f"import:{self.name}/"
+
+    def _below(self, key: str) -> str:
+        return key.removeprefix(self._prefix).rsplit("#", 1)[0]
+
+    def _lies_there(self, key: str) -> bool:
+        """Whether the file of an address still lies where it did, with the same bytes."""
+        place = self._places.get(self._below(key))
+        return place is not None and self._named(place).key == key
+
+    @cached_property
+    def _places(self) -> dict[str, Path]:
+        return {name_below(self.found.root, one): one for _, files in self.found.classes for one in files}
+
     def _named(self, place: Path) -> _File:
         """A file with its address; one that is too large, or cannot be read, is never read whole."""
         name = name_below(self.found.root, place)
@@ -289,7 +319,7 @@ class _Import:
             checksum = hashlib.sha256(self._read(place)).hexdigest()[:16]
         except _UnusableError as error:
             checksum = reason = error.reason
-        return _File(place, name, f"import:{self.name}/{name}#{checksum}", reason)
+        return _File(place, name, f"{self._prefix}{name}#{checksum}", reason)
 
     def _read(self, place: Path) -> bytes:
         if place in self.found.closed:

@@ -17,6 +17,7 @@ from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
 from stj_catalog.frontier import Response, add_page, write_response
 from stj_catalog.incremental import Settler
 from stj_catalog.schema import PRODUCT_PAGE, crawls, crops, images, likenesses, pages, products, sightings
+from stj_catalog.tombstones import ADDRESS, tombs_of
 from stj_core.clock import now
 from stj_core.vocabulary import TRANSIENT, PageState, Reason, Status
 from stj_images.fingerprint import Fingerprint
@@ -141,13 +142,15 @@ def known_pictures(
             found |= set(
                 connection.execute(select(images.c.image_key).where(images.c.image_key.in_(some), ~passing)).scalars()
             )
-    return found
+        return found | tombs_of(connection, ADDRESS, keys).keys()
 
 
 def record_pictures(catalog: Catalog, fetched: Sequence[FetchedPicture]) -> None:
     """Write pictures that were fetched; one that somebody else fetched meanwhile is left alone."""
     rows = {one.image_key: _image_row(one) for one in fetched}
     with catalog.write() as connection:
+        for key in tombs_of(connection, ADDRESS, sorted(rows)):
+            del rows[key]
         present: dict[str, Row[Any]] = {}
         for some in chunks(sorted(rows)):
             found = connection.execute(select(images).where(images.c.image_key.in_(some)))
@@ -178,8 +181,12 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
         how many cards ended in each status (its reason for a card without a picture).
     """
     with catalog.write(exclusive=True) as connection:
-        product_ids = _record_products(connection, page.cards)
-        image_ids = _image_ids(connection, [card.image_key for card in page.cards if card.image_key])
+        keys = [card.image_key for card in page.cards if card.image_key]
+        forgotten = tombs_of(connection, ADDRESS, keys)
+        # What shows a forgotten picture is counted, and nothing of what it says is kept.
+        cards = [_nameless(card) if card.image_key in forgotten else card for card in page.cards]
+        product_ids = _record_products(connection, cards)
+        image_ids = _image_ids(connection, keys) | forgotten
         seen_at = now()
         rows = [
             {
@@ -195,7 +202,7 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
                 "reason": card.reason,
                 "seen_at": seen_at,
             }
-            for card in page.cards
+            for card in cards
         ]
         here = select(sightings.c.image_id, sightings.c.product_id).where(sightings.c.page_id == page.id)
         before = connection.execute(here).all()
@@ -211,6 +218,10 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
             add_page(connection, page.crawl_id, one.kind, one.number, one.url)
         write_response(connection, page.id, page.response, PageState.DONE)
         return _tally(connection, page.id)
+
+
+def _nameless(card: CardSighting) -> CardSighting:
+    return CardSighting(card.position, card.image_key, None, sponsored=card.sponsored, reason=card.reason)
 
 
 def _text(value: str | None, longest: int = LONGEST) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, or_, select
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import export_images, images, likenesses, products, sightings
+from stj_catalog.tombstones import ADDRESS, ASIN, tombs_of
 from stj_core.errors import CatalogError, UsageError
 from stj_core.shops.shop import picture_keys
 from stj_core.vocabulary import Status
@@ -111,13 +112,15 @@ def find_pictures(
         for asin in asins:
             family = or_(products.c.asin == asin, products.c.parent_asin == asin)
             shown = select(sightings.c.image_id).join_from(sightings, products).where(family)
-            found |= _some(connection.execute(shown).scalars().all(), "a picture of the product", asin)
+            tombs = tombs_of(connection, ASIN, [asin]).values()
+            found |= _some([*connection.execute(shown).scalars(), *tombs], "a picture of the product", asin)
         for checksum in checksums:
             same = select(images.c.id).where(images.c.sha256 == checksum.lower())
             found |= _some(connection.execute(same).scalars().all(), "a picture with the sha256", checksum)
         for url in urls:
             key = select(images.c.id).where(or_(images.c.image_key.in_(picture_keys(url)), images.c.url == url))
-            found |= _some(connection.execute(key).scalars().all(), "a picture at", url)
+            tombs = tombs_of(connection, ADDRESS, {*picture_keys(url), url}).values()
+            found |= _some([*connection.execute(key).scalars(), *tombs], "a picture at", url)
         return sorted(found | _duplicates(connection, found))
 
 

@@ -22,6 +22,7 @@ from stj_catalog.schema import (
     reviews,
     sightings,
 )
+from stj_catalog.tombstones import ADDRESS, ASIN, tombs_of
 from stj_core.shops.shop import picture_keys, product_number
 from stj_core.vocabulary import Status
 
@@ -215,7 +216,9 @@ def _neighbours(connection: Connection, image_id: int, most: int) -> list[tuple[
 def _trace_product(connection: Connection, asin: str, most: int) -> Trace:
     row = connection.execute(select(products).where(products.c.asin == asin)).first()
     if row is None:
-        return Trace(asin, "asin", [], [], None, None)
+        tombs = tombs_of(connection, ASIN, [asin]).values()
+        gone = connection.execute(select(*_TILE).where(images.c.id.in_(tombs)).limit(most)).all()
+        return Trace(asin, "asin", _with_titles(connection, gone), [], None, None)
     shown = select(sightings.c.image_id).where(sightings.c.product_id == row.id, sightings.c.image_id.is_not(None))
     tiles = connection.execute(select(*_TILE).where(images.c.id.in_(shown)).order_by(images.c.id).limit(most)).all()
     bare = _sightings().where(sightings.c.product_id == row.id, sightings.c.image_id.is_(None))
@@ -225,7 +228,8 @@ def _trace_product(connection: Connection, asin: str, most: int) -> Trace:
 
 def _trace_address(connection: Connection, word: str, most: int) -> Trace:
     keys = picture_keys(word)
-    same = or_(images.c.image_key.in_({*keys, word}), images.c.id.in_(_shown_at(word)))
+    tombs = tombs_of(connection, ADDRESS, {*keys, word}).values()
+    same = or_(images.c.image_key.in_({*keys, word}), images.c.id.in_(_shown_at(word)), images.c.id.in_(tombs))
     tiles = connection.execute(select(*_TILE).where(same).limit(most)).all()
     page = connection.execute(select(pages).where(pages.c.url == word).order_by(pages.c.id.desc()).limit(1)).first()
     folded = next((key for key in sorted(keys) if key != word), word)

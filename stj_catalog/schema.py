@@ -328,6 +328,14 @@ lanes = Table(
     comment="When each host may be asked again: taken by one conditional update.",
 )
 
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="keyed digest of a folded address or an ASIN"),
+    Column("image_id", ForeignKey("images.id"), nullable=False, index=True),
+    comment="By what forgotten pictures are known again; nothing here can be read back.",
+)
+
 IMAGE_PROVENANCE = """
 CREATE VIEW image_provenance AS
 SELECT s.image_id, c.label, i.status, COALESCE(i.reason, s.reason) AS reason, i.path, i.sha256, i.phash, i.width, i.height,

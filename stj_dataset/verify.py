@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.forget import forgotten_checksums
 from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
 from stj_dataset.leaks import read_files
 from stj_dataset.manifest import Problem, find_problems, read_manifest, read_settings
@@ -92,6 +93,8 @@ def _strangers(catalog: Catalog, store: ImageStore) -> Iterator[Problem]:
     paths = store.paths()
     while chunk := list(islice(paths, _CHUNK)):
         known = known_paths(catalog, chunk)
+        strangers = [path for path in chunk if path not in known]
+        forgotten |= _forgotten_strays(catalog, strangers)
         for path in chunk:
             if store.is_unfinished(path) and not store.is_leftover(path):
                 continue  # a process that lives is writing it
@@ -101,6 +104,12 @@ def _strangers(catalog: Catalog, store: ImageStore) -> Iterator[Problem]:
                 yield Problem("not_forgotten", path, "its picture was to be forgotten, and its bytes are still here")
             elif path not in known:
                 yield Problem("orphan", path, "no picture of the catalogue names it")
+
+
+def _forgotten_strays(catalog: Catalog, paths: list[str]) -> set[str]:
+    """Those of some files that hold the bytes of a forgotten picture."""
+    names = {path.rsplit("/", 1)[-1].split(".", 1)[0]: path for path in paths}
+    return {names[checksum] for checksum in forgotten_checksums(catalog, sorted(names))}
 
 
 def _shard_problems(dataset: Path) -> Iterator[Problem]:

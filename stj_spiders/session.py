@@ -18,6 +18,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import DownloadCancelledError
 
 from stj_catalog import crawls, frontier
+from stj_catalog.forget import remove_copies
 from stj_catalog.frontier import LeasedPage
 from stj_core.addresses import is_loopback
 from stj_core.cli import counted, write_log
@@ -362,6 +363,7 @@ class Session:
                     self.outcome.sentence,
                     shares(self.fields) if self.fields["cards"] else None,
                 )
+                await self.writer.run(remove_copies, catalog, self.writer.store)
                 self.summary = await self.writer.run(crawls.crawl_summary, catalog, crawl_id)
             if hasattr(self, "writer"):
                 await self.writer.close()

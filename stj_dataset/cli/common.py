@@ -93,3 +93,10 @@ def label_of(word: str, categories: Sequence[Category]) -> int:
         known = ", ".join(f"{one.label} = {one.name}" for one in categories)
         raise UsageError(f"There is no class {word}: labels.toml knows {known}.")
     return found
+
+
+def picture_word(image: str) -> str:
+    """A file's name without folders and ending; anything else as it is."""
+    if "://" in image:
+        return image
+    return image.rsplit("/", 1)[-1].split(".", 1)[0].lower()

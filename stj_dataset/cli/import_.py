@@ -61,6 +61,12 @@ def import_(
         found.close()
     for sentence in summed_up(report.passed_over):
         say(sentence)
+    if report.moved:
+        first = "; ".join(f"{one.old} to {one.new}" for one in report.moved[:5])
+        say(
+            f"{counted(len(report.moved), 'picture')} moved to another class since the last import: taken as a correction "
+            f"({first}{' …' if len(report.moved) > 5 else ''}). stj-dataset label … --undo takes one back."
+        )
     if origins is not None and report.unnamed:
         say(f"{report.unnamed} of {lying.files} files are not in {sources}: their source stays empty.")
     if as_json:
@@ -70,7 +76,7 @@ def import_(
         }
         over = [asdict(one) for one in report.passed_over]
         told = {"files": lying.files, "known": report.known, "labels": counts, "crawls": report.crawls}
-        emit_json({**told, "passed_over": over})
+        emit_json({**told, "passed_over": over, "moved": [asdict(one) for one in report.moved]})
         return
     names = {one.label: one.name if one.label == NO_LABEL else f"{one.label} {one.name}" for one in labels}
     words = sorted({word for tally in report.labels.values() for word in tally})

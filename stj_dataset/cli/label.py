@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stj_core.cli import JsonOption, emit, emit_json
-from stj_dataset.cli.common import CatalogOption, label_of, opened
+from stj_dataset.cli.common import CatalogOption, label_of, opened, picture_word
 
 if TYPE_CHECKING:
     from stj_core.config import Config
@@ -60,7 +60,7 @@ def label(
         raise UsageError(f"Give one of --as LABEL, --reject REASON, --keep and --undo, got {sum(chosen)} of them.")
     with opened(catalog) as (found, config):
         wanted = None if as_label is None else _meant(as_label, config)
-        picture = find_picture(found, _word(image))
+        picture = find_picture(found, picture_word(image))
         thresholds = thresholds_of(config)
         if undo:
             now = undo_review(found, picture.id, thresholds, seen=seen)
@@ -103,13 +103,6 @@ def _action(wanted: int | None, *, keep: bool) -> Action:
     if wanted is not None:
         return Action.NONE if wanted == NO_LABEL else Action.LABEL
     return Action.KEEP if keep else Action.REJECT
-
-
-def _word(image: str) -> str:
-    """A file's name without folders and ending; anything else as it is."""
-    if "://" in image:
-        return image
-    return image.rsplit("/", 1)[-1].split(".", 1)[0].lower()
 
 
 def _words(state: Mapping[str, object]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy import func, select
 from stj_catalog.dedupe import dedupe
 from stj_catalog.importing import import_folder, read_origins, survey
 from stj_catalog.incremental import Settler
-from stj_catalog.reviews import record_review
+from stj_catalog.reviews import record_review, undo_review
 from stj_catalog.schema import images, sightings
 from stj_core.cli import outcome
 from stj_core.errors import CatalogError, UsageError
@@ -28,6 +29,13 @@ from .crawling import Card, Walk, print_of
 from .pictures import jpeg
 
 RULE = Thresholds()
+
+
+@pytest.fixture
+def catalog_url(blank_catalog, tmp_path):
+    """SQLite alone: what an import reads does not depend on the database."""
+    shutil.copyfile(blank_catalog, tmp_path / "catalog.sqlite")
+    return f"sqlite:///{tmp_path}/catalog.sqlite"
 
 
 @pytest.fixture
@@ -226,3 +234,66 @@ def test_nothing_is_kept_without_a_label_but_what_is_none_of_the_classes(catalog
         connection.execute(sightings.delete())
     with pytest.raises(CatalogError, match=r"^Nothing says what picture 1 shows: give its label"):
         record_review(catalog, 1, "keep", reviewer="asha", thresholds=RULE)
+
+
+def kept(catalog):
+    return {row.sha256: row.label for row in rows_of(catalog) if row.status == "kept"}
+
+
+@pytest.mark.parametrize("target", ["2_jeans", "none"])
+def test_a_picture_moved_to_another_class_and_imported_again_is_a_correction_that_can_be_taken_back(
+    tmp_path, catalog, store, target
+):
+    root = make(tmp_path / "in", "0_saree/a.jpg", "0_saree/b.jpg", f"{target}/c.jpg")
+    bring(catalog, store, root, load_categories())
+    first = rows_of(catalog)[0]
+    (root / "0_saree/a.jpg").rename(root / f"{target}/moved.jpg")
+    report = bring(catalog, store, root, load_categories())
+    label = None if target == "none" else 2
+    assert kept(catalog)[first.sha256] == label
+    assert [(one.old, one.new) for one in report.moved] == [("0_saree/a.jpg", f"{target}/moved.jpg")]
+    assert sorted(row.status for row in rows_of(catalog)) == ["duplicate", "kept", "kept", "kept"]
+    assert bring(catalog, store, root, load_categories()).moved == []
+    assert kept(catalog)[first.sha256] == label
+    undone = undo_review(catalog, report.moved[0].image_id, RULE)
+    assert (undone.review["reviewer"], undone.reason) == ("import", "label_conflict")
+    assert bring(catalog, store, root, load_categories()).moved == []
+
+
+def test_a_picture_moved_back_is_a_correction_too(tmp_path, catalog, store):
+    root = make(tmp_path / "in", "0_saree/a.jpg", "2_jeans/b.jpg")
+    bring(catalog, store, root)
+    sha256 = rows_of(catalog)[0].sha256
+    for old, new, label in (("0_saree", "2_jeans", 2), ("2_jeans", "0_saree", 0), ("0_saree", "2_jeans", 2)):
+        (root / old / "a.jpg").rename(root / new / "a.jpg")
+        assert len(bring(catalog, store, root).moved) == 1
+        assert kept(catalog)[sha256] == label
+
+
+def test_two_files_that_change_places_are_two_corrections(tmp_path, catalog, store):
+    root = make(tmp_path / "in", "0_saree/a.jpg", "2_jeans/a.jpg")
+    bring(catalog, store, root)
+    one, two = (row.sha256 for row in rows_of(catalog))
+    (root / "0_saree/a.jpg").rename(root / "x.jpg")
+    (root / "2_jeans/a.jpg").rename(root / "0_saree/a.jpg")
+    (root / "x.jpg").rename(root / "2_jeans/a.jpg")
+    assert len(bring(catalog, store, root).moved) == 2
+    assert kept(catalog) == {one: 2, two: 0}
+
+
+def test_a_picture_that_lies_in_two_classes_at_once_stays_a_conflict(tmp_path, catalog, store):
+    root = make(tmp_path / "in", "0_saree/a.jpg", "2_jeans/b.jpg")
+    bring(catalog, store, root)
+    (root / "2_jeans/copy.jpg").write_bytes((root / "0_saree/a.jpg").read_bytes())
+    assert bring(catalog, store, root).moved == []
+    assert outcomes(catalog)["0_saree/a.jpg"][:2] == ("quarantined", "label_conflict")
+
+
+def test_a_later_decision_of_a_person_outlives_another_import(tmp_path, catalog, store):
+    root = make(tmp_path / "in", "0_saree/a.jpg", "2_jeans/b.jpg")
+    bring(catalog, store, root)
+    (root / "0_saree/a.jpg").rename(root / "2_jeans/a.jpg")
+    (moved,) = bring(catalog, store, root).moved
+    record_review(catalog, moved.image_id, "label", label=1, reviewer="asha", thresholds=RULE)
+    bring(catalog, store, root)
+    assert kept(catalog)[rows_of(catalog)[0].sha256] == 1

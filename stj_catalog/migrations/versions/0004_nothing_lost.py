@@ -5,6 +5,8 @@ Revision ID: 0004
 
 from __future__ import annotations
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -63,10 +65,20 @@ def upgrade() -> None:
             op.alter_column(table, column, comment=comment)
     op.execute("DROP VIEW image_provenance")
     op.execute(IMAGE_PROVENANCE)
-    op.create_table(
+    made = op.create_table(
         "secrets",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_secrets")),
         comment="Keys of this catalogue: `tombstones` makes digests of forgotten addresses that nobody can guess.",
     )
+    op.bulk_insert(made, [{"name": "tombstones", "value": secrets.token_hex(32)}])
+    op.create_table(
+        "tombstones",
+        sa.Column("digest", sa.Text(), nullable=False, comment="keyed digest of a folded address or an ASIN"),
+        sa.Column("image_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("fk_tombstones_image_id_images")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_tombstones")),
+        comment="By what forgotten pictures are known again; nothing here can be read back.",
+    )
+    op.create_index(op.f("ix_tombstones_image_id"), "tombstones", ["image_id"], unique=False)

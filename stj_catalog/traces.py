@@ -1,0 +1,186 @@
+"""Where forgotten pictures are held outside of the catalogue and the image store, and how they go from there."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stj_core.files import atomic_path, atomic_writer, write_json
+from stj_core.stale import STALE
+
+_BLOCK = 1 << 20
+# Longer than any title or address that is kept: a word may lie across two blocks.
+_OVERLAP = 10_000
+_LONGEST_FIELD = 10_000_000
+
+
+def mentions(file: Path, words: Iterable[str]) -> bool:
+    """Whether a file, also a gzipped one, holds one of some words."""
+    wanted = [word.encode() for word in words]
+    opened = gzip.open if file.suffix == ".gz" else Path.open
+    tail = b""
+    with suppress(OSError, EOFError), opened(file, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            held = tail + block
+            if any(word in held for word in wanted):
+                return True
+            tail = held[-_OVERLAP:]
+    return False
+
+
+def files_naming(folder: Path, words: Sequence[str]) -> list[Path]:
+    """Files of the cache that are called after a picture, or list it; then also what belongs to the list."""
+    found: set[Path] = set()
+    for file in _files(folder):
+        if any(word in file.name for word in words):
+            found.add(file)
+        elif file.suffix == ".json" and mentions(file, words):
+            found |= {one for one in file.parent.glob(f"{file.stem}.*") if one.is_file()}
+    return sorted(found)
+
+
+def runs_naming(runs: Path, words: Sequence[str]) -> list[Path]:
+    """Run folders of which a CSV file, or the mark of a stale one, names a picture."""
+    found = (one.parent for one in (*runs.glob("*/*.csv"), *runs.glob(f"*/{STALE}")) if mentions(one, words))
+    return sorted({one for one in found if not one.is_symlink()}) if runs.is_dir() else []
+
+
+def backups_holding(backups: Iterable[Path], words: Sequence[str]) -> list[Path]:
+    """Backups of the catalogue in which a picture is not forgotten."""
+    return [one for one in backups if _holds(one, words)]
+
+
+def archives_naming(folder: Path | None, words: Sequence[str]) -> list[Path]:
+    """Web archives (WARC) of crawls that hold an address of a picture, or its bytes' checksum."""
+    if folder is None or not folder.is_dir() or not words:
+        return []
+    return [file for file in _files(folder) if ".warc" in file.name and mentions(file, words)]
+
+
+def purge_dataset(folder: Path) -> None:
+    """Remove a dataset's folder whole: an export makes it again, without the picture."""
+    last = {folder / name for name in ("manifest.csv", "dataset.json")}  # by these it is known, also half removed
+    for file in _files(folder):
+        if file not in last:
+            file.unlink()
+    shutil.rmtree(folder)
+
+
+def purge_run(run: Path, words: Sequence[str]) -> list[str]:
+    """Take pictures out of a run's lists and features, and delete the pages and plots that show them.
+
+    Returns:
+        the files that were changed or deleted, below the run.
+    """
+    changed: list[str] = []
+    for file in _files(run):
+        if any(word in file.name for word in words):
+            file.unlink()
+        elif file.suffix in {".csv", ".tsv"}:
+            if not _thin_rows(file, words):
+                continue
+        elif file.suffix == ".npz":
+            if not _thin_arrays(file, words):
+                continue
+        elif file.name == STALE or not mentions(file, words):
+            continue
+        elif file.suffix == ".json":
+            _thin_json(file, words)
+        else:
+            file.unlink()
+        changed.append(file.relative_to(run).as_posix())
+    # Thumbnails inside a page carry no name: whatever shows pictures goes, and is made again by the run's own commands.
+    for file in _files(run):
+        if file.suffix == ".html":
+            file.unlink()
+            changed.append(file.relative_to(run).as_posix())
+    (run / STALE).unlink(missing_ok=True)
+    return sorted(changed)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if file.is_file() and not file.is_symlink():
+            yield file
+
+
+def _thin_rows(file: Path, words: Sequence[str]) -> bool:
+    """Rewrite a CSV file without the rows that hold one of some words; whether there were any."""
+    if not mentions(file, words):
+        return False
+    longest = csv.field_size_limit(_LONGEST_FIELD)
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream, delimiter="\t" if file.suffix == ".tsv" else ","))
+    finally:
+        csv.field_size_limit(longest)
+    kept = [row for row in rows if not any(word in cell for cell in row for word in words)]
+    with atomic_path(file) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, delimiter="\t" if file.suffix == ".tsv" else ",", lineterminator="\n").writerows(kept)
+    return True
+
+
+def _thin_json(file: Path, words: Sequence[str]) -> None:
+    """Rewrite a JSON file without the entries that hold one of some words; it goes where that is no JSON."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        file.unlink()
+        return
+    write_json(_without(document, words), file)
+
+
+def _without(value: Any, words: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON value
+    """A JSON value without the entries of its lists and objects that name one of some words."""
+    if isinstance(value, list):
+        return [_without(one, words) for one in value if not _is_about(one, words)]
+    if isinstance(value, dict):
+        return {
+            key: _without(one, words)
+            for key, one in value.items()
+            if not any(word in key for word in words)
+            and not (isinstance(one, str) and any(word in one for word in words))
+        }
+    return value
+
+
+def _is_about(value: Any, words: Sequence[str]) -> bool:  # noqa: ANN401 - any JSON value
+    """Whether an entry of a list is about a picture: a text that names it, or an object with one."""
+    if isinstance(value, dict):
+        return any(isinstance(one, str) and any(word in one for word in words) for one in value.values())
+    return isinstance(value, str) and any(word in value for word in words)
+
+
+def _thin_arrays(file: Path, words: Sequence[str]) -> bool:
+    """Rewrite arrays with an array of names beside them, without the rows of some names; whether there were any."""
+    with suppress(OSError, ValueError, EOFError), np.load(file, allow_pickle=False) as held:
+        arrays = {name: held[name] for name in held.files}
+        names = arrays.get("names")
+        if names is None or names.ndim != 1 or not np.isin(names, list(words)).any():
+            return False
+        keep = ~np.isin(names, list(words))
+        rows = {name for name, one in arrays.items() if name == "names" or (one.ndim > 1 and len(one) == len(names))}
+        thin = {name: one[keep] if name in rows else one for name, one in arrays.items()}
+        with atomic_writer(file) as stream:
+            np.savez(stream, **thin)
+        return True
+    return False
+
+
+def _holds(backup: Path, checksums: Sequence[str]) -> bool:
+    with (
+        suppress(sqlite3.DatabaseError),
+        closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as copy,
+    ):
+        wanted = "SELECT 1 FROM images WHERE sha256 = ? AND status <> 'forgotten'"
+        return any(copy.execute(wanted, (one,)).fetchone() for one in checksums)
+    return False

@@ -1,0 +1,176 @@
+"""Forgotten means forgotten everywhere: no byte, title or address of the picture is found afterwards but in what is named."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from stj_core.cli import outcome
+from stj_dataset.cli import app
+
+from .pictures import jpeg
+
+TITLE, ADDRESS, ASIN = "Unforgettable silk saree", "https://shop.test/images/I/71unforgettable.jpg", "B0FORGETME"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A catalogue with a dataset, a run, a cache, a web archive and a backup that all hold the picture in question."""
+    folder = tmp_path_factory.mktemp("made")
+    for number in range(24):
+        place = folder / f"pics/{number % 3}/{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(jpeg(number, (75, 100)))
+    with (folder / "sources.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "source", "asin", "title", "url"])
+        rows.writerow(["0/3.jpg", "shop.test", ASIN, TITLE, ADDRESS])
+        rows.writerow(["1/4.jpg", "shop.test", "B0ANOTHER1", "Another", "https://shop.test/images/I/71other.jpg"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STJ_CATALOG", str(folder / "catalog.sqlite"))
+        patch.setenv("STJ_IMAGES", str(folder / "images"))
+        patch.chdir(folder)
+        assert outcome(app, ["import", "pics", "--sources", "sources.csv"]) == 0
+        assert outcome(app, ["export", "dataset"]) == 0
+    return folder
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as connection:
+        (sha256,) = connection.execute("SELECT sha256 FROM images WHERE url = ?", (ADDRESS,)).fetchone()
+    run = tmp_path / "runs/one"
+    (run / "plots/heat").mkdir(parents=True)
+    shutil.copyfile(tmp_path / "dataset/manifest.csv", run / "manifest.csv")
+    (run / "predictions.csv").write_text(f"file,sha256,label\nx.jpg,{sha256},0\ny.jpg,{'b' * 64},1\n")
+    (run / "mistakes.json").write_text(json.dumps([{"sha256": sha256, "title": TITLE}, {"sha256": "b" * 64}]))
+    (run / "report.html").write_text(f"<p>{TITLE}</p>")
+    (run / f"plots/heat/{sha256}.png").write_bytes(b"heat")
+    (run / "model.keras").write_bytes(b"weights")
+    points = np.arange(6.0).reshape(3, 2)
+    np.savez(run / "neighbours.npz", names=np.array(["a" * 64, sha256, "b" * 64]), points=points, mean=np.arange(3.0))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / f"cache/{sha256}.jpg").write_bytes(b"thumbnail")
+    (tmp_path / "warc").mkdir()
+    with gzip.open(tmp_path / "warc/crawl.warc.gz", "wb") as file:
+        file.write(f"WARC/1.1\r\nWARC-Target-URI: {ADDRESS}\r\n".encode())
+    monkeypatch.setenv("STJ_WARC", str(tmp_path / "warc"))
+    return tmp_path
+
+
+@pytest.fixture
+def sha256(place):
+    with closing(sqlite3.connect(place / "catalog.sqlite")) as connection:
+        return connection.execute("SELECT sha256 FROM images WHERE url = ?", (ADDRESS,)).fetchone()[0]
+
+
+def answered(capsys, *words):
+    capsys.readouterr()
+    assert outcome(app, [*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def holding(place, *words):
+    """Every file, but what the person brought and the web archive, that holds one of some words, or is called so."""
+    found = set()
+    for file in place.rglob("*"):
+        name = file.relative_to(place).as_posix()
+        if file.is_file() and not name.startswith(("pics/", "sources.csv", "warc/")):
+            data = file.read_bytes()
+            if any(word.encode() in data or word in name for word in words):
+                found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("how", ["--asin", "--url", "--sha256", "name", "prefix"])
+def test_no_word_of_it_is_found_afterwards(place, sha256, capsys, how):
+    given = {"--asin": ASIN, "--url": ADDRESS, "--sha256": sha256}
+    words = [how, given[how]] if how in given else [f"train/0/{sha256}.jpg" if how == "name" else sha256[:10]]
+    gone = answered(capsys, "forget", *words, "--purge", "--yes")
+    assert len(gone["ids"]) == 1
+    assert holding(place, TITLE, ADDRESS, ASIN) == set()
+    assert not (place / "dataset").exists()
+    assert gone["archives"] == [str(place / "warc/crawl.warc.gz")]
+    assert gone["remaining"] == []
+    original = (place / "pics/0/3.jpg").read_bytes()
+    assert not [
+        one for one in place.rglob("*") if one.is_file() and "pics" not in one.parts and one.read_bytes() == original
+    ]
+
+
+def test_a_run_loses_what_it_knows_of_the_picture_and_nothing_else(place, sha256, capsys):
+    before = len((place / "runs/one/manifest.csv").read_text().splitlines())
+    answered(capsys, "forget", sha256[:12], "--purge", "--yes")
+    run = place / "runs/one"
+    assert len((run / "manifest.csv").read_text().splitlines()) == before - 1
+    assert (run / "predictions.csv").read_text() == f"file,sha256,label\ny.jpg,{'b' * 64},1\n"
+    assert json.loads((run / "mistakes.json").read_text()) == [{"sha256": "b" * 64}]
+    with np.load(run / "neighbours.npz") as held:
+        assert held["names"].tolist() == ["a" * 64, "b" * 64]
+        assert held["points"].tolist() == [[0, 1], [4, 5]]
+        assert held["mean"].tolist() == [0, 1, 2]
+    assert sorted(one.name for one in run.rglob("*") if one.is_file()) == [
+        *("manifest.csv", "mistakes.json", "model.keras", "neighbours.npz", "predictions.csv"),
+    ]
+
+
+def test_datasets_and_runs_are_marked_and_purged_later_by_one_command(place, sha256, capsys):
+    gone = answered(capsys, "forget", sha256, "--yes")
+    assert (gone["exports"], gone["runs"]) == (["dataset (export 1)"], [str(place / "runs/one")])
+    for folder in ("dataset", "runs/one"):
+        assert json.loads((place / folder / "stale.json").read_text())["sha256"] == [sha256]
+    later = answered(capsys, "forget", "--purge", "--yes")
+    assert len(later["ids"]) == 1
+    assert not (place / "dataset").exists()
+    assert holding(place, TITLE, ADDRESS, ASIN) == set()
+
+
+def test_it_asks_first_and_a_no_changes_nothing(place, sha256, capsys):
+    before = (place / "catalog.sqlite").read_bytes()
+    assert outcome(app, ["forget", sha256]) == 2
+    assert (
+        "1 picture would be forgotten for good, with every copy. Nothing was changed: give --yes"
+        in capsys.readouterr().err
+    )
+    assert (place / "catalog.sqlite").read_bytes() == before
+
+
+def test_the_same_command_again_goes_on_where_it_was_cut_short(place, sha256, capsys):
+    answered(capsys, "forget", "--asin", ASIN, "--yes")
+    (place / f"images/{sha256[:2]}").mkdir(exist_ok=True)
+    shutil.copyfile(place / "pics/0/3.jpg", place / f"images/{sha256[:2]}/{sha256}.jpg")
+    again = answered(capsys, "forget", "--asin", ASIN, "--yes")
+    assert again["files"] == [f"{sha256[:2]}/{sha256}.jpg"]
+
+
+def test_neither_an_import_nor_another_address_brings_it_back(place, sha256, capsys):
+    answered(capsys, "forget", sha256, "--purge", "--yes")
+    shutil.copyfile(place / "pics/0/3.jpg", place / "pics/0/renamed.jpg")
+    assert outcome(app, ["import", "pics", "--sources", "sources.csv"]) == 0
+    assert holding(place, TITLE, ADDRESS, ASIN) == set()
+    original = (place / "pics/0/3.jpg").read_bytes()
+    assert not [one for one in (place / "images").rglob("*.jpg") if one.read_bytes() == original]
+    assert outcome(app, ["verify"]) == 0
+    assert answered(capsys, "stats")["images"]["forgotten"] == 1
+
+
+def test_what_was_set_aside_is_forgotten_too(place, sha256, capsys):
+    (place / "images/lost+found").mkdir()
+    shutil.copyfile(place / "pics/0/3.jpg", place / f"images/lost+found/{sha256}.jpg")
+    answered(capsys, "forget", sha256, "--yes")
+    assert list((place / "images/lost+found").iterdir()) == []
+
+
+def test_a_backup_that_holds_it_is_named(place, sha256, capsys):
+    assert outcome(app, ["backup"]) == 0
+    gone = answered(capsys, "forget", sha256, "--yes")
+    assert [one.split("/")[-2] for one in gone["backups"]] == ["backups"]
+    assert list(place.glob("*.before-*")) == [], "never a backup before forgetting"
