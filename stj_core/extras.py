@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "audit": ("cleanlab",),
     "crops": ("cv2",),
     "heic": ("pillow_heif",),
+    "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
 }  # fmt: skip

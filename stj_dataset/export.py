@@ -25,9 +25,11 @@ from stj_core.labels import Category
 from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
+from stj_dataset.croissant import write_croissant
 from stj_dataset.leaks import LeakReport, Pair, WrittenFile, check_leaks
 from stj_dataset.manifest import CARD, LABELS, MANIFEST, SETTINGS, iter_manifest, write_labels, write_manifest
 from stj_dataset.metadata import write_metadata
+from stj_dataset.parquet import check_parquet, write_parquet
 from stj_dataset.plan import Plan, make_plan
 from stj_dataset.preview import write_preview
 from stj_dataset.settings import ExportSettings
@@ -114,6 +116,8 @@ def export_dataset(
         LeakError: splits share something; nothing was changed.
     """
     target = check_target(settings.out)
+    if settings.parquet:
+        check_parquet()
     clock = _Clock()
     with clock.stage("plan"):
         plan = make_plan(catalog, settings, categories)
@@ -193,6 +197,9 @@ class _Job:
         write_json(document(self.settings, balance, digest, versions), self.root / SETTINGS)
         text = card(self.settings, balance, origins, proof.sentence, digest)
         (self.root / CARD).write_text(text, encoding="utf-8", newline="\n")
+        write_croissant(self.root, self.settings, balance, digest)
+        if self.settings.parquet:
+            write_parquet(self.root)
         nearest = self._nearest(proof)
         with self.clock.stage("preview"):
             write_preview(self.root, self.settings, balance, proof, nearest, self.pool)

@@ -23,8 +23,12 @@ from stj_core.vocabulary import SPLITS
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
 PROVENANCE, METADATA, PREVIEW = "provenance.csv", "metadata.csv", "preview.html"
+CROISSANT, PARQUET, PROVENANCE_PARQUET = "croissant.json", "manifest.parquet", "provenance.parquet"
 BESIDE = frozenset(
-    {MANIFEST, PROVENANCE, LABELS, SETTINGS, CARD, METADATA, PREVIEW, *(f"{split}/{METADATA}" for split in SPLITS)}
+    {
+        *(MANIFEST, PROVENANCE, PARQUET, PROVENANCE_PARQUET, LABELS, SETTINGS, CARD, METADATA, PREVIEW, CROISSANT),
+        *(f"{split}/{METADATA}" for split in SPLITS),
+    }
 )
 NONE = "none"
 """The folder of pictures of something that is none of the classes."""
@@ -64,6 +68,11 @@ class ManifestRow:
 _TYPES = {column.name: str(column.type) for column in fields(ManifestRow)}
 COLUMNS = tuple(column.name for column in fields(ManifestRow) if column.metadata.get("digested", True))
 PROVENANCE_COLUMNS = ("file", *(name for name in _TYPES if name not in COLUMNS))
+
+
+def column_type(name: str) -> str:
+    """What a column holds, as its annotation says: `str`, `int`, or `int | None`."""
+    return _TYPES[name]
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> str:

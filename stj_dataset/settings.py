@@ -37,6 +37,7 @@ class ExportSettings:
         since: only pictures first seen at or after this moment, ISO 8601.
         allow_missing: leave out classes that have no picture.
         link: hard links where the bytes are copied unchanged.
+        parquet: the manifest and its provenance as Parquet too.
         rehash: the leak check trusts no hash of the catalogue and hashes every file afresh.
     """
 
@@ -54,6 +55,7 @@ class ExportSettings:
     since: str = ""
     allow_missing: bool = False
     link: bool = False
+    parquet: bool = False
     rehash: bool = False
 
     def __post_init__(self) -> None:

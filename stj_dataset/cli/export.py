@@ -63,6 +63,9 @@ def export(
     link: Annotated[
         bool, typer.Option("--link", help="Hard links instead of copies where the bytes stay as they are.")
     ] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="The manifest and its provenance as Parquet too (needs stj[parquet]).")
+    ] = False,
     rehash: Annotated[
         bool,
         typer.Option(
@@ -99,6 +102,7 @@ def export(
         since=since,
         allow_missing=allow_missing,
         link=link,
+        parquet=parquet,
         rehash=rehash,
     )
     with opened(catalog, images) as (found, config), bars() as progress:

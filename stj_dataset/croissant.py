@@ -1,0 +1,173 @@
+"""`croissant.json`: the dataset as Croissant 1.0 describes it (https://docs.mlcommons.org/croissant), for tools that read that.
+
+Every column of the manifest is a field, the picture itself another, joined by the file's path; classes and splits are
+enumerations. Nothing in it comes from the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stj_core.files import file_sha256, write_json
+from stj_dataset.balance import Balance
+from stj_dataset.manifest import COLUMNS, CROISSANT, MANIFEST, PROVENANCE, column_type
+from stj_dataset.settings import ExportSettings
+
+_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileProperty": "cr:fileProperty",
+    "fileObject": "cr:fileObject",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+_PICTURES = "pictures"
+
+
+def write_croissant(root: Path, settings: ExportSettings, balance: Balance, digest: str) -> None:
+    """Write the description of the dataset in a folder; its manifest is there already."""
+    write_json(_document(root, settings, balance, digest), root / CROISSANT)
+
+
+def _document(root: Path, settings: ExportSettings, balance: Balance, digest: str) -> dict[str, Any]:
+    names = ", ".join(balance.classes.values())
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": f"stj-{digest[:12]}",
+        "description": f"Shop photographs of {names} for image classification, split by group; made by stj-dataset export.",
+        "license": "Shop photographs belong to their makers; no licence comes with them. For study only.",
+        "url": f"urn:sha256:{digest}",
+        "version": f"1.0.0+{digest[:12]}",
+        "isLiveDataset": False,
+        "distribution": [*_tables(root), *_files(root, settings)],
+        "recordSet": [_labels(balance.classes), _splits(balance), _records(settings, balance)],
+    }
+
+
+def _tables(root: Path) -> Iterator[dict[str, Any]]:
+    for name, what in ((MANIFEST, "One line for each picture."), (PROVENANCE, "When and in which crawl each was met.")):
+        yield {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "name": name,
+            "description": what,
+            "contentUrl": name,
+            "encodingFormat": "text/csv",
+            "sha256": file_sha256(root / name),
+        }
+
+
+def _files(root: Path, settings: ExportSettings) -> Iterator[dict[str, Any]]:
+    """The pictures: one set of files, or the shards."""
+    if settings.format == "webdataset":
+        for path in sorted(root.rglob("*.tar")):
+            name = path.relative_to(root).as_posix()
+            yield {
+                "@type": "cr:FileObject",
+                "@id": name,
+                "name": name,
+                "contentUrl": name,
+                "encodingFormat": "application/x-tar",
+                "sha256": file_sha256(path),
+            }
+        return
+    yield {
+        "@type": "cr:FileSet",
+        "@id": "jpegs",
+        "name": "jpegs",
+        "description": "The pictures, those of none of the classes too.",
+        "encodingFormat": "image/jpeg",
+        "includes": "*.jpg",
+    }
+
+
+def _labels(classes: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "labels",
+        "name": "labels",
+        "description": "The classes; a picture of none of them has no label.",
+        "dataType": "sc:Enumeration",
+        "key": {"@id": "labels/label"},
+        "field": [_field("labels", "label", "sc:Integer"), _field("labels", "name", "sc:Text")],
+        "data": [{"labels/label": label, "labels/name": name} for label, name in sorted(classes.items())],
+    }
+
+
+def _splits(balance: Balance) -> dict[str, Any]:
+    terms = {"train": "cr:TrainingSplit", "val": "cr:ValidationSplit", "test": "cr:TestSplit"}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "splits",
+        "name": "splits",
+        "dataType": "cr:Split",
+        "key": {"@id": "splits/name"},
+        "field": [_field("splits", "name", "sc:Text"), _field("splits", "url", "sc:URL")],
+        "data": [{"splits/name": split, "splits/url": terms[split]} for split in balance.splits],
+    }
+
+
+def _records(settings: ExportSettings, balance: Balance) -> dict[str, Any]:
+    """The manifest's columns, and the picture itself where it lies in a file of its own."""
+    # A number that may be missing is told as text: an empty cell is none.
+    whole = {name for name in COLUMNS if column_type(name) == "int"} | (set() if balance.others else {"label"})
+    keys = {"split": "splits/name"} | ({} if balance.others else {"label": "labels/label"})
+    fields = []
+    for name in COLUMNS:
+        kind = "sc:Integer" if name in whole else "sc:Text"
+        source = {"fileObject": {"@id": MANIFEST}, "extract": {"column": name}}
+        field = {**_field(_PICTURES, name, kind), "source": source}
+        if name == "file" and settings.format == "folder":
+            field["references"] = {"fileSet": {"@id": "jpegs"}, "extract": {"fileProperty": "fullpath"}}
+        if name in keys:
+            field["references"] = {"field": {"@id": keys[name]}}
+        fields.append(field)
+    if settings.format == "folder":
+        content = {"fileSet": {"@id": "jpegs"}, "extract": {"fileProperty": "content"}}
+        fields.append({**_field(_PICTURES, "image", "sc:ImageObject"), "source": content})
+    return {
+        "@type": "cr:RecordSet",
+        "@id": _PICTURES,
+        "name": _PICTURES,
+        "description": "One record for each picture.",
+        "key": {"@id": f"{_PICTURES}/file"},
+        "field": fields,
+    }
+
+
+def _field(records: str, name: str, kind: str) -> dict[str, Any]:
+    return {"@type": "cr:Field", "@id": f"{records}/{name}", "name": name, "dataType": kind}
