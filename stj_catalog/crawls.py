@@ -29,11 +29,13 @@ class Crawl:
         id: its row.
         category_id: the category whose listing it reads.
         resumed: whether an unfinished crawl goes on.
+        began: when it began; with `id` it is known from any other crawl of any other catalogue.
     """
 
     id: int
     category_id: int
     resumed: bool
+    began: str = ""
 
 
 def record_categories(connection: Connection, known: tuple[Category, ...]) -> dict[str, int]:
@@ -99,25 +101,27 @@ def begin_crawl(
         )
         left = same if fresh else and_(same, exists().where(moved))
         connection.execute(update(crawls).where(left).values(state=CrawlState.ABANDONED, finished_at=now()))
-        found = connection.execute(select(crawls.c.id, crawls.c.state).where(same).order_by(crawls.c.id.desc())).first()
+        unfinished = select(crawls.c.id, crawls.c.state, crawls.c.started_at).where(same)
+        found = connection.execute(unfinished.order_by(crawls.c.id.desc())).first()
         if found is not None:
             _go_on(connection, found.id, drifted=found.state == CrawlState.DRIFTED)
             again = {"state": CrawlState.RUNNING, "reason": None, "finished_at": None, "settings": dict(settings)}
             connection.execute(update(crawls).where(crawls.c.id == found.id).values(**again, parser=parser))
-            return Crawl(found.id, category_id, resumed=True)
+            return Crawl(found.id, category_id, resumed=True, began=found.started_at)
+        began = now()
         values = {
             "spider": spider,
             "category_id": category_id,
             "origin": origin,
             "settings": dict(settings),
             "parser": parser,
-            "started_at": now(),
+            "started_at": began,
         }
         made = connection.execute(
             insert(crawls).values(state=CrawlState.RUNNING, **values).returning(crawls.c.id)
         ).scalar_one()
         add_page(connection, made, "listing", 1, first_url)
-        return Crawl(made, category_id, resumed=False)
+        return Crawl(made, category_id, resumed=False, began=began)
 
 
 def _go_on(connection: Connection, crawl_id: int, *, drifted: bool) -> None:

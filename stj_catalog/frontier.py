@@ -116,8 +116,9 @@ def write_response(
     response: Response,
     state: PageState | None = None,
     reason: str | None = None,
+    fetched_at: str | None = None,
 ) -> None:
-    """Write what came back for a page, inside a transaction."""
+    """Write what came back for a page, inside a transaction; `fetched_at` is now unless it is given."""
     values: dict[str, Any] = {
         "http_status": response.http_status,
         "verdict": response.verdict,
@@ -127,7 +128,7 @@ def write_response(
         "rendered_by": response.rendered_by,
         "coverage": dict(response.coverage) if response.coverage is not None else None,
         "reason": reason,
-        "fetched_at": now(),
+        "fetched_at": fetched_at or now(),
     }
     if state is not None:
         values |= {"state": state}

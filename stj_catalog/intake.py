@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, or_, select, update
 
 from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
 from stj_catalog.frontier import Response, add_page, write_response
@@ -107,6 +107,7 @@ class SeenPage:
         response: what came back.
         cards: in the page's order.
         found: pages that it leads to.
+        seen_at: when it was seen, for a page that is read again later; None for now.
     """
 
     id: int
@@ -115,6 +116,7 @@ class SeenPage:
     response: Response
     cards: Sequence[CardSighting] = field(default_factory=tuple)
     found: Sequence[NextPage] = field(default_factory=tuple)
+    seen_at: str | None = None
 
 
 def known_pictures(
@@ -185,9 +187,9 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
         forgotten = tombs_of(connection, ADDRESS, keys)
         # What shows a forgotten picture is counted, and nothing of what it says is kept.
         cards = [_nameless(card) if card.image_key in forgotten else card for card in page.cards]
-        product_ids = _record_products(connection, cards)
+        seen_at = page.seen_at or now()
+        product_ids = _record_products(connection, cards, seen_at)
         image_ids = _image_ids(connection, keys) | forgotten
-        seen_at = now()
         rows = [
             {
                 "crawl_id": page.crawl_id,
@@ -212,11 +214,12 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
         if rows:
             connection.execute(sightings.insert(), rows)
         for some in chunks(sorted(touched)):
-            connection.execute(update(images).where(images.c.id.in_(some)).values(last_seen_at=seen_at))
+            older = and_(images.c.id.in_(some), images.c.last_seen_at < seen_at)
+            connection.execute(update(images).where(older).values(last_seen_at=seen_at))
         settler.settle(connection, touched | _listed_elsewhere(connection, page.id, shown))
         for one in page.found:
             add_page(connection, page.crawl_id, one.kind, one.number, one.url)
-        write_response(connection, page.id, page.response, PageState.DONE)
+        write_response(connection, page.id, page.response, PageState.DONE, fetched_at=page.seen_at)
         return _tally(connection, page.id)
 
 
@@ -255,9 +258,8 @@ def _image_row(one: FetchedPicture) -> dict[str, Any]:
     return row
 
 
-def _record_products(connection: Connection, cards: Sequence[CardSighting]) -> dict[str, int]:
-    """Write the products of the cards, the newest word counting; returns their ids by ASIN."""
-    moment = now()
+def _record_products(connection: Connection, cards: Sequence[CardSighting], moment: str) -> dict[str, int]:
+    """Write the products of the cards, seen at `moment`, the newest word counting; returns their ids by ASIN."""
     rows: dict[str, dict[str, Any]] = {}
     fields = ("parent_asin", "title", "brand", "breadcrumb", "price", "currency", "rating")
     for card in cards:
@@ -278,13 +280,17 @@ def _record_products(connection: Connection, cards: Sequence[CardSighting]) -> d
         products,
         list(rows.values()),
         ["asin"],
-        {**newest, "last_seen_at": lambda new, _old: new["last_seen_at"]},
+        {**newest, "last_seen_at": lambda new, old: _later(new["last_seen_at"], old.c.last_seen_at)},
     )
     found: dict[str, int] = {}
     for some in chunks(sorted(rows)):
         wanted = select(products.c.asin, products.c.id).where(products.c.asin.in_(some))
         found |= {row.asin: row.id for row in connection.execute(wanted)}
     return found
+
+
+def _later(one: ColumnElement[str], other: ColumnElement[str]) -> ColumnElement[str]:
+    return case((one > other, one), else_=other)
 
 
 def _image_ids(connection: Connection, keys: Sequence[str]) -> dict[str, int]:

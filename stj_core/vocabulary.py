@@ -120,6 +120,7 @@ class Reason(Word):
         True,
     )
     OPTED_OUT = "opted_out", "Its maker says that it must not be used for machine learning."
+    NOT_FETCHED = "not_fetched", "Read from an archive, and never asked for; a later crawl asks for it.", True
     MISSING_FILE = "missing_file", "Its file is gone from the image store; a later crawl asks again.", True
     TORN_FILE = "torn_file", "Its file is broken in the image store; a later crawl asks again.", True
     FORGOTTEN_COPY = "forgotten_copy", "A copy of a picture that was to be forgotten."

@@ -66,6 +66,7 @@ class CrawlConfig:
     min_height: int
     lease_seconds: float
     coverage_min: float
+    warc: str
     summary: Literal["table", "json"]
     on_end: tuple[str, ...]
 
@@ -116,6 +117,7 @@ class CrawlConfig:
             min_height=int(_number(settings, "IMAGES_MIN_HEIGHT", least=0)),
             lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
             coverage_min=_number(settings, "STJ_COVERAGE_MIN", least=0, most=1),
+            warc=str(settings.get("STJ_WARC") or ""),
             summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),
             on_end=tuple(read_command(settings.get("STJ_ON_END"))),
         )

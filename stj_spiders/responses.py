@@ -6,6 +6,11 @@ from urllib.parse import urlsplit
 
 from scrapy.http import Response, TextResponse
 
+from stj_catalog.crawls import Crawl
+from stj_catalog.frontier import LeasedPage
+from stj_spiders.archive import ArchivedPage
+from stj_spiders.rendering import RENDERED_BY
+
 
 def body_text(response: Response) -> str:
     """The decoded body, whatever it is."""
@@ -15,3 +20,24 @@ def body_text(response: Response) -> str:
 def host_of(url: str) -> str:
     """The host of an address, with its port."""
     return urlsplit(url).netloc
+
+
+def archived(response: Response, page: LeasedPage, crawl: Crawl) -> ArchivedPage:
+    """An answer as an archive keeps it."""
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, values in response.headers.items()
+        for value in values
+    ]
+    return ArchivedPage(
+        crawl_id=crawl.id,
+        began=crawl.began,
+        kind=page.kind,
+        number=page.number,
+        asked=page.url,
+        url=response.url,
+        status=response.status,
+        headers=tuple(headers),
+        body=response.body,
+        rendered_by=response.meta.get(RENDERED_BY),
+    )

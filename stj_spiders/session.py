@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DownloadCancelledError
+from scrapy.http import Response
 
 from stj_catalog import crawls, frontier
 from stj_catalog.forget import remove_copies
@@ -28,6 +30,7 @@ from stj_core.errors import CrawlError, StjError
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
 from stj_core.vocabulary import PageState
+from stj_spiders.archive import PageArchive
 from stj_spiders.arguments import Arguments
 from stj_spiders.budget import PAGE_BYTES
 from stj_spiders.catalog_writer import CatalogWriter
@@ -39,7 +42,7 @@ from stj_spiders.items import PageItem
 from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, empty, failed, unexpected
 from stj_spiders.politeness import Manners
 from stj_spiders.reach import Reach, shown
-from stj_spiders.responses import host_of
+from stj_spiders.responses import archived, host_of
 from stj_spiders.shared_pace import SharedPace
 from stj_spiders.shops.pages import Card
 from stj_spiders.shops.shop import PAGES
@@ -112,6 +115,7 @@ class Session:
         self.leased = 0
         self._tries: Counter[int] = Counter()
         self._refused_pictures: Counter[str] = Counter()
+        self._archive: PageArchive | None = None
         self._most_cards = 0
         self._moved = asyncio.Event()
         _sessions[crawler] = self
@@ -211,6 +215,21 @@ class Session:
             return False
         before = await self.writer.run(crawls.products_before, self.writer.catalog, self.crawl.id, page.number)
         return all(card.asin in before for card in cards)
+
+    async def keep(self, response: Response, page: LeasedPage) -> None:
+        """Keep an answer as it came, where somebody asked for an archive.
+
+        Raises:
+            CrawlError: it cannot be written.
+        """
+        if not self.settings.warc:
+            return
+        if self._archive is None:
+            self._archive = PageArchive(Path(self.settings.warc), f"{self.name}-{self.crawl.id}")
+        kept = archived(response, page, self.crawl)
+        sent = response.request.headers.to_unicode_dict() if response.request else {}
+        asked = {str(name): str(value) for name, value in sent.items()}
+        await asyncio.get_running_loop().run_in_executor(None, self._archive.write, kept, asked)
 
     # Pages that were not what they should be.
 
@@ -365,6 +384,8 @@ class Session:
                 )
                 await self.writer.run(remove_copies, catalog, self.writer.store)
                 self.summary = await self.writer.run(crawls.crawl_summary, catalog, crawl_id)
+            if self._archive is not None:
+                self._archive.close()
             if hasattr(self, "writer"):
                 await self.writer.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, people are told how the crawl ended

@@ -61,6 +61,8 @@ STJ_OPT_OUT_OBEY = True
 STJ_LEASE_SECONDS = 600.0
 # Share of cards that must have a title, a picture and a link; with fewer the layout has changed.
 STJ_COVERAGE_MIN = 0.8
+# A folder in which every listing and product page is kept as it came (stj_spiders/archive.py); none by default.
+STJ_WARC = ""
 
 # Plain HTTP, and a browser for the pages that need one (rendering/handler.py).
 DOWNLOAD_HANDLERS = dict.fromkeys(("http", "https"), "stj_spiders.rendering.handler.BrowserDownloadHandler")

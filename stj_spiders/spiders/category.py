@@ -136,6 +136,7 @@ class CategorySpider(scrapy.Spider):
     async def read_listing(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem | Request]:
         """Judge a listing page, and pass its cards on; a page made by a script is asked for once more, with a browser."""
         session, text, size = self.session, body_text(response), len(response.body)
+        await session.keep(response, page)
         listing = storable_listing(session.pages.parse_listing(text, response.url, response.status))
         record = replace(
             _record(response, listing.verdict, len(listing.cards)),
@@ -183,6 +184,7 @@ class CategorySpider(scrapy.Spider):
     async def read_product(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem]:
         """Judge a product's page, and pass its gallery on."""
         session, text, size = self.session, body_text(response), len(response.body)
+        await session.keep(response, page)
         product = storable_product(session.pages.parse_product(text, response.url, response.status))
         record = _record(response, product.verdict, len(product.pictures))
         answer = judge_product(product, response.status, size=size)
