@@ -5,6 +5,8 @@ Every stage is bounded while it goes on, so that a small answer costs no more me
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from scrapy import Request, Spider
 from scrapy.downloadermiddlewares.httpcompression import HttpCompressionMiddleware
 from scrapy.exceptions import IgnoreRequest
@@ -30,8 +32,8 @@ class BoundedCompressionMiddleware(HttpCompressionMiddleware):
         said = b",".join(response.headers.getlist("Content-Encoding"))
         if said.count(b",") >= _MOST_ENCODINGS:
             raise TooManyBytesError(f"an answer that is compressed {said.count(b',') + 1} times over")
-        try:
+        with suppress(IgnoreRequest):
             return super().process_response(request, response)
-        except IgnoreRequest as error:
-            most = request.meta.get("download_maxsize", self._max_size)
-            raise TooManyBytesError(f"more than {most / 2**20:.3g} MB when decompressed") from error
+        # Raised here, where the error that holds all the bytes so far is gone already.
+        most = request.meta.get("download_maxsize", self._max_size)
+        raise TooManyBytesError(f"more than {most / 2**20:.3g} MB when decompressed")

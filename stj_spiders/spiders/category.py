@@ -42,6 +42,7 @@ from stj_spiders.tdm_files import TdmFiles
 from stj_spiders.walk import Answer, Step, judge_listing, judge_product
 
 LEASES = 2
+MOST_TAGS = 400_000
 
 
 class CategorySpider(scrapy.Spider):
@@ -136,6 +137,8 @@ class CategorySpider(scrapy.Spider):
     async def read_listing(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem | Request]:
         """Judge a listing page, and pass its cards on; a page made by a script is asked for once more, with a browser."""
         session, text, size = self.session, body_text(response), len(response.body)
+        if await self._is_too_much(response, text, page):
+            return
         await session.keep(response, page)
         listing = storable_listing(session.pages.parse_listing(text, response.url, response.status))
         record = replace(
@@ -184,6 +187,8 @@ class CategorySpider(scrapy.Spider):
     async def read_product(self, response: Response, page: LeasedPage) -> AsyncIterator[PageItem]:
         """Judge a product's page, and pass its gallery on."""
         session, text, size = self.session, body_text(response), len(response.body)
+        if await self._is_too_much(response, text, page):
+            return
         await session.keep(response, page)
         product = storable_product(session.pages.parse_product(text, response.url, response.status))
         record = _record(response, product.verdict, len(product.pictures))
@@ -197,6 +202,14 @@ class CategorySpider(scrapy.Spider):
             return
         cards = gallery_sightings(product, session.category, self.config.origin)
         yield PageItem(page, record, cards, opted_out=await self._opt_out(response, text))
+
+    async def _is_too_much(self, response: Response, text: str, page: LeasedPage) -> bool:
+        """Put a page back that would cost hundreds of megabytes to read; a shop's has some ten thousand tags."""
+        if text.count("<") <= MOST_TAGS:
+            return False
+        record = _record(response, Verdict.INCOMPLETE, 0)
+        await self.session.ask_again(page, record, f"has more than {MOST_TAGS:,} tags")
+        return True
 
     def _stays(self, answer: Answer, page: LeasedPage, next_url: str | None) -> Answer:
         """The answer, or that the page leads to another shop, where no crawl follows it."""
