@@ -1,6 +1,6 @@
-"""The same features in fewer numbers: n pictures span at most n dimensions, however wide their features are.
+"""Pivoted Cholesky: the same features in fewer numbers, since n pictures span at most n dimensions.
 
-Turned into a basis of what they span, pictures keep every length, angle, mean and distance, so that a head fitted there is the
+In an orthonormal basis of their span pictures keep every length, angle, mean and distance, so that a head fitted there is the
 head fitted on the features themselves, at a fraction of the work.
 """
 

@@ -97,6 +97,7 @@ def figures(
         "accuracy": _rounded(correct / n),
         "interval": _interval(correct, n),
         "per_class": per_class,
+        "averages": _averages(list(per_class.values())),
         "confusion": confusion.tolist(),
         "ece": _rounded(calibration_error(chances.max(axis=1), right)),
         "ece_before": _rounded(
@@ -119,6 +120,21 @@ def count_pairs(truth: Ints, guess: Ints, labels: Sequence[int]) -> Ints:
     wanted = np.asarray(labels)
     result: Ints = ((truth[:, None] == wanted).T.astype(np.int64)) @ (guess[:, None] == wanted).astype(np.int64)
     return result
+
+
+def _averages(parts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Precision, recall and F1 over the classes: `macro` counts each class alike, `weighted` by its pictures."""
+    total = sum(part["n"] for part in parts)
+    found = {}
+    for name, weights in (("macro", [1] * len(parts)), ("weighted", [part["n"] for part in parts])):
+        shares = {
+            figure: _rounded(
+                sum(weight * part[figure] for weight, part in zip(weights, parts, strict=True)) / sum(weights)
+            )
+            for figure in ("precision", "recall", "f1")
+        }
+        found[name] = {**shares, "n": total}
+    return found
 
 
 def _of_class(right: int, there: int, said: int) -> dict[str, Any]:
@@ -321,6 +337,21 @@ def sentence(document: Mapping[str, Any]) -> str:
         f"{document['split']}: {document['correct']} of {document['n']} right, accuracy {document['accuracy']:.3f} "
         f"(95 % interval {low:.3f} to {high:.3f})"
     )
+
+
+def classification_report(document: Mapping[str, Any], labels: Mapping[int, str]) -> list[str]:
+    """Precision, recall, F1 and number by class, then accuracy and both averages: lines for a terminal, in columns."""
+    rows = [(labels.get(int(label), label), part) for label, part in document["per_class"].items()]
+    rows += [(f"{name} avg", part) for name, part in document.get("averages", {}).items()]
+    wide = max(len(name) for name, _ in [*rows, ("accuracy", None)])
+    head = f"  {'':{wide}}  precision  recall  f1-score  support"
+    lines = [
+        f"  {name:>{wide}}  {part['precision']:9.3f}  {part['recall']:6.3f}  {part['f1']:8.3f}  {part['n']:7d}"
+        for name, part in rows
+    ]
+    accuracy = f"  {'accuracy':>{wide}}  {'':9}  {'':6}  {document['accuracy']:8.3f}  {document['n']:7d}"
+    place = len(document["per_class"])
+    return [head, *lines[:place], accuracy, *lines[place:]]
 
 
 def _answers_to(predictor: Predictor, others: Sequence[LabelledPicture], talk: Talk) -> list[Answer]:

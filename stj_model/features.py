@@ -264,4 +264,4 @@ def _read_checked(picture: LabelledPicture, how: Preprocessing, view: View) -> P
         opened = open_picture(data, 2 * how.size)
     except PictureError as error:
         raise DatasetError(f"{picture.path}: {error} Take it out of the dataset, or export it again.") from error
-    return fit(view(opened, picture.sha256), how)
+    return fit(view(opened), how)

@@ -92,7 +92,7 @@ def read_file(path: Path) -> bytes:
         if not stat.S_ISREG(about.st_mode):
             raise NotAnImageError(f"Cannot read {path}: it is no regular file.")
         if about.st_size > MAX_BYTES:
-            raise TooLargeError(f"{path} has {about.st_size / 2**20:.1f} MiB, over {MAX_BYTES >> 20}.")
+            raise TooLargeError(f"{path} has {about.st_size / 2**20:.1f} MiB, over {MAX_BYTES >> 20} MiB.")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
         raise PictureError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error

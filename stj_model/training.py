@@ -44,6 +44,7 @@ from stj_model.run_dir import (
     free_name,
     unfinished,
 )
+from stj_model.shortcuts import look_for_shortcuts
 from stj_model.standalone import word
 from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights
@@ -94,7 +95,9 @@ def train(
     with unfinished(runs, config.digest(opened.digest, weights.sha256, none_digest(opened))) as folder:
         job = TrainingJob(opened, config, weights, folder, cache, talk)
         try:
+            shortcuts = look_for_shortcuts(opened, talk, config.seed)
             fitted = _recipe(config.recipe)(job)
+            fitted.about["spurious"] = shortcuts
             _write_fit(job, fitted)
             _write_figures(job, fitted, started)
             name = free_name(runs, config.recipe)

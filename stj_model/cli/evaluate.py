@@ -32,7 +32,7 @@ def evaluate(
     from stj_core.config import read_config
     from stj_core.console import Talk
     from stj_model.artifacts import write_evaluation
-    from stj_model.evaluation import judge_run, sentence
+    from stj_model.evaluation import classification_report, judge_run, sentence
     from stj_model.out_of_scope import answered_sentence, rejection_sentence
     from stj_model.run_dir import REPORT, open_run
 
@@ -51,10 +51,8 @@ def evaluate(
         emit_json(document)
         return
     emit(sentence(document))
-    for label, part in document["per_class"].items():
-        emit(
-            f"  {label}: precision {part['precision']:.3f}, recall {part['recall']:.3f}, F1 {part['f1']:.3f}, n {part['n']}"
-        )
+    for line in classification_report(document, opened.labels()):
+        emit(line)
     emit(
         "  confusion (rows true, columns predicted): "
         + "; ".join(" ".join(map(str, line)) for line in document["confusion"])

@@ -58,6 +58,10 @@ def test_what_is_counted_is_what_scikit_learn_counts(pairs):
     expected = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0)
     for name, column in zip(("precision", "recall", "f1", "n"), expected, strict=True):
         assert [line[name] for line in found["per_class"].values()] == pytest.approx(column, abs=5.1e-5)
+    for name in ("macro", "weighted"):
+        wanted = precision_recall_fscore_support(truth, guess, labels=labels, average=name, zero_division=0)[:3]
+        got = [found["averages"][name][figure] for figure in ("precision", "recall", "f1")]
+        assert got == pytest.approx(wanted, abs=1.1e-4)
 
 
 def test_all_figures_come_from_the_same_predictions():
