@@ -33,7 +33,6 @@ HEAVY = (
     "jinja2",
     "keras",
     "numpy",
-
     "rich",
     "scipy",
     "scrapy",
