@@ -5,11 +5,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from docs.api_pages import api_md
 from docs.catalog_pages import catalog_md, metadata_yaml
 from docs.cli_pages import cli_md
+from docs.notebook import notebook_text
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"docs/catalog.md": catalog_md, "docs/cli.md": cli_md, "stj/template/metadata.yaml": metadata_yaml}
+PAGES = {
+    "docs/api.md": api_md,
+    "docs/catalog.md": catalog_md,
+    "docs/cli.md": cli_md,
+    "notebooks/stj.ipynb": notebook_text,
+    "stj/template/metadata.yaml": metadata_yaml,
+}
 
 
 def stale_pages() -> list[str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stj_core.config import read_config
-from stj_core.console import SILENT
+from stj_core.console import SILENT, Talk
 from stj_model import evaluation, training
 from stj_model.config import Balance, Recipe, resolve
 from stj_model.exporting import Export, export_run
@@ -46,6 +46,7 @@ def train(
     abstain: float | None = None,
     none: PathLike | Sequence[PathLike] = (),
     seed: int = 42,
+    talk: Talk = SILENT,
 ) -> Run:
     """Train a run; what is None is the recipe's own. An interrupted training is gone on with, a finished one done anew.
 
@@ -64,6 +65,7 @@ def train(
             given, 0.98 is aimed at and 95 % of pictures of unseen shops are answered.
         none: folder, or folders, of pictures of something else, from which the answer `none` is learned.
         seed: of everything random: the same one gives the same weights, bit for bit.
+        talk: where it says how far it is.
 
     Returns:
         The run: `folder`, `name`, and its files by methods, such as `read_json("metrics.json")`.
@@ -86,7 +88,7 @@ def train(
         seed=seed,
     )
     return training.train(
-        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=SILENT
+        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=talk
     )
 
 

@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ROOMS = sorted(path.parent.name for path in ROOT.glob("stj*/__init__.py"))
 # The extras that each room may need; what is not named here lives on the base alone.
 ROOM_EXTRAS = {
+    "stj": ("model", "notebook"),
     "stj_spiders": ("spiders", "browser", "service"),
     "stj_images": ("crops", "heic"),
     "stj_dataset": ("audit",),
@@ -29,6 +30,7 @@ ROOM_EXTRAS = {
 }
 # Used without an import of ours.
 UNIMPORTED = {
+    "ipykernel": "runs the notebook",
     "scrapyd": "a server of its own",
     "psycopg": "SQLAlchemy's driver for PostgreSQL",
     "s3fs": "fsspec's driver for s3://",
