@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 import time
@@ -75,6 +76,8 @@ class JudgedUpload:
     nearest: list[NearestPicture]
     heat: bytes | None = None
     preview: bytes | None = None
+    learned: ManifestRow | None = None
+    """The picture of the run's dataset that these very bytes are: an answer about it proves little."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,12 @@ class Classifier:
             nearest,
             heat(predictor, pixels, answer.label) if explain and answer.label is not None else None,
             read.preview,
+            self._learned(name, upload),
         )
+
+    def _learned(self, name: str, upload: Upload) -> ManifestRow | None:
+        row = self._runs.learned(name, hashlib.sha256(upload.data).hexdigest())
+        return None if row is None or self._forgotten({row.sha256, row.original_sha256}) else row
 
     def _nearest(self, name: str, predictor: Predictor, features: Any) -> list[NearestPicture]:  # noqa: ANN401
         """The nearest training pictures that were not forgotten: as many more are looked at as it takes."""

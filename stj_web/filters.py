@@ -12,7 +12,7 @@ from flask import Flask, request, session, url_for
 from markupsafe import Markup
 
 from stj_catalog.reviews import said, user_name
-from stj_core.vocabulary import Status, why
+from stj_core.vocabulary import Action, Status, why
 from stj_web import security
 from stj_web.charts import bar, confusion, curves, stacked
 from stj_web.studio import studio
@@ -35,7 +35,7 @@ def register_words(app: Flask) -> None:
         setting=setting,
     )
     app.jinja_env.globals.update(bar=bar, stacked=stacked, curves=curves, confusion=confusion, statuses=STATUSES)
-    app.jinja_env.globals.update(outside=outside)
+    app.jinja_env.globals.update(outside=outside, actions=tuple(action.value for action in Action))
     app.context_processor(_every_page)
 
 

@@ -255,6 +255,10 @@ def _schemas() -> Json:
                 "error": _TEXT,
                 "reason": {**_TEXT, "description": "a word for the error"},
                 "nearest": _list("NearestPicture"),
+                "learned": {
+                    "description": "the split and class of these very bytes in the run's dataset; null for a new picture",
+                    "oneOf": [_object({"split": {"type": "string"}, "label": _NUMBER}), {"type": "null"}],
+                },
                 "explanation": {**_TEXT, "description": "a PNG as a data address: where the network looked"},
             }
         ),

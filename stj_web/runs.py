@@ -58,6 +58,7 @@ class Runs:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._manifest = lru_cache(maxsize=4)(_manifest)
+        self._originals = lru_cache(maxsize=4)(_originals)
 
     def entries(self) -> list[RunEntry]:
         """Every run, newest first: finished, unfinished, and broken ones with the reason; read once for a request."""
@@ -200,6 +201,14 @@ class Runs:
         except StjError:
             return {}
 
+    def learned(self, name: str, sha256: str) -> ManifestRow | None:
+        """The picture of a run's dataset that some bytes are, as they were written or as the shop sent them; None for others."""
+        rows = self.manifest(name)
+        if sha256 in rows:
+            return rows[sha256]
+        run = self.open(name)
+        return self._originals(run, _stamp(run.folder / MANIFEST)).get(sha256) if rows else None
+
     def dataset_file(self, name: str, row: ManifestRow) -> bytes:
         """The bytes of a picture from the dataset of a run, if they are still those that it learned from.
 
@@ -322,6 +331,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _manifest(run: Run, _stamp: tuple[int, int]) -> dict[str, ManifestRow]:
     return {row.sha256: row for row in run.manifest()}
+
+
+def _originals(run: Run, stamp: tuple[int, int]) -> dict[str, ManifestRow]:
+    return {row.original_sha256: row for row in _manifest(run, stamp).values()}
 
 
 def _is_mistake(one: object) -> bool:

@@ -1,7 +1,10 @@
-// Drop, paste, choose or photograph pictures; each is sent alone, a few at a time, and answered in its own card.
+// Drop, paste, choose or photograph pictures; each is sent alone, a few at a time, and answered in its own card. Many are summed up,
+// sorted, filtered and taken away as a table.
 import { ask, toast, typing } from "./studio.js";
 
 const AT_ONCE = 2;
+const TRIES = 8;
+const WORDS = { unsure: "unsure", none: "none of these", error: "not read" };
 const form = document.getElementById("drop");
 if (form) begin();
 
@@ -10,19 +13,25 @@ function begin() {
   const names = JSON.parse(answers.dataset.names);
   const progress = document.getElementById("progress");
   const waiting = [];
+  const made = [];
   let working = 0, done = 0, all = 0;
   document.getElementById("drop-hint").textContent = "Drop pictures here, paste one, or choose";
 
   const take = (files) => {
     const pictures = [...files].filter((file) => !file.type || file.type.startsWith("image/"));
     if (pictures.length < files.length) toast("Only pictures are taken.", "bad");
-    for (const file of pictures) { waiting.push({ file, card: place(file) }); all += 1; }
+    for (const file of pictures) {
+      const one = { file, card: place(file), place: made.length, answer: null };
+      made.push(one);
+      waiting.push(one);
+      all += 1;
+    }
     next();
   };
   const next = () => {
     while (working < AT_ONCE && waiting.length) {
       working += 1;
-      classify(waiting.shift()).finally(() => { working -= 1; done += 1; next(); });
+      classify(waiting.shift()).finally(() => { working -= 1; done += 1; next(); summary(); });
     }
     progress.textContent = done < all ? `${done} of ${all} answered…` : all ? `${all} ${all === 1 ? "picture" : "pictures"} answered` : "";
   };
@@ -36,8 +45,20 @@ function begin() {
     card.querySelector("h2").textContent = "…";
     card.querySelector(".file").textContent = file.name;
     card.classList.add("busy");
-    answers.prepend(card);
+    answers.append(card);
     return card;
+  }
+
+  // Whoever is told to come again does so; a picture is not given up because others came first.
+  async function patiently(work) {
+    for (let tried = 1; ; tried += 1) {
+      try {
+        return await work();
+      } catch (refusal) {
+        if (tried >= TRIES || ![429, 503].includes(refusal.status) || refusal.kind === "no_model") throw refusal;
+        await new Promise((wake) => setTimeout(wake, 1000 * tried));
+      }
+    }
   }
 
   async function send(file, explain) {
@@ -49,12 +70,15 @@ function begin() {
     return ask("/api/v1/classify", { method: "POST", body: fields });
   }
 
-  async function classify({ file, card }) {
+  async function classify(one) {
+    const { file, card } = one;
     try {
-      const { answers: [answer] } = await send(file, false);
+      const { run, answers: [answer] } = await patiently(() => send(file, false));
+      Object.assign(one, { answer, run });
       show(card, answer);
       if (answer.error === null) card.querySelector(".look").addEventListener("click", (event) => look(event.currentTarget, card, file));
     } catch (refusal) {
+      one.answer = { file: file.name, error: refusal.message, reason: refusal.kind, probabilities: null, answer: null, label: null, out_of_scope: null, learned: null };
       fail(card, refusal.message);
     } finally {
       card.classList.remove("busy");
@@ -93,6 +117,11 @@ function begin() {
     const word = { unsure: "Unsure", none: "None of these" }[answer.answer];
     card.querySelector("h2").textContent = word ?? names[answer.label] ?? answer.answer;
     card.dataset.answer = answer.answer;
+    if (answer.learned) {
+      const line = card.querySelector(".learned");
+      line.textContent = `The model ${answer.learned.split === "train" ? "learned from" : "was judged on"} this very picture (${answer.learned.split}).`;
+      line.hidden = false;
+    }
     card.querySelector(".scope").textContent = word ? `Likeliest: ${names[answer.label] ?? answer.label}` : "";
     card.querySelector(".bars").replaceChildren(...Object.entries(answer.probabilities).map(([label, share]) => bar(label, share)));
     card.querySelector(".near").replaceChildren(...answer.nearest.map(near));
@@ -141,6 +170,78 @@ function begin() {
     line.append(one.page ? anchor(one.page, picture) : picture, words);
     return line;
   }
+
+  const only = document.getElementById("only"), order = document.getElementById("order");
+  const word = (one) => one.answer.error !== null ? "error" : one.answer.answer;
+  const spoken = (given) => WORDS[given] ?? given;
+  const sure = (one) => one.answer.error === null ? Math.max(...Object.values(one.answer.probabilities)) : -1;
+
+  function summary() {
+    const answered = made.filter((one) => one.answer);
+    document.getElementById("many").hidden = answered.length < 2;
+    const counts = new Map();
+    for (const one of answered) counts.set(word(one), (counts.get(word(one)) ?? 0) + 1);
+    const sorted = [...counts].sort((a, b) => b[1] - a[1]);
+    document.getElementById("summary").textContent = sorted.map(([name, n]) => `${n} ${spoken(name)}`).join(", ");
+    const now = only.value;
+    only.replaceChildren(new Option("all", ""), ...sorted.map(([name, n]) => new Option(`${spoken(name)} (${n})`, name)));
+    only.value = counts.has(now) ? now : "";
+    arrange();
+  }
+
+  const ways = {
+    chosen: (a, b) => a.place - b.place,
+    surest: (a, b) => sure(b) - sure(a) || a.place - b.place,
+    least: (a, b) => sure(a) - sure(b) || a.place - b.place,
+    answer: (a, b) => word(a).localeCompare(word(b)) || a.place - b.place,
+  };
+
+  // Those that wait for their answer stay behind, in the order in which they were chosen.
+  function arrange() {
+    const answered = made.filter((one) => one.answer).sort(ways[order.value]);
+    for (const one of made) one.card.hidden = Boolean(one.answer && only.value && word(one) !== only.value);
+    const cards = order.value === "chosen" ? made.map((one) => one.card) : [...answered, ...made.filter((one) => !one.answer)].map((one) => one.card);
+    if (cards.some((card, at) => answers.children[at] !== card)) answers.replaceChildren(...cards);
+  }
+
+  // A text that a spreadsheet would take for a formula begins with an apostrophe.
+  const cell = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    const inert = /^[=+\-@\t\r]/.test(text) && typeof value === "string" ? `'${text}` : text;
+    return /[",\n\r]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+  };
+  const shown = () => made.filter((one) => one.answer && !one.card.hidden).sort(ways[order.value]);
+  function save(name, type, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+  document.getElementById("as-json").addEventListener("click", () => {
+    const rows = shown().map((one) => {
+      const { nearest: _near, explanation: _heat, ...row } = one.answer;
+      return { ...row, run: one.run ?? null };
+    });
+    save("answers.json", "application/json", `${JSON.stringify(rows, null, 1)}\n`);
+  });
+  document.getElementById("as-csv").addEventListener("click", () => {
+    const rows = shown();
+    const labels = [...new Set(rows.flatMap((one) => Object.keys(one.answer.probabilities ?? {})))];
+    const head = ["file", "answer", "label", ...labels.map((label) => `p${label}`), "out_of_scope", "learned", "error", "run"];
+    const lines = rows.map(({ answer, run }) => [answer.file, answer.answer, answer.label, ...labels.map((label) => answer.probabilities?.[label]), answer.out_of_scope, answer.learned?.split, answer.error, run]);
+    save("answers.csv", "text/csv", `${[head, ...lines].map((line) => line.map(cell).join(",")).join("\n")}\n`);
+  });
+  document.getElementById("clear").addEventListener("click", () => {
+    for (const one of made) if (one.answer) URL.revokeObjectURL(one.card.querySelector(".photo").src);
+    const left = made.filter((one) => !one.answer);
+    made.splice(0, made.length, ...left);
+    answers.replaceChildren(...left.map((one) => one.card));
+    all = left.length; done = 0;
+    next();
+    summary();
+  });
+  for (const field of [only, order]) field.addEventListener("change", arrange);
 
   for (const id of ["files", "camera"]) {
     const field = document.getElementById(id);

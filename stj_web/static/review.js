@@ -50,7 +50,7 @@ function begin() {
   function decide(card, action, label = null) {
     if (!deck.dataset.write) return toast("This studio is read-only for you.", "bad");
     if (card.dataset.done === "sending") return;
-    const words = action === "label" ? names[label] : action === "keep" ? "kept as it is" : "rejected";
+    const words = action === "label" ? names[label] : { keep: "kept as it is", reject: "rejected", none: "none of these" }[action] ?? action;
     mark(card, words, "sending");
     const after = cards.slice(cards.indexOf(card) + 1).find((later) => !later.dataset.done) ?? open()[0];
     count();
@@ -106,6 +106,7 @@ function begin() {
     if (/^[0-9]$/.test(event.key) && names[event.key] !== undefined) decide(now, "label", Number(event.key));
     else if (event.key === "x") decide(now, "reject");
     else if (event.key === "k") decide(now, "keep");
+    else if (event.key === "o" && now.querySelector('[value="none"]')) decide(now, "none");
     else if (event.key === "u") undo();
     else if (event.key === "v") document.getElementById("view").click();
     else if (event.key.startsWith("Arrow")) {

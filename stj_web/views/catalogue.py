@@ -12,7 +12,7 @@ from flask import Blueprint, Response, render_template, request, send_file
 from stj_catalog.gallery import Filter, Tile, count_pictures, duplicate_pairs, tiles_of
 from stj_catalog.provenance import trace, whole_picture
 from stj_core.errors import ModelError, PictureError
-from stj_core.vocabulary import Action, Status
+from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten
@@ -64,7 +64,6 @@ def gallery() -> str:
         model=model,
         hints=here.hints(catalog),
         seen=seen_decisions(page.tiles),
-        actions=Action,
         runs=here.runs.names(),
         **_model_hints(page.run),
     )

@@ -65,6 +65,7 @@ def as_json(judged: JudgedUpload, run: str) -> dict[str, Any]:
     return judged.answer.as_json() | {
         "reason": judged.reason,
         "nearest": [one.as_json(run) for one in judged.nearest],
+        "learned": {"split": judged.learned.split, "label": judged.learned.label} if judged.learned else None,
         "explanation": _inline(judged.heat, "image/png") or None,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import re
 import shutil
 import threading
@@ -16,6 +17,9 @@ from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog, open_catalog
 from stj_core.config import read_config
+from stj_dataset.export import ExportSettings, export_dataset
+from stj_dataset.manifest import read_manifest
+from stj_images.likeness import Thresholds
 from stj_web import create_app
 from stj_web.serve import make_server
 from stj_web.settings import WebConfig
@@ -103,6 +107,46 @@ def runs(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The studio's runs are the trained ones."""
     monkeypatch.setenv("STJ_RUNS", str(trained))
     return trained
+
+
+@pytest.fixture(scope="session")
+def judged(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """A run over an export of the stocked catalogue, and what its files say of each picture, by original checksum."""
+    place = tmp_path_factory.mktemp("judged")
+    shutil.copyfile(stocked / "catalog.sqlite", place / "catalog.sqlite")
+    shutil.copytree(stocked / "images", place / "images")
+    catalog = open_catalog(str(place / "catalog.sqlite"))
+    shelf = Shelf(catalog, place)
+    export_dataset(catalog, shelf.store, shelf.labels, ExportSettings(out=place / "dataset"), thresholds=Thresholds())
+    catalog.close()
+    run = make_run(place / "runs", place / "dataset", 1)
+    rows = {row.sha256: row for row in read_manifest(run)}
+    found: dict[str, dict[str, Any]] = {}
+    for way, name in (("out_of_fold", "out_of_fold.csv"), ("test", "predictions.csv")):
+        with (run / name).open(encoding="utf-8", newline="") as stream:
+            for line in csv.DictReader(stream):
+                shares = [float(line[f"p{label}"]) for label in range(3)]
+                row = rows[line["sha256"]]
+                found[row.original_sha256] = {
+                    "judged": way,
+                    "probability": max(shares),
+                    "guess": shares.index(max(shares)),
+                    "label": row.label,
+                    "split": row.split,
+                    "right": shares.index(max(shares)) == row.label,
+                    "source": row.source,
+                }
+    return place / "runs", found
+
+
+@pytest.fixture
+def said(
+    judged: tuple[Path, dict[str, dict[str, Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, dict[str, Any]]:
+    """The run as the studio's own, to change, and what it says."""
+    shutil.copytree(judged[0], tmp_path / "runs", symlinks=True)
+    monkeypatch.setenv("STJ_RUNS", str(tmp_path / "runs"))
+    return judged[1]
 
 
 def form_token(client: FlaskClient, page: str = "/classify") -> str:

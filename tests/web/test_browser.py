@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import re
 import subprocess
@@ -45,6 +48,7 @@ PLACES = (
         "/runs",
         "/runs/2026-01",
     ),
+    *("/catalogue?right=no&sort=surest", "/selection/forget?pictures=1,2", "/pictures/1/forget"),
     *("/compare?run=2026-01&run=2026-02", "/crawls", "/crawls/1", "/login", "/nothing"),
 )
 
@@ -113,6 +117,71 @@ def test_a_pasted_picture_is_classified(runs: Path, serve: Serve, page: Any) -> 
     )
     page.locator(".judged .read:not([hidden])").wait_for()
     assert page.locator(".judged .file").inner_text() == "pasted.png"
+
+
+def test_many_answers_are_summed_up_sorted_filtered_and_taken_away(
+    runs: Path, serve: Serve, page: Any, tmp_path: Path
+) -> None:
+    names = [f"{number:02d}, garment.png" for number in range(11)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(draw(number % 3, 60 + number))
+    (tmp_path / "=words.png").write_bytes(b"no picture at all")
+    page.goto(serve() + "/classify")
+    page.set_input_files("#files", [str(tmp_path / name) for name in [*names[:5], "=words.png", *names[5:]]])
+    page.get_by_text("12 pictures answered").wait_for()
+    assert page.locator(".judged .file").all_inner_texts() == [*names[:5], "=words.png", *names[5:]]
+    summary = page.locator("#summary").inner_text()
+    assert sum(int(part.split()[0]) for part in summary.split(", ")) == 12
+    assert "1 not read" in summary
+    with page.expect_download() as taken:
+        page.locator("#as-csv").click()
+    lines = list(csv.DictReader(io.StringIO(Path(taken.value.path()).read_text(encoding="utf-8"))))
+    assert [line["file"] for line in lines] == [*names[:5], "'=words.png", *names[5:]]
+    page.select_option("#order", "surest")
+    page.select_option("#only", "error")
+    assert page.locator(".judged:visible .file").all_inner_texts() == ["=words.png"]
+    page.select_option("#only", "")
+    assert page.locator(".judged .file").last.inner_text() == "=words.png"
+    with page.expect_download() as taken:
+        page.locator("#as-json").click()
+    shares = [
+        max(one["probabilities"].values())
+        for one in json.loads(Path(taken.value.path()).read_text(encoding="utf-8"))
+        if one["error"] is None
+    ]
+    assert len(shares) == 11
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_the_wrong_jeans_of_a_shop_are_found_and_relabelled_in_six_actions(
+    said: Any, shelf: Shelf, serve: Serve, page: Any
+) -> None:
+    origin = serve()
+    page.goto(origin + "/runs/2026-01")
+    # One: the shop's wrong ones. Two: of the jeans. Three: all shown. Four: what they are.
+    page.locator("a[href*='shop=Acme'][href*='right=no']").click()
+    page.select_option("#true", label="Jeans")
+    page.wait_for_url("**true=2**")
+    wanted = page.locator("[data-pick]").count()
+    assert wanted > 3
+    page.keyboard.press("a")
+    assert page.locator("#chosen").inner_text() == f"{wanted} pictures chosen"
+    page.keyboard.press("1")
+    page.get_by_text(f"{wanted} pictures: Trousers.").wait_for()
+    rows = page.request.get(f"{origin}/api/v1/reviews?limit=200").json()["reviews"]
+    assert [(row["action"], row["label"]) for row in rows] == [("label", 1)] * wanted
+    page.keyboard.press("u")
+    page.get_by_text(f"Taken back: {wanted} decisions.").wait_for()
+    # A range by Shift, and one of it not.
+    page.goto(origin + "/catalogue?status=kept")
+    boxes = page.locator("[data-pick]")
+    boxes.nth(2).click()
+    boxes.nth(8).click(modifiers=["Shift"])
+    assert page.locator("#chosen").inner_text() == "7 pictures chosen"
+    boxes.nth(4).click()
+    assert page.locator(".tile.picked").count() == 6
+    page.keyboard.press("Escape")
+    assert page.locator(".tile.picked").count() == 0
 
 
 def test_filter_and_open_a_picture(shelf: Shelf, serve: Serve, page: Any) -> None:

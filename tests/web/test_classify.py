@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from stj_dataset.manifest import read_manifest
 from stj_model.predict import Predictor
 from stj_model.run_dir import open_run
 from tests.model.conftest import draw
@@ -18,7 +20,18 @@ from tests.model.conftest import draw
 from .conftest import MakeApp, form_token
 from .test_hostile import body_of
 
-KEYS = {"file", "answer", "label", "probabilities", "out_of_scope", "error", "reason", "nearest", "explanation"}
+KEYS = {
+    "file",
+    "answer",
+    "label",
+    "probabilities",
+    "out_of_scope",
+    "error",
+    "reason",
+    "nearest",
+    "learned",
+    "explanation",
+}
 
 
 def send(client: FlaskClient, *files: tuple[str, bytes], **fields: str) -> Any:
@@ -58,6 +71,16 @@ def test_the_nearest_pictures_can_be_looked_at(client: FlaskClient, runs: Path) 
     assert answer.status_code == 200
     assert answer.content_type == "image/jpeg"
     assert client.get(near["thumbnail"][:-64] + "0" * 64).status_code == 404
+
+
+def test_a_picture_that_the_run_learned_from_is_said_to_be_one(client: FlaskClient, runs: Path) -> None:
+    row = read_manifest(runs / "2026-01")[0]
+    dataset = Path(json.loads((runs / "2026-01" / "config.json").read_text())["dataset"])
+    known, new = send(client, ("a", (dataset / row.file).read_bytes()), ("b", draw(0, 91)), run="2026-01").json[
+        "answers"
+    ]
+    assert known["learned"] == {"split": row.split, "label": row.label}
+    assert new["learned"] is None
 
 
 def test_one_that_cannot_be_read_does_not_spoil_the_others(client: FlaskClient, runs: Path) -> None:
