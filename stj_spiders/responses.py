@@ -9,7 +9,7 @@ from scrapy.http import Response, TextResponse
 from stj_catalog.crawls import Crawl
 from stj_catalog.frontier import LeasedPage
 from stj_spiders.archive import ArchivedPage
-from stj_spiders.rendering import RENDERED_BY
+from stj_spiders.request_meta import RENDERED_BY
 
 
 def body_text(response: Response) -> str:

@@ -21,8 +21,8 @@ from stj_spiders.config import CrawlConfig
 from stj_spiders.downloading import GuardedDownloadHandler
 from stj_spiders.exceptions import LedElsewhereError
 from stj_spiders.reach import shown
-from stj_spiders.rendering import RENDER, RENDERED_BY
 from stj_spiders.rendering.browser import is_unwanted, launch_options
+from stj_spiders.request_meta import RENDER, RENDERED_BY
 from stj_spiders.session import session_of
 
 _WAIT_MS = 10_000

@@ -32,7 +32,7 @@ from stj_spiders.opt_outs import Said, TdmFile, page_opt_out
 from stj_spiders.outcome import unexpected
 from stj_spiders.politeness import ASKED_AT, retry_after_seconds
 from stj_spiders.reach import shown
-from stj_spiders.rendering import RENDER, RENDERED_BY
+from stj_spiders.request_meta import RENDER, RENDERED_BY
 from stj_spiders.responses import body_text, host_of
 from stj_spiders.session import Session
 from stj_spiders.shops.pages import BLOCKS, READ, Listing, Verdict
