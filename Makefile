@@ -9,6 +9,8 @@ ELSEWHERE ?=
 PORT ?=
 SECONDS ?= 3600
 SEED ?= 1
+# Files of tests are dealt to so many processes.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint format fuzz docs bench dist serve serve-crawls clean
@@ -22,10 +24,10 @@ demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train,
 	$(BIN)/python -m stj_demo.walk $(if $(IMAGES),--images $(IMAGES)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(ELSEWHERE),--elsewhere $(ELSEWHERE)) $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/.browser lint  ## lint, types and the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 test-all: $(VENV)/.browser lint  ## the slow tests too
-	$(BIN)/python -m pytest -q -m ''
+	$(BIN)/python -m pytest -q -m '' -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.dev  ## ruff, mypy and the import rules
 	$(BIN)/ruff check .
