@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from stj_catalog.catalog import chunks
+from stj_catalog.families import FAMILY
 from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, products, reviews, sightings
 from stj_catalog.status import Bond, Decision, Outcome, Picture, resolve
 from stj_core.vocabulary import Reason, Status
@@ -19,30 +21,84 @@ MANY_PRODUCTS = 3
 HAS_BYTES = and_(images.c.phash.is_not(None), images.c.path.is_not(None), images.c.status != Status.FORGOTTEN)
 
 
-def decide(connection: Connection, ids: Iterable[int], thresholds: Thresholds) -> None:
-    """Give the pictures of every duplicate component that `ids` touch their status, and write what changed."""
-    bonds = _components(connection, ids)
-    pictures, present = _load(connection, bonds)
-    _label_unreadable(connection, sorted(bonds.keys() - pictures.keys()))
-    outcomes = resolve(pictures, bonds)
-    changed = [(row, outcome) for row, outcome in outcomes.items() if present[row] != outcome]
-    # A picture that leaves `kept` goes first: the checksum is unique among the kept ones at every moment.
-    changed.sort(key=lambda pair: (pair[1].status == Status.KEPT, pair[0]))
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A picture whose status, or what goes with it, should be another one."""
+
+    picture: Picture
+    before: Outcome
+    after: Outcome
+
+
+def decide(connection: Connection, ids: Iterable[int], thresholds: Thresholds) -> list[Verdict]:
+    """Give the pictures of every duplicate component that `ids` touch their status; returns what changed."""
+    changed, mislabelled = find_changes(connection, ids)
+    for row, label in mislabelled:
+        connection.execute(update(images).where(images.c.id == row).values(label=label))
     values = [
         {
-            "row": row,
-            "new_status": str(outcome.status),
-            "new_label": outcome.label,
-            "new_reason": outcome.reason,
-            "new_duplicate_of": outcome.duplicate_of,
-            "new_kind": outcome.kind,
-            "new_distance": outcome.distance,
+            "row": one.picture.id,
+            "new_status": str(one.after.status),
+            "new_label": one.after.label,
+            "new_reason": one.after.reason,
+            "new_duplicate_of": one.after.duplicate_of,
+            "new_kind": one.after.kind,
+            "new_distance": one.after.distance,
             "new_rule": thresholds.rule,
         }
-        for row, outcome in changed
+        for one in changed
     ]
     if values:
         connection.execute(_WRITE_OUTCOME, values)
+    return changed
+
+
+def find_changes(connection: Connection, ids: Iterable[int]) -> tuple[list[Verdict], list[tuple[int, int | None]]]:
+    """What `decide` would write: other statuses, and other labels of pictures that could not be had."""
+    bonds = _components(connection, ids)
+    pictures, present = _load(connection, bonds)
+    outcomes = resolve(pictures, bonds)
+    changed = [
+        Verdict(pictures[row], present[row], outcome) for row, outcome in outcomes.items() if present[row] != outcome
+    ]
+    # A picture that leaves `kept` goes first: the checksum is unique among the kept ones at every moment.
+    changed.sort(key=lambda one: (one.after.status == Status.KEPT, one.picture.id))
+    return changed, _mislabelled(connection, sorted(bonds.keys() - pictures.keys()))
+
+
+def find_doubtful(connection: Connection) -> list[int]:
+    """The pictures whose status is not plain: all but those that are kept, and only ever shown as what they are kept as."""
+    shown = sightings.c.image_id == images.c.id
+    other = or_(sightings.c.reason.is_not(None), categories.c.label.is_(None), categories.c.label != images.c.label)
+    against = select(sightings.c.id).join_from(sightings, categories).where(shown, other).exists()
+    duplicate = likenesses.c.kind == "duplicate"
+    bound = or_(
+        *(
+            select(likenesses.c.kind).where(side == images.c.id, duplicate).exists()
+            for side in (likenesses.c.image_id, likenesses.c.other_id)
+        )
+    )
+    plain = and_(
+        HAS_BYTES,
+        images.c.status == Status.KEPT,
+        images.c.reason.is_(None),
+        images.c.duplicate_of.is_(None),
+        images.c.label.is_not(None),
+        select(func.count(sightings.c.product_id.distinct())).where(shown).scalar_subquery() < MANY_PRODUCTS,
+        select(sightings.c.id).where(shown).exists(),
+        ~against,
+        ~bound,
+        ~select(reviews.c.id).where(reviews.c.image_id == images.c.id).exists(),
+    )
+    found = set(connection.execute(select(images.c.id).where(images.c.status != Status.FORGOTTEN, ~plain)).scalars())
+    # A product's own page has a say about pictures that listings show.
+    denied = (
+        select(sightings.c.product_id)
+        .join(pages, pages.c.id == sightings.c.page_id)
+        .where(pages.c.kind == PRODUCT_PAGE, sightings.c.reason == Reason.TITLE_MISMATCH)
+    )
+    listed = select(sightings.c.image_id).where(sightings.c.product_id.in_(denied), sightings.c.image_id.is_not(None))
+    return sorted(found | set(connection.execute(listed.distinct()).scalars()))
 
 
 _WRITE_OUTCOME = (
@@ -166,9 +222,8 @@ def _shared_by_many(connection: Connection, ids: Sequence[int]) -> set[str]:
     products_of: dict[str, set[str]] = defaultdict(set)
     titles_of: dict[str, set[str]] = defaultdict(set)
     title = func.coalesce(sightings.c.title, products.c.title)
-    family = func.coalesce(products.c.parent_asin, products.c.asin)
     shown = (
-        select(images.c.sha256, family.label("family"), func.lower(title).label("title"))
+        select(images.c.sha256, FAMILY.label("family"), func.lower(title).label("title"))
         .join(sightings, sightings.c.image_id == images.c.id)
         .join(products, products.c.id == sightings.c.product_id)
         .distinct()
@@ -184,16 +239,20 @@ def _shared_by_many(connection: Connection, ids: Sequence[int]) -> set[str]:
     }
 
 
-def _label_unreadable(connection: Connection, ids: Sequence[int]) -> None:
-    """Count pictures that could not be had under the class that showed them."""
+def _mislabelled(connection: Connection, ids: Sequence[int]) -> list[tuple[int, int | None]]:
+    """Pictures that could not be had and are not counted under the class that showed them, with that class."""
+    found: list[tuple[int, int | None]] = []
     for some in chunks(ids):
-        shown = (
-            select(func.min(categories.c.label))
-            .select_from(sightings.join(categories))
-            .where(sightings.c.image_id == images.c.id)
-        )
         lost = and_(images.c.id.in_(some), images.c.status == Status.REJECTED)
-        connection.execute(update(images).where(lost).values(label=shown.scalar_subquery()))
+        query = (
+            select(images.c.id, images.c.label, func.min(categories.c.label).label("shown"))
+            .join_from(images, sightings, sightings.c.image_id == images.c.id, isouter=True)
+            .join(categories, categories.c.id == sightings.c.category_id, isouter=True)
+            .where(lost)
+            .group_by(images.c.id, images.c.label)
+        )
+        found += [(row.id, row.shown) for row in connection.execute(query) if row.label != row.shown]
+    return found
 
 
 def _copies_of_forgotten(connection: Connection, bonds: Mapping[int, Mapping[int, Bond]]) -> set[int]:

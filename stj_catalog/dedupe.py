@@ -6,18 +6,25 @@ follows changed thresholds, pictures that were lost, and products that were regr
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, or_, select, update
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
 
-from stj_catalog.catalog import Catalog, chunks, insert_new
-from stj_catalog.decide import HAS_BYTES, decide
-from stj_catalog.grouping import regroup
+from stj_catalog.catalog import Catalog, chunks, insert_new, open_catalog
+from stj_catalog.decide import HAS_BYTES, decide, find_changes, find_doubtful
+from stj_catalog.grouping import find_empty_groups, find_regroupings, regroup, remove_empty_groups, tie_newcomers
 from stj_catalog.incremental import LOOKS, number_newcomers
+from stj_catalog.migrations import backup as copy_file
 from stj_catalog.schema import crops, images, likenesses, sightings
+from stj_catalog.status import Outcome
 from stj_core.vocabulary import Status
 from stj_images.crops.keypoints import opencv
 from stj_images.crops.search import Bars, SecondLook, search
@@ -25,6 +32,8 @@ from stj_images.likeness import Looks, Thresholds, likenesses_among
 from stj_images.store import ImageStore
 
 _BATCH = 5_000
+# What is written at one time: another writer waits for a fraction of a second.
+_SHORT = 500
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,30 @@ class _DryRunError(Exception):
         self.members = members
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """How each step reads and writes: in short transactions of its own, or all in one that is taken back."""
+
+    catalog: Catalog
+    whole: Connection | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        if self.whole is not None:
+            yield self.whole
+            return
+        with self.catalog.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        if self.whole is not None:
+            yield self.whole
+            return
+        with self.catalog.write(exclusive=True) as connection:
+            yield connection
+
+
 def dedupe(
     catalog: Catalog,
     thresholds: Thresholds,
@@ -102,44 +135,49 @@ def dedupe(
     dry_run: bool = False,
     members: bool = False,
 ) -> tuple[DedupeReport, list[GroupMember]]:
-    """Work out likenesses, statuses and groups of every picture again, in one transaction.
+    """Work out likenesses, statuses and groups of every picture again.
+
+    What should be is worked out from what is read, beside any crawl; it is written in short transactions that see to it that
+    nothing it rests on was changed meanwhile. What came meanwhile was compared and grouped by whoever brought it.
 
     Args:
         catalog: whose pictures.
         thresholds: what counts as alike.
         look: a second look, for crops; without one the crops that were found before stay.
-        dry_run: say what would change, and change nothing.
+        dry_run: say what would change, and change nothing; on a copy, or in one transaction where there is no file to copy.
         members: also list the pictures of every group of two and more.
     """
+    if not dry_run:
+        return _recompute(_Steps(catalog), thresholds, look, members=members)
+    if catalog.place is not None:
+        with tempfile.TemporaryDirectory(prefix=".dedupe-", dir=catalog.place.parent) as folder:
+            copy = Path(folder) / "catalog.sqlite"
+            copy_file(catalog.place, copy)
+            trial = open_catalog(str(copy))
+            try:
+                return _recompute(_Steps(trial), thresholds, look, members=members)
+            finally:
+                trial.close()
     try:
         with catalog.write(exclusive=True) as connection:
-            report = _recompute(connection, thresholds, look)
-            listed = _members(connection) if members else []
-            if dry_run:
-                raise _DryRunError(report, listed)
-            return report, listed
+            raise _DryRunError(*_recompute(_Steps(catalog, connection), thresholds, look, members=members))
     except _DryRunError as dry:
         return dry.report, dry.members
 
 
-def _recompute(connection: Connection, thresholds: Thresholds, look: SecondLook | None) -> DedupeReport:
-    before = _snapshot(connection)
-    _number_unsettled(connection)
-    _replace_likenesses(connection, _read_looks(connection), thresholds)
+def _recompute(
+    steps: _Steps, thresholds: Thresholds, look: SecondLook | None, *, members: bool
+) -> tuple[DedupeReport, list[GroupMember]]:
+    with steps.write() as connection:
+        _number_unsettled(connection)
+    last = _correct_likenesses(steps, thresholds)
     if look is not None:
-        _replace_crops(connection, look, thresholds)
-    ids = sorted(before)
-    for some in chunks(ids, _BATCH):
-        decide(connection, some, thresholds)
-    connection.execute(update(images).where(HAS_BYTES, images.c.rule != thresholds.rule).values(rule=thresholds.rule))
-    regroup(connection)
-    return _report(connection, before, thresholds)
-
-
-def _snapshot(connection: Connection) -> dict[int, Row[Any]]:
-    columns = ("id", "image_key", "status", "reason", "label", "duplicate_of", "group_id")
-    rows = connection.execute(select(*(images.c[name] for name in columns)))
-    return {row.id: row for row in rows}
+        with steps.write() as connection:
+            _replace_crops(connection, look, thresholds)
+    changes = _decide_again(steps, thresholds)
+    regrouped = _group_again(steps, last)
+    with steps.read() as connection:
+        return _report(connection, changes, regrouped, thresholds), _members(connection) if members else []
 
 
 def _number_unsettled(connection: Connection) -> None:
@@ -150,26 +188,96 @@ def _number_unsettled(connection: Connection) -> None:
     number_newcomers(connection, connection.execute(fresh).scalars().all(), last)
 
 
-def _read_looks(connection: Connection) -> Looks:
-    """Every compared picture, tombstones too, by id."""
-    wanted = select(*LOOKS).where(images.c.compared.is_not(None)).order_by(images.c.id)
-    parts = connection.execute(wanted.execution_options(yield_per=_BATCH)).partitions()
-    return Looks.join([Looks.from_hex([]), *(Looks.from_hex(rows) for rows in parts)])
-
-
-def _replace_likenesses(connection: Connection, looks: Looks, thresholds: Thresholds) -> None:
-    """Write the pairs that are not there, and remove those that should not be."""
+def _correct_likenesses(steps: _Steps, thresholds: Thresholds) -> int:
+    """Write the pairs that are not there, and remove those that should not be; returns the last picture that was compared."""
     names = ("image_id", "other_id", "kind", "way", "exact", "distance", "distance256")
-    present = {tuple(row) for row in connection.execute(select(*(likenesses.c[name] for name in names)))}
+    with steps.read() as connection:
+        looks, compared = _read_looks(connection)
+        present = {tuple(row) for row in connection.execute(select(*(likenesses.c[name] for name in names)))}
     found = set()
     for one in likenesses_among(looks, thresholds):
         row = asdict(one)
         found.add((row.pop("a"), row.pop("b"), *row.values()))
-    for a, b, *_ in sorted(present - found):
-        connection.execute(delete(likenesses).where(likenesses.c.image_id == a, likenesses.c.other_id == b))
-    for some in chunks(sorted(found - present), _BATCH):
-        rows = [dict(zip(names, pair, strict=True)) for pair in some]
-        insert_new(connection, likenesses, rows, ["image_id", "other_id"])
+    known = dict(zip(looks.ids.tolist(), compared.tolist(), strict=True)) if found ^ present else {}
+    for some in chunks(sorted(present - found), _SHORT):
+        with steps.write() as connection:
+            for a, b, *_ in _unmoved(connection, some, known):
+                connection.execute(delete(likenesses).where(likenesses.c.image_id == a, likenesses.c.other_id == b))
+    for some in chunks(sorted(found - present), _SHORT):
+        with steps.write() as connection:
+            rows = [dict(zip(names, pair, strict=True)) for pair in _unmoved(connection, some, known)]
+            insert_new(connection, likenesses, rows, ["image_id", "other_id"])
+    return int(compared.max(initial=0))
+
+
+def _read_looks(connection: Connection) -> tuple[Looks, NDArray[np.int64]]:
+    """Every compared picture, tombstones too, by id, and the number under which each was compared."""
+    wanted = select(*LOOKS, images.c.compared).where(images.c.compared.is_not(None)).order_by(images.c.id)
+    looks, compared = [Looks.from_hex([])], [np.empty(0, np.int64)]
+    for rows in connection.execute(wanted.execution_options(yield_per=_BATCH)).partitions():
+        looks.append(Looks.from_hex([row[:-1] for row in rows]))
+        compared.append(np.array([row.compared for row in rows], dtype=np.int64))
+    return Looks.join(looks), np.concatenate(compared)
+
+
+def _unmoved(
+    connection: Connection, pairs: Sequence[tuple[Any, ...]], known: Mapping[int, int]
+) -> list[tuple[Any, ...]]:
+    """Those of some pairs whose pictures are still those that were compared, and not fetched anew."""
+    ids = sorted({one for pair in pairs for one in pair[:2]})
+    now: dict[int, int | None] = {}
+    for some in chunks(ids):
+        rows = connection.execute(select(images.c.id, images.c.compared).where(images.c.id.in_(some)))
+        now |= {row.id: row.compared for row in rows}
+    return [pair for pair in pairs if all(one in known and now.get(one) == known[one] for one in pair[:2])]
+
+
+def _decide_again(steps: _Steps, thresholds: Thresholds) -> list[Change]:
+    """Give every picture its status again: looked for without the lock, and decided with it where something would change."""
+    changes: dict[int, Change] = {}
+    with steps.read() as connection:
+        ids = find_doubtful(connection)
+    for some in chunks(ids, _BATCH):
+        with steps.read() as connection:
+            changed, mislabelled = find_changes(connection, some)
+        touched = sorted({*(one.picture.id for one in changed), *(row for row, _ in mislabelled)})
+        for few in chunks(touched, _SHORT):
+            with steps.write() as connection:
+                for one in decide(connection, few, thresholds):
+                    first = changes.get(one.picture.id)
+                    before = first.before if first else _word(one.before)
+                    changes[one.picture.id] = Change(one.picture.id, one.picture.key, before, _word(one.after))
+    _write_rule(steps, thresholds)
+    return sorted(changes.values(), key=lambda one: one.id)
+
+
+def _write_rule(steps: _Steps, thresholds: Thresholds) -> None:
+    """Record the thresholds that every status is right by now."""
+    other = select(images.c.id).where(HAS_BYTES, images.c.rule != thresholds.rule).order_by(images.c.id)
+    with steps.read() as connection:
+        ids = connection.execute(other).scalars().all()
+    for some in chunks(ids, _BATCH):
+        with steps.write() as connection:
+            for few in chunks(some):
+                connection.execute(update(images).where(images.c.id.in_(few)).values(rule=thresholds.rule))
+
+
+def _group_again(steps: _Steps, last: int) -> int:
+    """Make the groups that likenesses and products give; returns how many pictures are in another one."""
+    with steps.read() as connection:
+        wanted = find_regroupings(connection)
+    regrouped = 0
+    for some in chunks(wanted, _SHORT):
+        with steps.write() as connection:
+            regrouped += regroup(connection, some)
+    with steps.write() as connection:
+        tie_newcomers(connection, last)
+    with steps.read() as connection:
+        empty = find_empty_groups(connection)
+    for numbers in chunks(empty, _BATCH):
+        with steps.write() as connection:
+            remove_empty_groups(connection, numbers)
+    return regrouped
 
 
 def _replace_crops(connection: Connection, look: SecondLook, thresholds: Thresholds) -> None:
@@ -201,35 +309,30 @@ def _replace_crops(connection: Connection, look: SecondLook, thresholds: Thresho
     insert_new(connection, crops, rows, ["image_id", "other_id"])
 
 
-def _report(connection: Connection, before: dict[int, Row[Any]], thresholds: Thresholds) -> DedupeReport:
-    after = _snapshot(connection)
-    decided = ("status", "reason", "label", "duplicate_of")
-    changes = [
-        Change(number, row.image_key, _word(before[number]), _word(row))
-        for number, row in sorted(after.items())
-        if any(getattr(row, name) != getattr(before[number], name) for name in decided)
-    ]
-    sizes = Counter(row.group_id for row in after.values() if row.group_id is not None)
-    kinds = select(likenesses.c.kind, func.count()).group_by(likenesses.c.kind)
+def _report(connection: Connection, changes: Sequence[Change], regrouped: int, thresholds: Thresholds) -> DedupeReport:
+    sizes = select(func.count().label("n")).where(images.c.group_id.is_not(None)).group_by(images.c.group_id).subquery()
+    shared = func.coalesce(func.sum(case((sizes.c.n > 1, 1), else_=0)), 0)
+    groups, shared_groups = connection.execute(select(func.count(), shared).select_from(sizes)).one()
+    kinds = select(likenesses.c.kind, func.count()).group_by(likenesses.c.kind).order_by(likenesses.c.kind)
+    statuses = select(images.c.status, func.count()).group_by(images.c.status).order_by(images.c.status)
+    compared = select(func.count()).select_from(images).where(images.c.compared.is_not(None))
     return DedupeReport(
-        pictures=connection.execute(
-            select(func.count()).select_from(images).where(images.c.compared.is_not(None))
-        ).scalar_one(),
-        statuses=dict(sorted(Counter(row.status for row in after.values()).items())),
+        pictures=connection.execute(compared).scalar_one(),
+        statuses={row[0]: row[1] for row in connection.execute(statuses)},
         likenesses={
-            **{row[0]: row[1] for row in connection.execute(kinds.order_by(likenesses.c.kind))},
+            **{row[0]: row[1] for row in connection.execute(kinds)},
             "crop": connection.execute(select(func.count()).select_from(crops)).scalar_one(),
         },
-        groups=len(sizes),
-        shared_groups=sum(size > 1 for size in sizes.values()),
+        groups=groups,
+        shared_groups=int(shared_groups),
         changes=changes,
-        regrouped=sum(row.group_id != before[number].group_id for number, row in after.items()),
+        regrouped=regrouped,
         rule=thresholds.rule,
     )
 
 
-def _word(row: Row[Any]) -> str:
-    return f"{row.status}: {row.reason}" if row.reason else str(row.status)
+def _word(outcome: Outcome) -> str:
+    return f"{outcome.status}: {outcome.reason}" if outcome.reason else str(outcome.status)
 
 
 def _members(connection: Connection) -> list[GroupMember]:

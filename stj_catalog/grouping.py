@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
 )
 
 from stj_catalog.catalog import chunks
+from stj_catalog.families import FAMILY
 from stj_catalog.schema import (
     crops,
     groups,
@@ -27,9 +29,6 @@ from stj_catalog.schema import (
     sightings,
 )
 from stj_core.clock import now
-
-FAMILY = func.coalesce(products.c.parent_asin, products.c.asin)
-"""A product's family: the product that it is a variant of, or itself."""
 
 
 def join_groups(connection: Connection, ids: Sequence[int], newcomers: Sequence[int]) -> None:
@@ -120,31 +119,89 @@ def components(edges: Iterable[tuple[int, int]]) -> list[list[int]]:
     return list(found.values())
 
 
-def regroup(connection: Connection) -> None:
-    """Make the groups that likenesses and products give, each under the oldest number that its pictures had."""
-    wanted = select(images.c.id, images.c.group_id).where(images.c.compared.is_not(None))
-    present: dict[int, int | None] = {row.id: row.group_id for row in connection.execute(wanted)}
+@dataclass(frozen=True)
+class Regrouping:
+    """Pictures that should be in one group, and in which.
+
+    Attributes:
+        number: the group; None for one that is not made yet.
+        before: each picture's group as it was when this was found, for those that are in another one.
+    """
+
+    number: int | None
+    before: Mapping[int, int | None]
+
+
+def find_regroupings(connection: Connection) -> list[Regrouping]:
+    """What would make the groups that likenesses and products give, each under the oldest number that its pictures had."""
+    present = _present_groups(connection)
     ties = select(likenesses.c.image_id, likenesses.c.other_id).where(likenesses.c.kind != "weak")
     edges = [(a, b) for a, b in connection.execute(ties.union_all(select(crops.c.image_id, crops.c.other_id)))]
-    edges += _family_edges(connection, present.keys())
-    together = components(edges)
-    alone = present.keys() - {one for component in together for one in component}
+    together = components([*edges, *_family_edges(connection)])
+    tied = {one for component in together for one in component}
+    # How many components have pictures in a group: a picture alone in a group of its own is as it should be.
+    holders: Counter[int] = Counter()
+    for component in together:
+        holders.update({number for one in component if (number := present.get(one)) is not None})
+    alone = [one for one in present if one not in tied]
+    holders.update(number for one in alone if (number := present[one]) is not None)
+    settled = {number for number, count in holders.items() if count == 1}
     taken: set[int] = set()
-    moved: list[tuple[int, list[int]]] = []
-    homeless: list[list[int]] = []
-    for component in sorted([*map(sorted, together), *([one] for one in alone)]):
-        free = {number for one in component if (number := present[one]) is not None} - taken
-        if free:
-            taken.add(min(free))
-            moved.append((min(free), component))
-        else:
-            homeless.append(component)
-    moved += [(_new_group(connection), component) for component in homeless]
-    for number, component in moved:
-        for some in chunks([one for one in component if present[one] != number]):
+    found: list[Regrouping] = []
+    unsettled = [[one] for one in alone if present[one] not in settled]
+    for component in sorted([*map(sorted, together), *unsettled]):
+        free = {number for one in component if (number := present.get(one)) is not None} - taken
+        number = min(free, default=None)
+        taken |= set() if number is None else {number}
+        before = {
+            one: present[one] for one in component if one in present and (number is None or present[one] != number)
+        }
+        if before:
+            found.append(Regrouping(number, before))
+    return found
+
+
+def regroup(connection: Connection, wanted: Sequence[Regrouping]) -> int:
+    """Move pictures to their groups, but those that somebody moved meanwhile; returns how many were moved."""
+    ids = sorted({one for each in wanted for one in each.before})
+    now_in: dict[int, int | None] = {}
+    for some in chunks(ids):
+        rows = connection.execute(select(images.c.id, images.c.group_id).where(images.c.id.in_(some)))
+        now_in |= {row.id: row.group_id for row in rows}
+    moved = 0
+    for each in wanted:
+        if any(now_in.get(one) != group for one, group in each.before.items()):
+            continue
+        number = _new_group(connection) if each.number is None else each.number
+        for some in chunks(sorted(each.before)):
             connection.execute(update(images).where(images.c.id.in_(some)).values(group_id=number))
+        moved += len(each.before)
+    return moved
+
+
+def tie_newcomers(connection: Connection, last: int) -> None:
+    """Join the groups of pictures that came after the `last` compared one with those that they belong to."""
+    ids = connection.execute(select(images.c.id).where(images.c.compared > last)).scalars().all()
+    _merge(connection, _likeness_edges(connection, ids) | _product_edges(connection, ids))
+
+
+def find_empty_groups(connection: Connection) -> list[int]:
+    """Groups that no picture is in."""
     used = select(images.c.group_id).where(images.c.group_id == groups.c.id).exists()
-    connection.execute(delete(groups).where(~used))
+    return list(connection.execute(select(groups.c.id).where(~used)).scalars())
+
+
+def remove_empty_groups(connection: Connection, numbers: Sequence[int]) -> None:
+    """Delete those of some groups that still no picture is in."""
+    used = select(images.c.group_id).where(images.c.group_id == groups.c.id).exists()
+    for some in chunks(numbers):
+        connection.execute(delete(groups).where(groups.c.id.in_(some), ~used))
+
+
+def _present_groups(connection: Connection) -> dict[int, int | None]:
+    wanted = select(images.c.id, images.c.group_id).where(images.c.compared.is_not(None))
+    rows = connection.execute(wanted.execution_options(yield_per=5_000))
+    return {row.id: row.group_id for row in rows}
 
 
 def _new_group(connection: Connection) -> int:
@@ -152,13 +209,25 @@ def _new_group(connection: Connection) -> int:
     return made
 
 
-def _family_edges(connection: Connection, known: Iterable[int]) -> list[tuple[int, int]]:
-    """Pairs of pictures of one product or product family, enough of them to tie each family together."""
-    sold = select(FAMILY, sightings.c.image_id).join_from(sightings, products).distinct()
-    known = set(known)
-    first: dict[str, int] = {}
-    edges = []
-    for name, image in connection.execute(sold.where(sightings.c.image_id.is_not(None)).order_by(sightings.c.image_id)):
-        if image in known and first.setdefault(name, image) != image:
-            edges.append((first[name], image))
-    return edges
+def _family_edges(connection: Connection) -> list[tuple[int, int]]:
+    """Pairs of compared pictures of one product or product family, enough of them to tie each family together."""
+    sold = sightings.join(products, products.c.id == sightings.c.product_id).join(
+        images, images.c.id == sightings.c.image_id
+    )
+    compared = images.c.compared.is_not(None)
+    first = func.min(images.c.id).label("first")
+    many = (
+        select(FAMILY.label("family"), first)
+        .select_from(sold)
+        .where(compared)
+        .group_by(FAMILY)
+        .having(func.count(images.c.id.distinct()) > 1)
+        .subquery()
+    )
+    pairs = (
+        select(many.c.first, images.c.id)
+        .select_from(sold.join(many, many.c.family == FAMILY))
+        .where(compared, images.c.id != many.c.first)
+        .distinct()
+    )
+    return [(a, b) for a, b in connection.execute(pairs)]

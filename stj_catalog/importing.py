@@ -44,8 +44,6 @@ SPIDER = "import"
 _PER_PAGE = 200
 _SOURCE_COLUMNS = ("source", "repository", "host", "url")
 _LEASE_SECONDS = 3600.0
-# The same bytes are judged the same: only those whose copy in the image store was lost are read again.
-_LOST = (Reason.MISSING_FILE, Reason.TORN_FILE)
 # A title may be long, and is cut when it is written; a field of more than this is no CSV of ours.
 _LONGEST_FIELD = 10_000_000
 # What people and programs write where there is nothing to say.
@@ -281,7 +279,7 @@ class _Import:
         """Read files, write the pictures that are new, and give a card for each."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             files = list(pool.map(self._named, places))
-            known = known_pictures(self.catalog, [one.key for one in files], crawl_id, again=_LOST)
+            known = known_pictures(self.catalog, [one.key for one in files], crawl_id)
             fresh = [one for one in files if one.key not in known]
             record_pictures(self.catalog, list(pool.map(lambda one: self._take_in(crawl_id, one), fresh)))
         self.report.known += len(files) - len(fresh)

@@ -18,18 +18,10 @@ from stj_catalog.catalog import Catalog, chunks, insert_new
 from stj_catalog.decide import HAS_BYTES, decide
 from stj_catalog.grouping import join_groups
 from stj_catalog.schema import images, likenesses
-from stj_images.likeness import Likeness, Looks, LooksIndex, Thresholds, likenesses_among, likenesses_of
+from stj_images.likeness import HASHES, Likeness, Looks, LooksIndex, Thresholds, likenesses_among, likenesses_of
 from stj_images.neighbours import hashes_from_hex
 
-LOOKS = (
-    images.c.id,
-    images.c.phash,
-    images.c.phash_trim,
-    images.c.phash256,
-    images.c.phash256_mirror,
-    images.c.phash256_trim,
-    images.c.sha256,
-)
+LOOKS = tuple(images.c[name] for name in ("id", *HASHES, "sha256"))
 _ROWS = 50_000
 
 

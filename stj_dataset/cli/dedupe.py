@@ -13,7 +13,6 @@ from stj_core.console import bars, make_table, show
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
-    from stj_catalog.catalog import Catalog
     from stj_catalog.dedupe import DedupeReport
 
 _SHOWN = 20
@@ -43,6 +42,7 @@ def dedupe(
     The authority on sameness: the result does not depend on the order in which pictures came, and a second run changes nothing.
     Crops that were found once are kept until --crops looks again.
     """
+    from stj_catalog.backup import backup_before
     from stj_catalog.dedupe import by_group
     from stj_catalog.dedupe import dedupe as recompute
     from stj_images.likeness import thresholds_of
@@ -55,9 +55,10 @@ def dedupe(
 
             with bars() as progress:
                 look = look_again(found, open_store(config.images), progress)
-        if not dry_run:
-            _keep_copy(found, recompute(found, thresholds_of(config), look=look, dry_run=True)[0])
+        kept = None if dry_run else backup_before(found, "dedupe")
         report, members = recompute(found, thresholds_of(config), look=look, dry_run=dry_run, members=sheet is not None)
+        if kept is not None and not (report.changes or report.regrouped):
+            kept.unlink(missing_ok=True)  # nothing moved: there is nothing to go back to
         pages = []
         if sheet is not None:
             from stj_dataset.contact_sheet import write_sheet
@@ -69,14 +70,6 @@ def dedupe(
     _show(report, dry_run=dry_run)
     if pages:
         say(f"Contact sheet: {pages[0]} ({counted(len(pages), 'page')}).")
-
-
-def _keep_copy(catalog: Catalog, coming: DedupeReport) -> None:
-    """Make a backup before pictures get another status or another group."""
-    from stj_catalog.backup import backup_before
-
-    if (coming.changes or coming.regrouped) and (made := backup_before(catalog, "dedupe")):
-        say(f"Backup of the catalogue: {made}.")
 
 
 def _show(report: DedupeReport, *, dry_run: bool) -> None:

@@ -101,7 +101,7 @@ def test_names_that_are_no_text_large_files_pipes_and_dead_links_are_a_row_each_
         "0_saree/self.jpg": ("rejected", "unreadable", 0),
     }
     assert report.passed_over == ()
-    assert bring(catalog, store, root).known == 7
+    assert bring(catalog, store, root).known == 6, "what was too large may be smaller now"
 
 
 def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
