@@ -51,7 +51,8 @@ def test_the_folder_is_what_its_manifest_says(shelf: Shelf, export: Export) -> N
         "test": {"0": 2, "1": 2, "2": 2},
     }
     assert sorted(path.name for path in Path("dataset").iterdir()) == [
-        "README.md", "croissant.json", "dataset.json", "labels.json", "manifest.csv", "preview.html", "provenance.csv", "test", "train", "val",
+        "README.md", "croissant.json", "dataset.json", "labels.json", "manifest.csv", "preview.html",
+        "provenance.csv", "test", "train", "val",
     ]  # fmt: skip
     assert json.loads(Path("dataset/labels.json").read_text()) == {"0": "Saree", "1": "Trousers", "2": "Jeans"}
     digest = hashlib.sha256(Path("dataset/manifest.csv").read_bytes()).hexdigest()
