@@ -22,6 +22,7 @@ from stj_core.vocabulary import SPLITS, Status
 from stj_images.likeness import HASHES
 
 _BATCH = 20_000
+_LONGEST_TITLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ _STORY = (
     products.c.asin,
     products.c.brand,
     products.c.url.label("product_url"),
-    func.coalesce(sightings.c.title, products.c.title).label("title"),
+    # Titles are bounded when they are written; older catalogues may hold one that no CSV reader takes.
+    func.substr(func.coalesce(sightings.c.title, products.c.title), 1, _LONGEST_TITLE).label("title"),
 )
 _TOLD = ("image_url", "asin", "title", "product_url", "page_url", "page_number", "crawl_id", "seen_at")
 

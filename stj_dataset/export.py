@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
+from stj_catalog.health import lost_store
 from stj_catalog.selection import known_hashes, product_families
 from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
@@ -120,6 +121,8 @@ def export_dataset(
         check_parquet()
     clock = _Clock()
     with clock.stage("plan"):
+        if lost := lost_store(catalog, store, str(getattr(store, "root", "images"))):
+            raise DatasetError(lost)
         plan = make_plan(catalog, settings, categories)
     with aside(target, "the dataset", DatasetError) as root, _threads() as pool:
         decided: list[tuple[int, str]] = []
