@@ -219,6 +219,69 @@ def record_many(
         ]
 
 
+@dataclass(frozen=True)
+class Wish:
+    """A decision that somebody wants to be written.
+
+    Attributes:
+        image_id: the picture.
+        action: as in `record_review`, like the rest.
+        reviewer: who decides.
+        label: the class, for action label.
+        reason: why.
+        stood: when the decision was made that the reviewer saw standing, empty for none; None writes whatever stands.
+    """
+
+    image_id: int
+    action: str
+    reviewer: str
+    label: int | None = None
+    reason: str | None = None
+    stood: str | None = None
+
+
+def record_each(
+    catalog: Catalog, wishes: Sequence[Wish], thresholds: Thresholds
+) -> tuple[list[Decided], list[OvertakenError]]:
+    """Write many different decisions: all of them, or none.
+
+    What stands already, word for word, is not written again.
+
+    Returns:
+        what was written, and who decided meanwhile; where anybody did, nothing was written.
+
+    Raises:
+        UsageError: one of them is no decision.
+        DecisionError: there is no such picture, or nothing to decide about it.
+    """
+    for wish in wishes:
+        check_decision(wish.action, wish.label, wish.reviewer, wish.reason)
+    with catalog.write(exclusive=True) as connection:
+        fresh: list[Wish] = []
+        overtaken: list[OvertakenError] = []
+        for wish in wishes:
+            standing = _standing(connection, wish.image_id)
+            if standing is not None and _says(standing) == (wish.action, wish.label, wish.reason, wish.reviewer):
+                continue
+            if standing is not None and wish.stood is not None and standing.made_at != wish.stood:
+                overtaken.append(_overtaken(wish.image_id, standing))
+            fresh.append(wish)
+        if overtaken:
+            return [], overtaken
+        return [
+            write_review(
+                connection,
+                wish.image_id,
+                wish.action,
+                reviewer=wish.reviewer,
+                thresholds=thresholds,
+                label=wish.label,
+                reason=wish.reason,
+            )
+            for wish in fresh
+        ], []
+
+
 def take_back_many(catalog: Catalog, review_ids: Sequence[int], thresholds: Thresholds) -> list[Decided]:
     """Take back some decisions: all of them, or none.
 
@@ -289,12 +352,19 @@ def _check_seen(connection: Connection, image_id: int, seen: int | None) -> None
         return
     standing = _standing(connection, image_id)
     if standing is not None and standing.id != seen:
-        decision = dict(standing._mapping)
-        raise OvertakenError(
-            f"{standing.reviewer} decided about picture {image_id} meanwhile ({said(decision)}): "
-            f"look again, then decide.",
-            decision,
-        )
+        raise _overtaken(image_id, standing)
+
+
+def _overtaken(image_id: int, standing: Row[Any]) -> OvertakenError:
+    decision = dict(standing._mapping)
+    return OvertakenError(
+        f"{standing.reviewer} decided about picture {image_id} meanwhile ({said(decision)}): look again, then decide.",
+        decision,
+    )
+
+
+def _says(standing: Row[Any]) -> tuple[str, int | None, str | None, str]:
+    return standing.action, standing.label, standing.reason, standing.reviewer
 
 
 def _standing(connection: Connection, image_id: int) -> Row[Any] | None:

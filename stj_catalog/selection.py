@@ -17,11 +17,12 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import assignments, categories, crawls, images, pages, products, sightings
+from stj_core.labels import NO_LABEL
 from stj_core.vocabulary import SPLITS, Status
 from stj_images.likeness import HASHES
 
-NONE = -1
 _BATCH = 20_000
+_LONGEST_TITLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class KeptPictures:
 
     Attributes:
         ids: int64[n], rows of the catalogue.
-        labels: int64[n]; NONE for pictures of something that is none of the classes.
+        labels: int64[n]; NO_LABEL for pictures of something that is none of the classes.
         groups: int64[n], rows of `groups`.
         heads: uint64[n], the first 16 hex digits of each sha256: an order and a name that no arrival changes.
         sides: int64[n], the shorter side in pixels.
@@ -122,7 +123,8 @@ _STORY = (
     products.c.asin,
     products.c.brand,
     products.c.url.label("product_url"),
-    func.coalesce(sightings.c.title, products.c.title).label("title"),
+    # Titles are bounded when they are written; older catalogues may hold one that no CSV reader takes.
+    func.substr(func.coalesce(sightings.c.title, products.c.title), 1, _LONGEST_TITLE).label("title"),
 )
 _TOLD = ("image_url", "asin", "title", "product_url", "page_url", "page_number", "crawl_id", "seen_at")
 
@@ -146,7 +148,7 @@ def kept_pictures(catalog: Catalog, scheme: str, wanted: Wanted) -> KeptPictures
     query = (
         select(
             images.c.id,
-            func.coalesce(images.c.label, NONE),
+            func.coalesce(images.c.label, NO_LABEL),
             images.c.group_id,
             images.c.sha256,
             images.c.width,

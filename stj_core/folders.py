@@ -11,15 +11,17 @@ from pathlib import Path
 
 import psutil
 
-from stj_core.errors import DatasetError
+from stj_core.errors import StjError
 
 
 @contextlib.contextmanager
-def aside(target: Path) -> Iterator[Path]:
+def aside(target: Path, what: str, error: type[StjError]) -> Iterator[Path]:
     """A new folder beside `target` to write into; whatever of it is still there afterwards is removed.
 
-    Raises:
-        DatasetError: it cannot be written, or the disk is full.
+    Args:
+        target: what the folder shall become.
+        what: the thing that is written, such as "the dataset".
+        error: raised where it cannot be written, or the disk is full.
     """
     folder = beside(target)
     try:
@@ -27,12 +29,12 @@ def aside(target: Path) -> Iterator[Path]:
         sweep(target)
         folder.mkdir()
         yield folder
-    except OSError as error:
-        place = error.filename or folder
-        raise DatasetError(
-            f"Cannot write the dataset {target} ({place}: {error.strerror or error}): nothing was changed; "
+    except OSError as cause:
+        place = cause.filename or folder
+        raise error(
+            f"Cannot write {what} {target} ({place}: {cause.strerror or cause}): nothing was changed; "
             "free some space, or name another folder."
-        ) from error
+        ) from cause
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -40,7 +42,7 @@ def aside(target: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def swapped(folder: Path, target: Path) -> Iterator[None]:
     """Put `folder` in `target`'s place; if anything fails inside, what was there before comes back."""
-    before = _before(target)
+    before = before_of(target)
     if target.exists():
         target.rename(before)
     try:
@@ -70,5 +72,6 @@ def sweep(target: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _before(target: Path) -> Path:
+def before_of(target: Path) -> Path:
+    """What `target` is called while another folder takes its place."""
     return target.with_name(f".{target.name}.before")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from stj_catalog.selection import NONE
+from stj_core.labels import NO_LABEL
 from stj_core.vocabulary import SPLITS
 from stj_dataset.plan import Plan
 from stj_dataset.settings import ExportSettings, Unit
@@ -148,12 +148,12 @@ def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -
     others = {
         str(split): n
         for place, split in enumerate(SPLITS)
-        if (n := int(((pictures.labels == NONE) & (plan.splits == place)).sum()))
+        if (n := int(((pictures.labels == NO_LABEL) & (plan.splits == place)).sum()))
     }
     return Balance(
         cells=tuple(cells),
         classes=plan.classes,
-        pictures=int((pictures.labels != NONE).sum()),
+        pictures=int((pictures.labels != NO_LABEL).sum()),
         groups=len(sizes),
         largest_group=int(sizes.max(initial=0)),
         withheld=plan.withheld.counts(),

@@ -1,7 +1,7 @@
 """`croissant.json`: the dataset as Croissant 1.0 describes it (https://docs.mlcommons.org/croissant), for tools that read that.
 
-Every column of the manifest is a field, the picture itself another, joined by the file's path; classes and splits are
-enumerations. Nothing in it comes from the clock.
+Every column of the manifest is a field of the record set `pictures`; `images` gives the pixels with label and split, joined by
+the name of the file; classes and splits are enumerations. Nothing in it comes from the clock.
 """
 
 from __future__ import annotations
@@ -53,7 +53,6 @@ _CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_PICTURES = "pictures"
 
 
 def write_croissant(root: Path, settings: ExportSettings, balance: Balance, digest: str) -> None:
@@ -63,6 +62,9 @@ def write_croissant(root: Path, settings: ExportSettings, balance: Balance, dige
 
 def _document(root: Path, settings: ExportSettings, balance: Balance, digest: str) -> dict[str, Any]:
     names = ", ".join(balance.classes.values())
+    records = [_labels(balance.classes), _splits(balance), _records(balance)]
+    if settings.format == "folder":
+        records.append(_images(balance))
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -74,7 +76,7 @@ def _document(root: Path, settings: ExportSettings, balance: Balance, digest: st
         "version": f"1.0.0+{digest[:12]}",
         "isLiveDataset": False,
         "distribution": [*_tables(root), *_files(root, settings)],
-        "recordSet": [_labels(balance.classes), _splits(balance), _records(settings, balance)],
+        "recordSet": records,
     }
 
 
@@ -141,32 +143,54 @@ def _splits(balance: Balance) -> dict[str, Any]:
     }
 
 
-def _records(settings: ExportSettings, balance: Balance) -> dict[str, Any]:
-    """The manifest's columns, and the picture itself where it lies in a file of its own."""
-    # A number that may be missing is told as text: an empty cell is none.
-    whole = {name for name in COLUMNS if column_type(name) == "int"} | (set() if balance.others else {"label"})
+def _records(balance: Balance) -> dict[str, Any]:
+    """The manifest's columns."""
     keys = {"split": "splits/name"} | ({} if balance.others else {"label": "labels/label"})
-    fields = []
-    for name in COLUMNS:
-        kind = "sc:Integer" if name in whole else "sc:Text"
-        source = {"fileObject": {"@id": MANIFEST}, "extract": {"column": name}}
-        field = {**_field(_PICTURES, name, kind), "source": source}
-        if name == "file" and settings.format == "folder":
-            field["references"] = {"fileSet": {"@id": "jpegs"}, "extract": {"fileProperty": "fullpath"}}
-        if name in keys:
-            field["references"] = {"field": {"@id": keys[name]}}
-        fields.append(field)
-    if settings.format == "folder":
-        content = {"fileSet": {"@id": "jpegs"}, "extract": {"fileProperty": "content"}}
-        fields.append({**_field(_PICTURES, "image", "sc:ImageObject"), "source": content})
+    fields = [_column("pictures", name, balance) for name in COLUMNS]
+    for name, key in keys.items():
+        fields[COLUMNS.index(name)]["references"] = {"field": {"@id": key}}
     return {
         "@type": "cr:RecordSet",
-        "@id": _PICTURES,
-        "name": _PICTURES,
-        "description": "One record for each picture.",
-        "key": {"@id": f"{_PICTURES}/file"},
+        "@id": "pictures",
+        "name": "pictures",
+        "description": "One record for each picture: the manifest.",
+        "key": {"@id": "pictures/file"},
         "field": fields,
     }
+
+
+def _images(balance: Balance) -> dict[str, Any]:
+    """The pictures themselves, each with its label and split: what a training needs."""
+    name = _column("images", "file", balance)
+    # Names are unique in a dataset, and readers disagree about where a path begins.
+    name["source"]["transform"] = {"regex": "^(?:.*/)?([^/]+)$"}
+    name |= {"@id": "images/filename", "name": "filename"}
+    name["references"] = {"fileSet": {"@id": "jpegs"}, "extract": {"fileProperty": "filename"}}
+    content = {"fileSet": {"@id": "jpegs"}, "extract": {"fileProperty": "content"}}
+    return {
+        "@type": "cr:RecordSet",
+        "@id": "images",
+        "name": "images",
+        "description": "One record for each picture, with its pixels.",
+        "key": {"@id": "images/filename"},
+        "field": [
+            name,
+            {**_field("images", "image", "sc:ImageObject"), "source": content},
+            *(_column("images", column, balance) for column in ("label", "split")),
+        ],
+    }
+
+
+def _column(records: str, name: str, balance: Balance) -> dict[str, Any]:
+    """A field that is a column of the manifest.
+
+    Readers know no whole number that may be missing: where there are pictures of none of the classes, labels are fractions.
+    """
+    kind = {"str": "sc:Text", "int": "sc:Integer"}.get(column_type(name), "sc:Float")
+    if name == "label" and not balance.others:
+        kind = "sc:Integer"
+    source = {"fileObject": {"@id": MANIFEST}, "extract": {"column": name}}
+    return {**_field(records, name, kind), "source": source}
 
 
 def _field(records: str, name: str, kind: str) -> dict[str, Any]:

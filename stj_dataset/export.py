@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
-from stj_catalog.selection import NONE, known_hashes, product_families
+from stj_catalog.health import lost_store
+from stj_catalog.selection import known_hashes, product_families
 from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
 from stj_core.folders import aside, swapped
-from stj_core.labels import Category
+from stj_core.labels import NO_LABEL, Category
 from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
@@ -120,8 +121,10 @@ def export_dataset(
         check_parquet()
     clock = _Clock()
     with clock.stage("plan"):
+        if lost := lost_store(catalog, store, str(getattr(store, "root", "images"))):
+            raise DatasetError(lost)
         plan = make_plan(catalog, settings, categories)
-    with aside(target) as root, _threads() as pool:
+    with aside(target, "the dataset", DatasetError) as root, _threads() as pool:
         decided: list[tuple[int, str]] = []
         draft = root / "dataset"
         for _ in range(_MOST_ROUNDS):
@@ -209,7 +212,9 @@ class _Job:
     def _write_pictures(self) -> tuple[str, Origins]:
         """Write the pictures and the manifest; returns its digest and whence they came."""
         origins = Origins()
-        labels = sorted(self.plan.classes)
+        labels: list[int | None] = [*sorted(self.plan.classes)]
+        if (self.plan.pictures.labels == NO_LABEL).any():
+            labels.append(None)
         sink = open_sink(self.root, self.settings, self.store, labels)
         tick = self.progress("Writing", len(self.plan.pictures))
         written = write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick)
@@ -298,7 +303,7 @@ def _exported(plan: Plan, manifest: Path) -> Iterator[ExportedPicture]:
         label = int(row["label"]) if row["label"] else None
         yield ExportedPicture(row_id, label, row["split"], row["file"], row["sha256"])
     for row_id, number, reason in plan.withheld:
-        yield ExportedPicture(row_id, None if number == NONE else number, reason=reason)
+        yield ExportedPicture(row_id, None if number == NO_LABEL else number, reason=reason)
 
 
 def _leak_sentence(result: ExportResult, root: Path) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from stj_core.errors import DatasetError
 from stj_core.files import file_sha256, write_json
+from stj_core.stale import STALE, stale_checksums
 from stj_core.vocabulary import SPLITS
 
 MANIFEST, LABELS, SETTINGS, CARD = "manifest.csv", "labels.json", "dataset.json", "README.md"
@@ -198,7 +199,8 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
     manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `leak`
-    (a group or a picture in two splits), `provenance` (provenance.csv is not of the manifest's files).
+    (a group or a picture in two splits), `stale` (pictures in it were forgotten since), `provenance` (provenance.csv is not of the
+    manifest's files).
 
     Args:
         dataset: the folder.
@@ -216,7 +218,12 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
             problems.append(Problem("missing", row.file, "the manifest names it, the folder has no such file"))
         elif hashes and file_sha256(path) != row.sha256:
             problems.append(Problem("changed", row.file, f"its bytes no longer have the sha256 {row.sha256[:12]}…"))
-    known = {row.file for row in rows} | BESIDE
+    if (dataset / STALE).exists():
+        number = len(stale_checksums(dataset)) or "some"
+        problems.append(
+            Problem("stale", STALE, f"{number} of its pictures were forgotten since it was made: export again")
+        )
+    known = {row.file for row in rows} | BESIDE | {STALE}
     problems.extend(
         Problem("unlisted", name, "it lies in the folder, the manifest does not name it")
         for name in _files(dataset)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.selection import (
-    NONE,
     KeptPictures,
     assigned_groups,
     crawls_known,
@@ -20,7 +19,7 @@ from stj_catalog.selection import (
     ways_in,
 )
 from stj_core.errors import DatasetError, UsageError
-from stj_core.labels import Category
+from stj_core.labels import NO_LABEL, Category
 from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.settings import ExportSettings
 from stj_dataset.split import (
@@ -119,7 +118,7 @@ def make_plan(catalog: Catalog, settings: ExportSettings, categories: Sequence[C
     unknown = set(settings.crawls) - crawls_known(catalog, settings.crawls)
     if unknown:
         raise UsageError(f"--crawl {min(unknown)}: there is no such crawl; the view crawl_yield lists them.")
-    classes = {one.label: one.name for one in categories if one.label != NONE}
+    classes = {one.label: one.name for one in categories if one.label != NO_LABEL}
     pictures = kept_pictures(catalog, settings.scheme, settings.wanted)
     ways = ways_in(catalog)
     present = _present(pictures, classes, "is kept in the catalogue", settings, ways)
@@ -164,14 +163,14 @@ def choose(
         shuffled = (order_of(settings.seed, pictures.heads),)
         withhold(~_first_of(pictures.labels, shuffled, settings.per_class, out == 0), Withheld.OVER_CLASS)
     if settings.layout == "student":
-        withhold(pictures.labels == NONE, Withheld.NO_CLASS)
+        withhold(pictures.labels == NO_LABEL, Withheld.NO_CLASS)
     withheld = WithheldPictures(pictures.ids[out > 0], pictures.labels[out > 0], out[out > 0])
     pictures, units = pictures.take(out == 0), units[out == 0]
     classes = _present(pictures, classes, "is left", settings, ways)
     splits = _split(pictures, units, decided, settings)
     _check_train(pictures, splits, classes, settings, ways)
     # What is none of the classes comes last: it lies in a folder, or in shards, of its own.
-    order = np.lexsort((pictures.heads, pictures.labels, splits, pictures.labels == NONE))
+    order = np.lexsort((pictures.heads, pictures.labels, splits, pictures.labels == NO_LABEL))
     return Plan(pictures.take(order), splits[order], classes, withheld)
 
 
@@ -223,7 +222,7 @@ def _present(
     pictures: KeptPictures, classes: Mapping[int, str], what: str, settings: ExportSettings, ways: frozenset[str]
 ) -> Mapping[int, str]:
     """The classes that have pictures: all of them, but with --allow-missing."""
-    present = set(np.unique(pictures.labels).tolist()) - {NONE}
+    present = set(np.unique(pictures.labels).tolist()) - {NO_LABEL}
     if strange := sorted(present - classes.keys()):
         raise DatasetError(
             f"Pictures of label {strange[0]} are kept that labels.toml does not name: "

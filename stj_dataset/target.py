@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from stj_core.errors import DatasetError
-from stj_core.folders import _before
+from stj_core.folders import before_of
 from stj_dataset.manifest import SETTINGS
 
 MADE_BY = "stj-dataset"
@@ -42,7 +42,7 @@ def _ours(target: Path) -> bool:
 
 def _restore(target: Path) -> None:
     """Bring back the folder of an export that died between its two renames."""
-    before = _before(target)
+    before = before_of(target)
     if before.exists() and is_dataset(before):
         if target.exists():
             shutil.rmtree(before, ignore_errors=True)

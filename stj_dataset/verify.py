@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import itertools
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -13,8 +15,7 @@ from PIL import Image
 from stj_catalog.catalog import Catalog
 from stj_catalog.forget import forgotten_checksums
 from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
-from stj_dataset.leaks import read_files
-from stj_dataset.manifest import Problem, find_problems, read_manifest, read_settings
+from stj_dataset.manifest import ManifestRow, Problem, find_problems, read_manifest, read_settings
 from stj_dataset.write import WORKERS
 from stj_images.fingerprint import differs_from_imagehash
 from stj_images.store import ImageStore
@@ -115,16 +116,33 @@ def _forgotten_strays(catalog: Catalog, paths: list[str]) -> set[str]:
 def _shard_problems(dataset: Path) -> Iterator[Problem]:
     """The problems of a dataset in tar shards; the pictures' names stand for paths."""
     pictures = read_manifest(dataset)
-    beside = {row.file.split("/")[0] for row in pictures}
+    shards = {row.file.rpartition("/")[0] for row in pictures}
     for problem in find_problems(dataset, hashes=False):
         inside = problem.kind == "missing" and ".tar/" in problem.path
-        if not inside and not (problem.kind == "unlisted" and problem.path in beside):
+        if not inside and not (problem.kind == "unlisted" and problem.path in shards):
             yield problem
-    for row in pictures:
-        try:
-            data = next(read_files(dataset, [row.file]))
-        except (OSError, KeyError, StopIteration):
-            yield Problem("missing", row.file, "the manifest names it, its shard has no such file")
-            continue
-        if hashlib.sha256(data).hexdigest() != row.sha256:
-            yield Problem("changed", row.file, f"its bytes no longer have the sha256 {row.sha256[:12]}…")
+    for shard, rows in itertools.groupby(pictures, lambda row: row.file.rpartition("/")[0]):
+        yield from _shard_file_problems(dataset, shard, list(rows))
+
+
+def _shard_file_problems(dataset: Path, shard: str, rows: Sequence[ManifestRow]) -> Iterator[Problem]:
+    """The problems of the pictures inside one tar file."""
+    try:
+        with tarfile.open(dataset / shard) as opened:
+            found = {member.name: member for member in opened.getmembers() if member.isfile()}
+            for row in rows:
+                member = found.get(row.file.rpartition("/")[2])
+                data = opened.extractfile(member) if member else None
+                if data is None:
+                    yield Problem("missing", row.file, "the manifest names it, its shard has no such file")
+                elif hashlib.sha256(data.read()).hexdigest() != row.sha256:
+                    yield Problem("changed", row.file, f"its bytes no longer have the sha256 {row.sha256[:12]}…")
+    except (OSError, tarfile.TarError, EOFError) as error:
+        if (dataset / shard).exists():
+            yield Problem(
+                "changed", shard, f"it should hold {len(rows)} pictures and cannot be read as a tar file: {error}"
+            )
+        else:
+            yield Problem(
+                "missing", shard, f"the manifest names {len(rows)} pictures in it, the folder has no such file"
+            )

@@ -13,8 +13,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.selection import NONE, PictureFacts, picture_facts
+from stj_catalog.selection import PictureFacts, picture_facts
 from stj_core.errors import DatasetError, PictureError
+from stj_core.labels import NO_LABEL
 from stj_core.vocabulary import SPLITS, Status
 from stj_dataset.manifest import NONE as NONE_FOLDER
 from stj_dataset.manifest import ManifestRow
@@ -51,7 +52,7 @@ class FolderSink:
 
     parallel = True
 
-    def __init__(self, root: Path, settings: ExportSettings, store: ImageStore, labels: Sequence[int]) -> None:
+    def __init__(self, root: Path, settings: ExportSettings, store: ImageStore, labels: Sequence[int | None]) -> None:
         """Make the folders, empty ones too: every reader then finds every class."""
         self._root, self._store, self._settings = root, store, settings
         for split in SPLITS if settings.test else SPLITS[:2]:
@@ -133,7 +134,9 @@ class ShardSink:
         self._open[1].addfile(entry, io.BytesIO(data))
 
 
-def open_sink(root: Path, settings: ExportSettings, store: ImageStore, labels: Sequence[int]) -> FolderSink | ShardSink:
+def open_sink(
+    root: Path, settings: ExportSettings, store: ImageStore, labels: Sequence[int | None]
+) -> FolderSink | ShardSink:
     """Where the settings want the pictures."""
     return ShardSink(root) if settings.format == "webdataset" else FolderSink(root, settings, store, labels)
 
@@ -185,7 +188,7 @@ def write_pictures(
 def _check_unchanged(facts: Sequence[PictureFacts], labels: Sequence[int]) -> None:
     """A crawl or a reviewer may change the catalogue meanwhile: better none than half of each state."""
     for one, label in zip(facts, labels, strict=True):
-        if one.status != Status.KEPT or (NONE if one.label is None else one.label) != label:
+        if one.status != Status.KEPT or (NO_LABEL if one.label is None else one.label) != label:
             raise DatasetError(
                 f"Picture {one.sha256[:12]} became {one.status} with label {one.label} while the export was reading: "
                 "run the same command again."

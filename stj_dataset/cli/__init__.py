@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import NoReturn
 
 from stj_core.cli import make_app, run
-from stj_dataset.cli import audit, backup, card, dedupe, diff, export, forget, label, restore, stats, verify, why
+from stj_dataset.cli import (
+    audit,
+    backup,
+    card,
+    dedupe,
+    diff,
+    export,
+    forget,
+    label,
+    restore,
+    reviews,
+    stats,
+    verify,
+    why,
+)
 from stj_dataset.cli import import_ as bring
 
 app = make_app("Look after the catalogue and make datasets of it.")
@@ -19,6 +33,7 @@ app.command("diff")(diff.diff)
 app.command("audit")(audit.audit)
 app.command("why")(why.why)
 app.command("label")(label.label)
+app.command("reviews")(reviews.reviews)
 app.command("forget")(forget.forget)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from stj_catalog.schema import assignments, export_images, exports
+from stj_catalog.schema import assignments, export_images, exports, sightings
 from stj_core.errors import DatasetError, LeakError, UsageError
+from stj_core.stale import mark_stale
 from stj_dataset import write
 from stj_dataset.manifest import check_files, find_problems, read_manifest, read_settings
 from stj_dataset.plan import Plan, make_plan
@@ -51,7 +52,8 @@ def test_the_folder_is_what_its_manifest_says(shelf: Shelf, export: Export) -> N
         "test": {"0": 2, "1": 2, "2": 2},
     }
     assert sorted(path.name for path in Path("dataset").iterdir()) == [
-        "README.md", "dataset.json", "labels.json", "manifest.csv", "preview.html", "provenance.csv", "test", "train", "val",
+        "README.md", "croissant.json", "dataset.json", "labels.json", "manifest.csv", "preview.html",
+        "provenance.csv", "test", "train", "val",
     ]  # fmt: skip
     assert json.loads(Path("dataset/labels.json").read_text()) == {"0": "Saree", "1": "Trousers", "2": "Jeans"}
     digest = hashlib.sha256(Path("dataset/manifest.csv").read_bytes()).hexdigest()
@@ -410,3 +412,30 @@ def test_the_manifest_reads_back_as_it_was_written(shelf: Shelf, export: Export)
             rows += list(csv.DictReader(stream))
     assert {"B000000990"} == {row["asin"] for row in rows if row["title"].startswith("Red")}
     assert len(rows) == 61
+
+
+def test_a_title_that_no_csv_reader_takes_is_cut(shelf: Shelf, export: Export) -> None:
+    with shelf.catalog.write() as connection:
+        connection.execute(update(sightings).values(title="x" * 200_000))
+    export()
+    assert {len(row.title) for row in read_manifest(Path("dataset"))} == {2_000}
+
+
+def test_an_image_store_that_is_away_is_told_before_anything_is_written(shelf: Shelf, export: Export) -> None:
+    (shelf.root / "images").rename(shelf.root / "elsewhere")
+    with pytest.raises(DatasetError, match=r"is away or empty, and the catalogue names 60 files in it: mount it"):
+        export()
+    assert leftovers() == []
+
+
+def test_a_dataset_that_holds_forgotten_pictures_says_so(shelf: Shelf, export: Export) -> None:
+    export()
+    row = read_manifest(Path("dataset"))[0]
+    mark_stale(Path("dataset"), {row.original_sha256})
+    assert [(one.kind, one.detail) for one in find_problems(Path("dataset"))] == [
+        ("stale", "1 of its pictures were forgotten since it was made: export again")
+    ]
+    with pytest.raises(DatasetError, match="1 of its pictures were forgotten since it was made"):
+        check_files(Path("dataset"))
+    export()
+    assert find_problems(Path("dataset")) == []

@@ -72,3 +72,18 @@ def test_a_dataset_that_was_touched(shelf: Shelf, export: Callable[..., Any]) ->
     files[1].write_bytes(b"x")
     (root / "train/0/stray.jpg").write_bytes(b"x")
     assert sorted(one.kind for one in verify_dataset(root)) == ["changed", "missing", "unlisted"]
+
+
+def test_every_damage_of_a_shard_is_named(shelf: Shelf, export: Any) -> None:
+    export(format="webdataset")
+    shard = Path("dataset/train-000000.tar")
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: len(whole) // 2])
+    found = list(verify_dataset(Path("dataset")))
+    assert {one.kind for one in found} <= {"missing", "changed"}
+    assert len(found) >= 1
+    shard.write_bytes(b"no tar file" * 100)
+    assert [(one.kind, one.path) for one in verify_dataset(Path("dataset"))] == [("changed", "train-000000.tar")]
+    shard.unlink()
+    (one,) = verify_dataset(Path("dataset"))
+    assert one.detail == "the manifest names 42 pictures in it, the folder has no such file"
