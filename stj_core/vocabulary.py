@@ -104,7 +104,7 @@ class Reason(Word):
     TITLE_MISSING = "title_missing", "No card that shows it has a title, so nothing says what it is."
     UNSIGHTED = "unsighted", "Fetched, and the page that shows it is not written yet."
     # Rejected: these bytes are no picture to use, or never came.
-    TOO_SMALL = "too_small", "A side is shorter than the smallest size that is taken."
+    TOO_SMALL = "too_small", "A side is shorter than the smallest size that is taken; a later crawl asks again.", True
     TOO_LARGE = "too_large", "More pixels or bytes than a shop photograph has; a later crawl asks again.", True
     NOT_IMAGE = "not_image", "The bytes are no picture of a format that is read; a later crawl asks again.", True
     TRUNCATED = "truncated", "The picture's data ends too early or is broken; a later crawl asks again.", True

@@ -16,39 +16,34 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from scrapy.crawler import Crawler
-from scrapy.exceptions import DownloadCancelledError
 from scrapy.http import Response
 
 from stj_catalog import crawls, frontier
 from stj_catalog.forget import remove_copies
 from stj_catalog.frontier import LeasedPage
 from stj_core.addresses import is_loopback
-from stj_core.cli import counted, write_log
+from stj_core.cli import counted
 from stj_core.clock import now
 from stj_core.config import Config
-from stj_core.errors import CrawlError, StjError
+from stj_core.errors import CrawlError
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
-from stj_core.vocabulary import PageState
 from stj_spiders.archive import PageArchive
 from stj_spiders.arguments import Arguments
-from stj_spiders.budget import PAGE_BYTES
 from stj_spiders.catalog_writer import CatalogWriter
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import fields_missing, shares
 from stj_spiders.ending import judge_end
-from stj_spiders.exceptions import NotAskedError, StoppingError, TooManyBytesError
 from stj_spiders.items import PageItem
-from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, empty, failed, unexpected
+from stj_spiders.outcome import FINISHED, STOPPED, Outcome, blocked, drifted, unexpected
 from stj_spiders.politeness import Manners
-from stj_spiders.reach import Reach, shown
-from stj_spiders.responses import archived, host_of
+from stj_spiders.reach import Reach
+from stj_spiders.responses import archived
+from stj_spiders.setbacks import Setbacks
 from stj_spiders.shared_pace import SharedPace
 from stj_spiders.shops.pages import Card
 from stj_spiders.shops.shop import PAGES
 
-# So often is a page asked for that does not come as it should.
-TRIES = 3
 # So many pictures may a host refuse in a row before that counts as being turned away.
 REFUSALS = 2
 _PATIENCE_SECONDS = 2.0
@@ -56,7 +51,7 @@ _log = logging.getLogger(__name__)
 _sessions: WeakKeyDictionary[Crawler, Session] = WeakKeyDictionary()
 
 
-class Session:
+class Session(Setbacks):
     """One crawl, from its arguments to its end.
 
     Attributes:
@@ -89,6 +84,7 @@ class Session:
         Raises:
             UsageError: a setting cannot be right.
         """
+        super().__init__()
         self.crawler = crawler
         self.name = name
         self.arguments = arguments
@@ -113,7 +109,6 @@ class Session:
         self.since = now()
         self.fields: Counter[str] = Counter()
         self.leased = 0
-        self._tries: Counter[int] = Counter()
         self._refused_pictures: Counter[str] = Counter()
         self._archive: PageArchive | None = None
         self._most_cards = 0
@@ -230,74 +225,6 @@ class Session:
         sent = response.request.headers.to_unicode_dict() if response.request else {}
         asked = {str(name): str(value) for name, value in sent.items()}
         await asyncio.get_running_loop().run_in_executor(None, self._archive.write, kept, asked)
-
-    # Pages that were not what they should be.
-
-    async def ask_again(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
-        """Put a page back that did not come as it should; after some tries a listing ends the crawl, a product is left out."""
-        name, catalog = self.page_name(page), self.writer.catalog
-        self._tries[page.id] += 1
-        tries = self._tries[page.id]
-        reason = f"it {why}"
-        await self.writer.run(frontier.record_response, catalog, page.id, record, PageState.PENDING, reason)
-        if tries < TRIES:
-            _log.warning("%s %s: asking again", name, why)
-        elif page.kind == "listing":
-            what = f"{name.capitalize()} of {self.category.slug} {why}, {tries} times in a row"
-            self.stop(failed(f"{what}: {self._hint(page, record)}"))
-        else:
-            await self._set_aside(page, reason)
-        self.give_back()
-
-    async def nothing_there(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
-        """End the crawl: its first page says that there is nothing."""
-        await self.writer.run(
-            frontier.record_response, self.writer.catalog, page.id, record, PageState.DONE, f"it {why}"
-        )
-        self.stop(empty(f"{page.url} {why}: check the node of {self.category.slug} in labels.toml."))
-        self.give_back()
-
-    async def failed_unexpectedly(self, page: LeasedPage, error: BaseException, item: PageItem | None) -> None:
-        """Put a page back whose reading or writing failed unexpectedly; after some tries the crawl goes on without it."""
-        if isinstance(error, StjError):
-            self.stop(unexpected(error))
-            await self.release(page)
-            return
-        self._tries[page.id] += 1
-        reason = f"{type(error).__name__}: {error}"[:500]
-        if self._tries[page.id] < TRIES:
-            _log.warning("%s failed unexpectedly (%s): asking again", self.page_name(page), reason)
-            await self.release(page, reason)
-            return
-        found = () if item is None else [(one.kind, one.number, one.url) for one in item.found]
-        await self._set_aside(page, f"{reason}; please report it with {write_log(error)}", found)
-        self.give_back()
-
-    async def _set_aside(self, page: LeasedPage, reason: str, found: Sequence[tuple[str, int, str]] = ()) -> None:
-        _log.error("%s is set aside after %d tries: %s", self.page_name(page), TRIES, reason)
-        await self.writer.run(frontier.set_page_aside, self.writer.catalog, page.id, reason, found)
-
-    def _hint(self, page: LeasedPage, record: frontier.Response) -> str:
-        again = "the same command goes on there."
-        if page.number > 1 or record.cards:
-            return again
-        other = "" if self.settings.render == "always" else ", or try -s STJ_RENDER=always"
-        return f"check the node of {self.category.slug} in labels.toml{other}; {again}"
-
-    def stop_for(self, error: BaseException | None, url: str) -> None:
-        """End the crawl because a page cannot be asked for."""
-        if isinstance(error, NotAskedError):
-            self.stop(error.outcome)
-        elif isinstance(error, StjError):
-            self.stop(unexpected(error))
-        elif isinstance(error, DownloadCancelledError | TooManyBytesError):
-            most = f"the {PAGE_BYTES >> 20} MB that a page may have"
-            self.stop(
-                failed(f"{shown(url)} has more bytes than {most}: nothing of it was read; the same command asks again.")
-            )
-        elif not isinstance(error, StoppingError):
-            what = str(error).strip().rstrip(".") or type(error).__name__
-            self.stop(failed(f"{host_of(url)} cannot be reached ({what}): give the same command again later."))
 
     # What is learned on the way.
 

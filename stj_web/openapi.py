@@ -378,6 +378,9 @@ def _schemas() -> Json:
                 "cards": _COUNT,
                 "pages": _COUNT,
                 "new": _COUNT,
+                "set_aside": _COUNT,
+                "parser": _TEXT,
+                "coverage": {"description": "number of its cards, and the share of them that had each field"},
                 **dict.fromkeys(("images", "reasons", "verdicts", "pace", "page_states"), _ANY),
             }
         ),

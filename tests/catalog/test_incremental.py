@@ -277,13 +277,13 @@ def test_a_copy_of_a_forgotten_picture_is_kept_out(catalog):
 
 
 def test_a_picture_lost_for_a_passing_reason_is_asked_for_again(catalog):
-    broken = ("timeout", "truncated", "not_image", "too_large")
-    Walk(catalog).page([*(Card(why, None, failure=why) for why in broken), Card("small", None, failure="too_small")])
+    broken = ("timeout", "truncated", "not_image", "too_large", "too_small")
+    Walk(catalog).page([*(Card(why, None, failure=why) for why in broken), Card("private", None, failure="unreadable")])
     later = Walk(catalog)
-    keys = [*map(url_of, broken), url_of("small"), url_of("never seen")]
-    assert known_pictures(catalog, keys, later.crawl.id) == {url_of("small")}
-    later.page([*(Card(why, print_of(n)) for n, why in enumerate(broken)), Card("small", print_of(9))])
-    assert statuses(catalog) == {**dict.fromkeys(broken, ("kept", None)), "small": ("rejected", "too_small")}
+    keys = [*map(url_of, broken), url_of("private"), url_of("never seen")]
+    assert known_pictures(catalog, keys, later.crawl.id) == {url_of("private")}
+    later.page([*(Card(why, print_of(n)) for n, why in enumerate(broken)), Card("private", print_of(9))])
+    assert statuses(catalog) == {**dict.fromkeys(broken, ("kept", None)), "private": ("rejected", "unreadable")}
 
 
 def test_other_bytes_under_a_lost_address_are_compared_anew(catalog):

@@ -54,7 +54,7 @@ def test_every_category_in_one_process_and_again(folder: Folder, open_shop: Open
     assert "Nothing new was fetched: every picture was known." in again.out
     assert "next: stj-dataset stats" in again.out
     # Only what broke is asked for again: it may be whole by now.
-    broken = folder.rows("SELECT url FROM images WHERE reason IN ('truncated', 'not_image')")
+    broken = folder.rows("SELECT url FROM images WHERE reason IN ('truncated', 'not_image', 'too_small')")
     assert pictures_asked(shop) == {row["url"].removeprefix(shop.image_origin): 1 for row in broken}
     later = folder.rows("SELECT sum(last_seen_at > first_seen_at) AS later, count(*) AS n FROM images")[0]
     assert (later["n"], later["later"]) == (seen["n"], seen["n"])

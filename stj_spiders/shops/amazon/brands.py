@@ -72,6 +72,8 @@ _SAID = re.compile(
     r"|^(?:by|von|di|door|av|od|por)\s|₹|€|£|\$\s*\d|\brs\.?\s*\d|https?:|www\.|\||@",
     re.IGNORECASE,
 )
+# Names that would be measures if they were not written just so.
+_NAMES = frozenset(["3M"])
 _LETTER = re.compile(r"[^\W_]")
 
 
@@ -83,6 +85,8 @@ def brand_in(printed: str | None) -> str | None:
     name = clean(printed)
     if name is None or len(name) > _MOST_CHARACTERS or len(name.split()) > _MOST_WORDS or not _LETTER.search(name):
         return None
+    if name in _NAMES:
+        return name
     if name.lower().strip(" .") in _NOBODY or name.replace(" ", "").isdigit():
         return None
     if any(kind.search(name) for kind in (_DATE, _MEASURE, _PACK, _SAID)):

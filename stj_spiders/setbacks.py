@@ -1,0 +1,123 @@
+"""What a crawl does about a page that was not what it should be: ask again, do without it, or end."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+
+from scrapy.exceptions import DownloadCancelledError
+
+from stj_catalog import frontier
+from stj_catalog.frontier import LeasedPage
+from stj_core.cli import write_log
+from stj_core.errors import StjError
+from stj_core.vocabulary import PageState
+from stj_spiders.arguments import Arguments
+from stj_spiders.budget import PAGE_BYTES
+from stj_spiders.catalog_writer import CatalogWriter
+from stj_spiders.config import CrawlConfig
+from stj_spiders.exceptions import NotAskedError, StoppingError, TooManyBytesError
+from stj_spiders.items import PageItem
+from stj_spiders.outcome import Outcome, empty, failed, unexpected
+from stj_spiders.reach import shown
+from stj_spiders.responses import host_of
+
+# So often is a page asked for that does not come as it should.
+TRIES = 3
+_log = logging.getLogger(__name__)
+
+
+class Setbacks(ABC):
+    """The part of a session that deals with them; the rest of it is in `session.py`."""
+
+    writer: CatalogWriter
+    settings: CrawlConfig
+    arguments: Arguments
+
+    def __init__(self) -> None:
+        """No page was tried yet."""
+        self._tries: Counter[int] = Counter()
+
+    @abstractmethod
+    def stop(self, outcome: Outcome) -> None:
+        """End the crawl; the first reason counts."""
+
+    @abstractmethod
+    def give_back(self) -> None:
+        """Note that a leased page came to an end."""
+
+    @abstractmethod
+    async def release(self, page: LeasedPage, reason: str | None = None) -> None:
+        """Give a page back unread."""
+
+    @abstractmethod
+    def page_name(self, page: LeasedPage) -> str:
+        """A page as people call it."""
+
+    async def ask_again(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
+        """Put a page back that did not come as it should; after some tries a listing ends the crawl, a product is left out."""
+        name, catalog = self.page_name(page), self.writer.catalog
+        self._tries[page.id] += 1
+        tries = self._tries[page.id]
+        reason = f"it {why}"
+        await self.writer.run(frontier.record_response, catalog, page.id, record, PageState.PENDING, reason)
+        if tries < TRIES:
+            _log.warning("%s %s: asking again", name, why)
+        elif page.kind == "listing":
+            what = f"{name.capitalize()} of {self.arguments.category.slug} {why}, {tries} times in a row"
+            self.stop(failed(f"{what}: {self._hint(page, record)}"))
+        else:
+            await self._set_aside(page, reason)
+        self.give_back()
+
+    async def nothing_there(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
+        """End the crawl: its first page says that there is nothing."""
+        await self.writer.run(
+            frontier.record_response, self.writer.catalog, page.id, record, PageState.DONE, f"it {why}"
+        )
+        self.stop(empty(f"{page.url} {why}: check the node of {self.arguments.category.slug} in labels.toml."))
+        self.give_back()
+
+    async def failed_unexpectedly(self, page: LeasedPage, error: BaseException, item: PageItem | None) -> None:
+        """Put a page back whose reading or writing failed unexpectedly; after some tries the crawl goes on without it."""
+        if isinstance(error, StjError):
+            self.stop(unexpected(error))
+            await self.release(page)
+            return
+        self._tries[page.id] += 1
+        reason = f"{type(error).__name__}: {error}"[:500]
+        if self._tries[page.id] < TRIES:
+            _log.warning("%s failed unexpectedly (%s): asking again", self.page_name(page), reason)
+            await self.release(page, reason)
+            return
+        found = () if item is None else [(one.kind, one.number, one.url) for one in item.found]
+        await self._set_aside(page, f"{reason}; please report it with {write_log(error)}", found)
+        self.give_back()
+
+    async def _set_aside(self, page: LeasedPage, reason: str, found: Sequence[tuple[str, int, str]] = ()) -> None:
+        _log.error("%s is set aside after %d tries: %s", self.page_name(page), TRIES, reason)
+        await self.writer.run(frontier.set_page_aside, self.writer.catalog, page.id, reason, found)
+
+    def _hint(self, page: LeasedPage, record: frontier.Response) -> str:
+        again = "the same command goes on there."
+        if page.number > 1 or record.cards:
+            return again
+        other = "" if self.settings.render == "always" else ", or try -s STJ_RENDER=always"
+        return f"check the node of {self.arguments.category.slug} in labels.toml{other}; {again}"
+
+    def stop_for(self, error: BaseException | None, url: str) -> None:
+        """End the crawl because a page cannot be asked for."""
+        if isinstance(error, NotAskedError):
+            self.stop(error.outcome)
+        elif isinstance(error, StjError):
+            self.stop(unexpected(error))
+        elif isinstance(error, DownloadCancelledError | TooManyBytesError):
+            most = f"the {PAGE_BYTES >> 20} MB that a page may have"
+            self.stop(
+                failed(f"{shown(url)} has more bytes than {most}: nothing of it was read; the same command asks again.")
+            )
+        elif not isinstance(error, StoppingError):
+            what = str(error).strip().rstrip(".") or type(error).__name__
+            self.stop(failed(f"{host_of(url)} cannot be reached ({what}): give the same command again later."))

@@ -1,0 +1,227 @@
+"""Kinds of pages that were read wrongly once: brands that are none, pictures of nobody, ends that are none, and bot walls."""
+
+from __future__ import annotations
+
+import pytest
+
+from stj_spiders.shops.amazon.brands import brand_in
+from stj_spiders.shops.amazon.listing import parse_listing
+from stj_spiders.shops.amazon.product import parse_product
+from stj_spiders.shops.amazon.verdict import judge, promises_script
+from stj_spiders.shops.html import parse_html
+from stj_spiders.shops.pages import BLOCKS, READ, Ending, Listing, Verdict
+from stj_spiders.walk import Step, judge_listing
+from tests.spiders.lying_shop import asin_of, listing, tile
+
+URL = "https://www.amazon.in/s?rh=n%3A1968256031"
+GREY = '<div class="a-row a-size-base a-color-secondary">{}</div>'
+HEADING = '<h2 class="a-size-mini s-line-clamp-1"><span class="a-size-base-plus a-color-base">{}</span></h2>'
+NOT_BRANDS = [
+    "24 Nov 2023", "Nov 24, 2023", "November 2023", "2019", "2023-11-24", "24/11/2023", "3. Mai 2018", "2023年11月24日",
+    "0.5 Ounce (Pack of 1)", "Pack of 2", "2 Count", "500 ml", "1.5 l", "100 g", "5.5 Inches", "6 m", "32GB", "1 Pair",
+    "CarbonWise certified", "Climate Pledge Friendly", "Global Recycled Standard Certification", "GOTS zertifiziert",
+    "Best Seller", "#1 Best Seller", "Amazon's Choice", "Limited time deal", "Save 10%", "20% off", "₹1,299", "Rs. 499",
+    "4.1 out of 5 stars", "1,234 ratings", "2 sizes", "+3 colors/patterns", "Options: 3 sizes", "In stock", "FREE delivery",
+    "Sponsored", "by Ida Nadel", "von Ida Nadel", "Paperback", "Ida Nadel | 3 May 2018", "Size: M", "Colour: Blue",
+    "Generic", "Unbranded", "N/A", "unknown", "Does not apply", "-", "12345", "…", "", "https://shop.example", "a" * 80,
+    "one two three four five six seven eight nine",
+]  # fmt: skip
+BRANDS = [
+    "3M", "7 For All Mankind", "Levi's", "Tern & Sons", "H&M", "Koel Weaves", "24 Seven", "Mor", "studio TR", "HÅLM",
+    "Data Analyst & Business Analytics Tees", "May", "Marks & Spencer", "8848", "Max", "U.S. POLO ASSN.", "कोयल", "L'Oréal Paris",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("printed", NOT_BRANDS)
+def test_what_is_no_name_is_no_brand(printed: str) -> None:
+    """On a card, where a brand would stand, and on a product's own page."""
+    assert brand_in(printed) is None
+    card = parse_listing(listing([tile(1, "Cotton kurta", above=GREY.format(HEADING.format(printed)))]), URL).cards[0]
+    assert (card.brand, card.title) == (None, "Cotton kurta")
+    page = (
+        f'<span id="productTitle">Kurta</span><table><tr class="po-brand"><td>Brand</td><td>{printed}</td></tr></table>'
+    )
+    assert parse_product(page, URL).brand is None
+
+
+@pytest.mark.parametrize("name", [one for one in BRANDS if one != "8848"])
+def test_what_is_a_name_may_be_a_brand(name: str) -> None:
+    assert brand_in(name) == name
+    printed = name.replace("&", "&amp;")
+    tiles = [tile(1, "Cotton kurta", above=GREY.format(HEADING.format(printed)))]
+    assert parse_listing(listing(tiles), URL).cards[0].brand == name
+
+
+@pytest.mark.parametrize(
+    "chip",
+    [
+        "Floral", "Fresh", "Blue", "Slim Fit", "Cotton Blend", "Ida Nadel", "Vegan",
+        '<div class="a-row a-color-base"><span class="a-size-base a-color-base">Floral</span></div>',
+        '<span class="a-size-base a-color-secondary a-text-normal">Regular</span>',
+    ],
+)  # fmt: skip
+def test_what_stands_below_the_title_is_no_brand(chip: str) -> None:
+    """Scents, colours, fits, materials and authors have the brand's type, and not its place."""
+    for inner in (chip, f"<span>{chip}</span>"):
+        assert parse_listing(listing([tile(1, "Rose perfume", below=GREY.format(inner))]), URL).cards[0].brand is None
+
+
+def test_a_row_above_the_title_is_a_brand_if_something_else_says_so() -> None:
+    """The title, the picture's description or the product's address begins with it."""
+    row = GREY.format('<span class="a-size-base-plus a-color-base">{}</span>')
+    said = [tile(1, "Mor slim jeans", above=row.format("Mor")), tile(2, "Slim jeans", above=row.format("Overall"))]
+    assert [card.brand for card in parse_listing(listing(said), URL).cards] == ["Mor", None]
+
+
+@pytest.mark.parametrize("end", ["", "</div></div></div>", "<span>", "<ul><li>", "<b><i>", "<table><tr><td>"])
+def test_one_badly_closed_card_keeps_the_cards_after_it(end: str) -> None:
+    """Too few end tags or too many: every card has its own title, picture and price."""
+    tiles = [tile(n, end=end if n == 4 else "</div>") for n in range(1, 11)]
+    read = parse_listing(listing(tiles, following="/s?page=2"), URL)
+    assert [card.asin for card in read.cards] == [asin_of(n) for n in range(1, 11)]
+    assert [card.title for card in read.cards] == [f"Silk saree number {n}" for n in range(1, 11)]
+    assert [card.price for card in read.cards] == [float(n) for n in range(1, 11)]
+    assert [f"p{n:08d}" in (card.image_key or "") for n, card in enumerate(read.cards, 1)] == [True] * 10
+    assert read.next_url == "https://www.amazon.in/s?page=2"
+
+
+@pytest.mark.parametrize("wrap", ["i", "div", "b", "em", "section"])
+def test_a_card_that_is_nested_too_deep_costs_no_other_card(wrap: str) -> None:
+    deep = f"<{wrap}>" * 300 + "x" + f"</{wrap}>" * 300
+    tiles = [tile(n, below=deep if n == 4 else "") for n in range(1, 11)]
+    read = parse_listing(listing(tiles, following="/s?page=2"), URL)
+    assert ([card.asin for card in read.cards], bool(read.next_url)) == ([asin_of(n) for n in range(1, 11)], True)
+
+
+def test_tags_that_had_to_go_make_a_page_incomplete() -> None:
+    """What was lost with them nobody knows."""
+    deep = '<div class="x">' * 300
+    assert parse_html(f"<html><body>{deep}</body></html>").cut
+    read = parse_listing(listing([deep, tile(1)]), URL)
+    assert (read.verdict, read.cards, read.ending) == (Verdict.INCOMPLETE, (), None)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://m.media-amazon.com/images/I/01RmK+J4pJL._AC_UL320_.gif",
+        "https://m.media-amazon.com/images/I/01RmK%2BJ4pJL.gif",
+        "https://images-na.ssl-images-amazon.com/images/I/01x5nhxXwFL._SL75_.gif",
+        "https://images-na.ssl-images-amazon.com/images/G/01/x-site/icons/no-img-sm._CB192198896_.gif",
+        "https://shop.example/images/I/no-image-available.jpg",
+        "https://shop.example/static/placeholder.png",
+        "https://shop.example/img/image_coming_soon.png",
+    ],
+)
+def test_the_shops_own_picture_is_no_picture(address: str) -> None:
+    card = parse_listing(listing([tile(1, image=address)]), URL).cards[0]
+    assert (card.image_url, card.image_key) == (None, None)
+
+
+def test_one_picture_under_many_products_is_nobodys() -> None:
+    """In whatever size; two products may well share one, and an advertisement repeats its product's."""
+    shared = [tile(n, image=f"/images/I/71sharedL._AC_UL{n}20_.jpg") for n in (1, 2, 3)]
+    twice = [tile(n, image="/images/I/71twinsL._AC_UL320_.jpg") for n in (4, 5)]
+    repeated = [tile(6).replace('data-index="6"', f'data-index="{place}"') for place in (6, 7, 8)]
+    read = parse_listing(listing([*shared, *twice, *repeated]), URL)
+    assert [card.image_url is not None for card in read.cards] == [False] * 3 + [True] * 5
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        '<div class="s-no-results">Nothing.</div>',
+        '<div data-component-type="s-no-results"></div>',
+        "<h2>Results from all departments</h2>",
+        "<h3>No results for <span>saree</span> in Clothing.</h3>",
+        "<span>No results for your filters in Sarees.</span>",
+        "<p>Your search sarees did not match any products.</p>",
+        "<h1>0 results for sarees</h1>",
+        "<span>Keine Ergebnisse für Sari</span>",
+    ],
+)
+def test_tiles_of_other_departments_are_not_the_listings(says: str) -> None:
+    read = parse_listing(listing([says, *(tile(n, "Steel bottle") for n in (1, 2, 3))]), URL)
+    assert (read.verdict, read.cards, read.next_url, read.ending) == (Verdict.EMPTY, (), None, Ending.NO_RESULTS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '<div class="aok-hidden">No results for your search</div>',
+        '<div style="display: none"><span>No results for that</span></div>',
+        "<template><span>No results for that</span></template>",
+        "<script>var none = '<span>No results for </span>';</script>",
+    ],
+)
+def test_words_that_nobody_sees_say_nothing(words: str) -> None:
+    assert len(parse_listing(listing([words, tile(1)]), URL).cards) == 1
+    assert len(parse_listing(listing([tile(1, "Results from all departments"), tile(2)]), URL).cards) == 2
+
+
+WHOLE = listing([tile(n) for n in range(1, 5)])
+
+
+@pytest.mark.parametrize("keep", [0, 0.05, 0.3, 0.7, 0.95])
+def test_a_page_that_was_cut_is_incomplete(keep: float) -> None:
+    cut = WHOLE[: int(len(WHOLE) * keep)]
+    read = parse_listing(cut, URL)
+    assert (read.verdict, read.cards, read.next_url, read.ending) == (Verdict.INCOMPLETE, (), None, None)
+    assert judge(cut, URL) is Verdict.INCOMPLETE
+    assert not promises_script("")
+
+
+def test_how_a_listing_says_that_it_ends() -> None:
+    assert parse_listing(WHOLE, URL).ending is Ending.NEXT_DISABLED
+    assert parse_listing(listing([tile(1)], pager=False), URL).ending is Ending.NO_NEXT
+    assert parse_listing(listing([tile(1)], following="/s?page=2"), URL).ending is None
+    assert parse_listing(tile(1), URL).ending is None, "a fragment says nothing"
+    assert parse_listing("<html><body></body></html>", URL).ending is None
+
+
+WALLS = {
+    "AWS WAF": ('<script src="https://x.token.awswaf.com/x/challenge.js"></script>', Verdict.CHALLENGE),
+    "PerimeterX": ('<script>window._pxAppId = "PX1";</script><div id="px-captcha"></div>', Verdict.CHALLENGE),
+    "DataDome": ('<script src="https://ct.captcha-delivery.com/c.js"></script>', Verdict.CHALLENGE),
+    "Incapsula": ('<script src="/_Incapsula_Resource?SWJIYLWA=1"></script>', Verdict.CHALLENGE),
+    "hCaptcha": ('<script src="https://js.hcaptcha.com/1/api.js"></script>', Verdict.CHALLENGE),
+    "reCaptcha": ('<script src="https://www.google.com/recaptcha/api.js"></script>', Verdict.CHALLENGE),
+    "Turnstile": ('<script src="https://challenges.cloudflare.com/turnstile/v0/api.js"></script>', Verdict.CHALLENGE),
+    "a paragraph": ("<p>Sorry, we just need to make sure you're not a robot.</p>", Verdict.ROBOT_CHECK),
+    "a sentence": ("<div>Please verify you are a human to continue.</div>", Verdict.ROBOT_CHECK),
+    "press and hold": ("<p>Press &amp; Hold to confirm</p>", Verdict.ROBOT_CHECK),
+    "traffic": ("<p>Our systems have detected unusual traffic.</p>", Verdict.ROBOT_CHECK),
+    "denied": ("<p>Access to this page has been denied.</p>", Verdict.ROBOT_CHECK),
+    "German": ("<p>Bitte bestätigen Sie, dass Sie kein Roboter sind.</p>", Verdict.ROBOT_CHECK),
+}
+
+
+@pytest.mark.parametrize("name", WALLS)
+@pytest.mark.parametrize("status", [200, 202, 403])
+def test_a_bot_wall_is_a_block(name: str, status: int) -> None:
+    body, verdict = WALLS[name]
+    text = f"<html><head><title>Amazon.in</title></head><body>{body}</body></html>"
+    assert judge(text, URL, status) is verdict
+    assert judge(text, URL, status, "product") is verdict
+    # The same on a page with cards is no block: a title may say anything.
+    assert parse_listing(WHOLE.replace("</body>", f"{body}</body>"), URL, status).verdict is Verdict.OK
+
+
+@pytest.mark.parametrize("path", ["/errors/validateCaptcha?x=1", "/ap/signin?x=1", "/ap/cvf/request", "/captcha/v2"])
+def test_a_redirect_tells_by_its_address(path: str) -> None:
+    assert judge("", f"https://www.amazon.in{path}") in BLOCKS
+    assert judge("<html></html>", f"https://www.amazon.in/s?k={path}") is Verdict.EMPTY
+
+
+@pytest.mark.parametrize("status", [202, 400, 401, 403, 405, 406, 418, 429, 451, 500, 503, 511])
+def test_a_bare_status_that_refuses_is_a_block(status: int) -> None:
+    assert parse_listing("", URL, status).verdict in BLOCKS
+
+
+def test_every_verdict_leads_somewhere() -> None:
+    """Read, asked again, or turned away: no word is forgotten when one is added."""
+    for verdict in Verdict:
+        step = judge_listing(Listing(verdict, None, None, (), Ending.NO_NEXT), 200, URL, size=1).step
+        expected = {Verdict.OK: Step.READ, Verdict.EMPTY: Step.AGAIN, Verdict.INCOMPLETE: Step.AGAIN}
+        assert step is expected.get(verdict, Step.BLOCKED)
+        assert (verdict in READ) + (verdict in BLOCKS) + (verdict is Verdict.INCOMPLETE) == 1
