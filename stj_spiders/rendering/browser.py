@@ -33,16 +33,22 @@ class SubRequest(Protocol):
         """What the page wants it for: document, script, image and so on."""
 
 
-def launch_options(which: Callable[[str], str | None] = shutil.which, *, root: bool | None = None) -> dict[str, Any]:
+def launch_options(
+    hosts: Collection[str] = (), which: Callable[[str], str | None] = shutil.which, *, root: bool | None = None
+) -> dict[str, Any]:
     """How to start the browser: the first one on the PATH, else Playwright's own.
 
     Args:
+        hosts: names of the only hosts that it may connect to, with the port if there is one. Routes do not see redirects and
+            web sockets; what no name resolves to is not reached by them either.
         which: finds a program.
         root: whether we are root, whom Chromium's sandbox refuses; None looks.
     """
     if root is None:
         root = hasattr(os, "geteuid") and os.geteuid() == 0
-    options: dict[str, Any] = {"args": [*_FLAGS, *(["--no-sandbox"] if root else [])]}
+    rules = ",".join([*(f"MAP {host} {host}" for host in sorted(hosts)), "MAP * ~NOTFOUND"])
+    flags = [*_FLAGS, f"--host-resolver-rules={rules}"] if hosts else _FLAGS
+    options: dict[str, Any] = {"args": [*flags, *(["--no-sandbox"] if root else [])]}
     found = next(filter(None, map(which, _NAMES)), None)
     if found:
         options["executable_path"] = found

@@ -55,7 +55,8 @@ class BrowserDownloadHandler(GuardedDownloadHandler):
             return await super().download_request(request)
         async with self._lock:
             if self._browser is None:
-                self._browser = await _set_up(self._for)
+                hosts = {session_of(self._for).host, *self._hosts}
+                self._browser = await _set_up(self._for, hosts)
         request.meta.update(_how(request, self._hosts, self._for.settings["USER_AGENT"]))
         try:
             response = await self._browser.download_request(request)
@@ -76,7 +77,7 @@ class BrowserDownloadHandler(GuardedDownloadHandler):
             await self._browser.close()
 
 
-async def _set_up(crawler: Crawler) -> Any:  # noqa: ANN401 - scrapy-playwright has no types, and may not be there
+async def _set_up(crawler: Crawler, hosts: Collection[str]) -> Any:  # noqa: ANN401 - scrapy-playwright has no types, and may not be there
     """A started scrapy-playwright handler with its browser.
 
     Raises:
@@ -89,7 +90,7 @@ async def _set_up(crawler: Crawler) -> Any:  # noqa: ANN401 - scrapy-playwright 
             "This listing is made by a script and needs a browser: pip install 'stj[browser]', or use -s STJ_RENDER=never."
         ) from error
     handler = ScrapyPlaywrightDownloadHandler(crawler)
-    handler.config.launch_options = launch_options()
+    handler.config.launch_options = launch_options(hosts)
     # It would wait for the engine to start, which has long done so; there is no public way to be late.
     await handler._maybe_launch_in_thread()
     try:

@@ -14,6 +14,7 @@ from stj_demo.shop import PracticeShop
 from stj_spiders.rendering.browser import is_unwanted, launch_options
 from tests.browser import needed_browser
 from tests.spiders.conftest import Folder, pages_asked, pictures_asked
+from tests.spiders.lying import canary, listing, lying_shop
 
 OpenShop = Callable[..., PracticeShop]
 
@@ -123,14 +124,49 @@ def test_a_challenge_met_in_the_browser_ends_it(folder: Folder, trap: SimpleName
     assert {path.split("?")[0] for _, path in trap.asked} == {"/robots.txt", "/s"}
 
 
+@pytest.mark.usefixtures("chromium")
+def test_the_browser_is_not_led_elsewhere_by_a_redirect_or_a_socket(folder: Folder) -> None:
+    """Which no route sees: not by a frame, a fetch, a script's socket or a hint to connect."""
+    with lying_shop() as shop, canary() as secret:
+        away = f"127.0.0.1:{secret.port}"
+        shop.answers["/away"] = (302, {"Location": f"http://{away}/internal"}, b"")
+        shop.page(
+            f"""<html><head><title>Amazon.in</title><link rel="preconnect" href="http://{away}">
+            <link rel="dns-prefetch" href="http://{away}"></head>
+            <body><div class="s-main-slot s-result-list"></div><iframe src="/away"></iframe><script>
+            fetch("/away", {{mode: "no-cors"}}).catch(() => 0); fetch("http://{away}/x").catch(() => 0);
+            try {{ new WebSocket("ws://{away}/socket") }} catch (_) {{}}
+            navigator.sendBeacon("/away"); setTimeout(() => {{
+            document.querySelector(".s-main-slot").innerHTML = `{listing([shop.image("one")]).decode()}`; }}, 1500);
+            </script></body></html>""".encode()
+        )
+        ended = folder.crawl("amazon_sarees", shop.origin)
+        assert folder.rows("SELECT rendered_by FROM pages")[0]["rendered_by"].startswith("chromium "), ended.err
+        assert "/away" in shop.asked, "the page did what it could"
+        assert secret.met == 0
+
+
+@pytest.mark.usefixtures("chromium")
+def test_a_page_that_moves_elsewhere_in_the_browser_is_not_read(folder: Folder) -> None:
+    """By a script that sends it away: the crawl ends with a sentence."""
+    with lying_shop() as shop, canary() as secret:
+        shop.page(
+            f"""<html><head><title>Amazon.in</title></head><body><div class="s-main-slot s-result-list"></div>
+            <script>location = "http://127.0.0.1:{secret.port}/s"</script></body></html>""".encode()
+        )
+        ended = folder.crawl("amazon_sarees", shop.origin)
+        assert ended.code == 1
+        assert secret.met == 0
+
+
 def test_which_browser() -> None:
     """The first on the PATH, Playwright's own where there is none, and no sandbox only for root."""
     found = {"chromium-browser": "/opt/chromium-browser", "google-chrome": "/opt/chrome"}
-    options = launch_options(found.get, root=False)
+    options = launch_options(which=found.get, root=False)
     assert options["executable_path"] == "/opt/chromium-browser"
     assert "--no-sandbox" not in options["args"]
-    assert "--no-sandbox" in launch_options(found.get, root=True)["args"]
-    assert "executable_path" not in launch_options(lambda _: None, root=False)
+    assert "--no-sandbox" in launch_options(which=found.get, root=True)["args"]
+    assert "executable_path" not in launch_options(which=lambda _: None, root=False)
     assert {"--disable-gpu", "--disable-background-networking", "--disable-sync"} <= set(options["args"])
 
 
