@@ -199,8 +199,8 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
     manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `leak`
-    (a group or a picture in two splits), `stale` (pictures in it were forgotten since), `provenance` (provenance.csv is not of the
-    manifest's files).
+    (a group or a picture in two splits), `stale` (pictures in it were forgotten since), `provenance` (provenance.csv is not
+    of the manifest's files).
 
     Args:
         dataset: the folder.
