@@ -13,7 +13,7 @@ import numpy as np
 
 from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError, UsageError
-from stj_core.files import write_json
+from stj_core.files import atomic_path, explained, write_json
 from stj_core.folders import beside, sweep
 from stj_core.picture_types import FORMATS as PICTURE_FORMATS
 from stj_core.vocabulary import SPLITS
@@ -23,13 +23,14 @@ from stj_model import standalone
 from stj_model.backend import KerasModel, hushed, keras
 from stj_model.formats import FORMATS, check_installed
 from stj_model.head import NONE_MARGIN
-from stj_model.predict import Predictor, pooled
-from stj_model.run_dir import EXPORTS, Run
+from stj_model.predict import Predictor, load_model, pooled
+from stj_model.run_dir import EXPORTS, MODEL, Run
 from stj_model.standalone import OUT_OF_SCOPE, PROBABILITIES, Exported, Pixels
 
 CHECKED_ON = 50
 ALLOWED = 1e-3
 """The largest difference of a probability, or of a distance, between an export and Keras."""
+WEIGHTS = "stjweights.hdf5"
 ABOUT, SCRIPT, DECODER = "model.json", "predict.py", "pixels.py"
 
 
@@ -89,6 +90,30 @@ def export_run(
         talk.say(f"Exporting to {name}, and asking it about {len(pixels)} pictures …")
         done.append(_export(name, network, predictor, pixels, wanted, target))
     return done
+
+
+def save_weights(run: Run) -> Path:
+    """Write the weights of a run's network in HDF5, as `model.load_weights` of the same network reads them.
+
+    Returns:
+        `stjweights.hdf5` in the run's folder.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    target = run.folder / WEIGHTS
+    model = load_model(run.folder / MODEL)
+    with (
+        explained(ModelError, str(target), "Make the run's folder one that can be written."),
+        atomic_path(target) as part,
+    ):
+        named = part.with_name(f"{part.name}.weights.h5")  # the only ending that Keras writes
+        try:
+            model.save_weights(named)
+            named.replace(part)
+        finally:
+            named.unlink(missing_ok=True)
+    return target
 
 
 def exportable(predictor: Predictor) -> KerasModel:

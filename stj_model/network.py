@@ -110,7 +110,10 @@ def whiten_first(backbone: KerasModel, about: Backbone, batches: Iterable[Any], 
     patches -= patches.mean(axis=0)
     energy, axes = np.linalg.eigh(patches.T @ patches / len(patches))
     whitening = (axes / np.sqrt(np.maximum(energy, 0) + WHITEN_FLOOR * energy.max())) @ axes.T
-    directions, _ = np.linalg.qr(random.standard_normal((side * side * depth, filters)))
+    wide = side * side * depth
+    # More filters than a patch has numbers cannot all be orthogonal: then each such set is.
+    sets = [np.linalg.qr(random.standard_normal((wide, min(filters - at, wide))))[0] for at in range(0, filters, wide)]
+    directions = np.concatenate(sets, axis=1)
     kernel = (whitening @ directions).reshape(side, side, depth, filters)
     bias = [np.zeros(filters, dtype=np.float32)] if first.use_bias else []
     first.set_weights([kernel.astype(np.float32), *bias])

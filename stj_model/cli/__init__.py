@@ -12,6 +12,7 @@ from stj_model.cli.export import export
 from stj_model.cli.leakage import leakage
 from stj_model.cli.predict import predict
 from stj_model.cli.runs import runs
+from stj_model.cli.summary import summary
 from stj_model.cli.train import train
 
 app = make_app("Train a ResNet50 on an exported dataset, judge it honestly, and use it.")
@@ -20,6 +21,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(leakage)
 app.command()(runs)
+app.command()(summary)
 app.command()(predict)
 app.command()(export)
 

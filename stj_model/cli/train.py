@@ -50,6 +50,9 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Of paper's RMSprop [1e-4].")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
     l2: Annotated[float | None, typer.Option(help="Penalty on default's head.")] = None,
+    save_h5: Annotated[
+        bool, typer.Option("--save-h5", help="Write the network's weights as stjweights.hdf5 into the run too.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 42,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
     json_: JsonOption = False,
@@ -59,6 +62,7 @@ def train(
     from stj_core.console import Talk
     from stj_model.config import resolve
     from stj_model.evaluation import sentence
+    from stj_model.exporting import save_weights
     from stj_model.training import honest_lines, summary
     from stj_model.training import train as train_run
 
@@ -77,6 +81,8 @@ def train(
         seed=seed,
     )
     run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none or (), talk=Talk())
+    if save_h5:
+        save_weights(run)
     document = summary(run)
     if json_:
         emit_json(document)

@@ -7,6 +7,7 @@ is cached per picture; the tail (the ten layers and the head) is trained on it a
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,23 @@ def fit(job: TrainingJob) -> FittedModel:
     )
 
 
+def epoch_lines(found: Epoch, epochs: int, before: float, seconds: float) -> list[str]:
+    """What a finished epoch says, in Keras' words.
+
+    Args:
+        found: its line of the history.
+        epochs: how many there are at most.
+        before: the best val_loss so far; infinite before the first.
+        seconds: that it took.
+    """
+    number = int(found["epoch"])
+    figures = " - ".join(f"{name}: {found[name]:.4f}" for name in ("accuracy", "loss", "val_accuracy", "val_loss"))
+    best = f"val_loss did not improve from {before:.4f}"
+    if found["val_loss"] < before:
+        best = f"val_loss improved from {before:.4f} to {found['val_loss']:.4f}, saved"
+    return [f"Epoch {number}/{epochs} - {seconds:.0f}s - {figures}", f"Epoch {number}: {best}"]
+
+
 @dataclass
 class _State:
     """Where the training is, between two epochs."""
@@ -165,7 +183,10 @@ class _Loop:
         with self.job.talk.bar(f"Training {config.epochs} epochs", config.epochs) as advance:
             advance(self.state.epoch)
             while self.state.epoch < config.epochs and self.state.epoch - self.state.best_epoch < config.patience:
+                began, before = time.perf_counter(), self.state.best_loss
                 self._epoch()
+                for line in epoch_lines(self.history[-1], config.epochs, before, time.perf_counter() - began):
+                    self.job.talk.say(line)
                 advance(1)
         _restore(self.tail.variables, self.job.folder / _best_name(self.state.best_epoch))
 

@@ -21,7 +21,7 @@ HEAVY = ("keras", "tensorflow", "numpy", "sklearn", "scipy", "matplotlib", "PIL"
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["train"], ["evaluate"], ["compare"], ["leakage"], ["runs"], ["predict"], ["export"]]
+    "command", [[], ["train"], ["evaluate"], ["compare"], ["leakage"], ["runs"], ["summary"], ["predict"], ["export"]]
 )
 def test_help_imports_nothing_heavy(command: list[str]):
     code = (
