@@ -12,7 +12,8 @@ import stj
 HEAD = """# The Python API
 
 Made from the docstrings by `make docs`: `import stj`, in a script or a notebook; [notebooks/stj.ipynb](../notebooks/stj.ipynb)
-walks it. The same road as the commands, on the same files. What goes wrong is a `stj.StjError` with a sentence that says what to do.
+walks it. The same road as the commands, on the same files. What goes wrong is a `stj.StjError` with a sentence that says what
+to do.
 """
 # An annotation, which Python keeps as text and shows in quotes.
 _QUOTED = re.compile(r"""(?P<mark>: |-> )(?:'(?P<one>[^']*)'|"(?P<two>[^"]*)")""")

@@ -87,9 +87,7 @@ def train(
         abstain=abstain,
         seed=seed,
     )
-    return training.train(
-        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=talk
-    )
+    return training.train(Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=talk)
 
 
 def load(run: PathLike | None = None) -> Predictor:
