@@ -42,9 +42,10 @@ class Filter:
         reason: why they are quarantined or rejected.
         crawl: sighted in this crawl.
         source: imported from this source, or of this brand.
-        text: part of a title that they were sighted with.
+        text: part of a title that they were sighted with, of their address or file name, or a product's ASIN.
         group: members of this group.
         undecided: only those that no person's decision stands about.
+        of_no_class: only those that are kept as pictures of none of the classes.
     """
 
     status: str | None = None
@@ -55,6 +56,7 @@ class Filter:
     text: str | None = None
     group: int | None = None
     undecided: bool = False
+    of_no_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,13 +181,28 @@ def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
         .where(products.c.brand.is_not(None))
         .group_by(products.c.brand)
     )
+    imported = (
+        select(images.c.source, func.count().label("n"))
+        .where(images.c.source.is_not(None))
+        .group_by(images.c.source)
+        .order_by(text("n DESC"), images.c.source)
+        .limit(50)
+    )
     newest = select(crawls.c.id, crawls.c.spider, crawls.c.started_at).order_by(crawls.c.id.desc()).limit(50)
     with catalog.read() as connection:
         return {
             "reasons": sorted(connection.execute(reasons.distinct()).scalars()),
-            "sources": [
-                row.brand for row in connection.execute(brands.order_by(text("n DESC"), products.c.brand).limit(50))
-            ],
+            "sources": list(
+                dict.fromkeys(
+                    [
+                        *(row.source for row in connection.execute(imported)),
+                        *(
+                            row.brand
+                            for row in connection.execute(brands.order_by(text("n DESC"), products.c.brand).limit(50))
+                        ),
+                    ]
+                )
+            )[:50],
             "crawls": [row._asdict() for row in connection.execute(newest)],
         }
 
@@ -250,6 +267,8 @@ def _conditions(catalog: Catalog, wanted: Filter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(column == value)
+    if wanted.of_no_class:
+        found += [images.c.label.is_(None), images.c.status == Status.KEPT]
     if wanted.undecided:
         standing = select(reviews.c.id).where(reviews.c.image_id == images.c.id, reviews.c.undone_at.is_(None))
         found.append(~standing.exists())
@@ -270,8 +289,21 @@ def _conditions(catalog: Catalog, wanted: Filter) -> list[ColumnElement[bool]]:
         titled = select(sightings.c.image_id).where(
             alike(wanted.text, autoescape=True), sightings.c.image_id.is_not(None)
         )
-        found.append(images.c.id.in_(titled))
+        of_product = (
+            select(sightings.c.image_id)
+            .join_from(sightings, products)
+            .where(products.c.asin == wanted.text.upper(), sightings.c.image_id.is_not(None))
+        )
+        # An address or a file's name has no space; a search of several words need not look through them.
+        named = [] if " " in wanted.text else [_contains(catalog, images.c.url, wanted.text)]
+        found.append(or_(images.c.id.in_(titled), images.c.id.in_(of_product), *named))
     return found
+
+
+def _contains(catalog: Catalog, column: ColumnElement[Any], words: str) -> ColumnElement[bool]:
+    """Whether a column holds some words, whatever their case (SQLite's LIKE ignores it by itself)."""
+    alike = column.contains if catalog.is_sqlite else column.icontains
+    return alike(words, autoescape=True)
 
 
 def _with_titles(connection: Connection, rows: Sequence[Any]) -> list[Tile]:

@@ -141,6 +141,7 @@ def _every_page() -> dict[str, Any]:
         "query": query,
         "here": request.full_path.rstrip("?"),
         "list_as": list_as,
+        "list_in": list_in,
         "split_name": split_name,
     }
 
@@ -149,6 +150,12 @@ def list_as(kind: str, endpoint: str) -> str:
     """The address of the whole list that this page shows, as a file."""
     kept = {name: value for name, value in request.args.items() if value and name not in ("after", "before", "limit")}
     return url_for(endpoint, kind=kind, **(request.view_args or {}), **kept)  # type: ignore[arg-type]  # text all through
+
+
+def list_in(endpoint: str, **more: str) -> str:
+    """The address of another page about the list that this page shows."""
+    kept = {name: value for name, value in request.args.items() if value and name not in ("after", "before", "limit")}
+    return url_for(endpoint, **kept, **more)  # type: ignore[arg-type]  # text all through
 
 
 def query(**changes: Any) -> str:  # noqa: ANN401 - any value that an address can carry

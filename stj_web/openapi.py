@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stj_core.vocabulary import SPLITS, Action, Status
-from stj_web.params import MOST_AT_ONCE
+from stj_web.params import MOST_AT_ONCE, NO_CLASS
 from stj_web.predictions import JUDGED, SORTS
 
 Json = dict[str, Any]
@@ -118,11 +118,15 @@ def _filters() -> list[Json]:
         _query(
             "status", {"type": "string", "enum": [status.value for status in Status]}, "the word that they ended in"
         ),
-        _query("label", {"type": "integer", "minimum": 0, "maximum": 1_000_000}, "the class"),
+        _query(
+            "label",
+            {"oneOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000}, {"const": NO_CLASS}]},
+            "the class; none for kept pictures of none of the classes",
+        ),
         _query("reason", short, "why they are quarantined or rejected"),
         _query("crawl", _COUNT, "sighted in this crawl"),
         _query("source", {"type": "string", "maxLength": 200}, "of this brand or imported source"),
-        _query("text", {"type": "string", "maxLength": 200}, "part of a title"),
+        _query("text", {"type": "string", "maxLength": 200}, "part of a title or an address, or an ASIN"),
         _query("group", _COUNT, "members of this group"),
     ]
 
@@ -349,7 +353,7 @@ def _schemas() -> Json:
         "Trace": _object(
             {
                 "word": {"type": "string"},
-                "kind": {"type": "string", "enum": ["address", "asin", "checksum", "row"]},
+                "kind": {"type": "string", "enum": ["address", "asin", "checksum", "row", "title"]},
                 "pictures": _list("Tile"),
                 "bare": _list("Sighting"),
                 "product": {"type": ["object", "null"]},

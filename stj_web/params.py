@@ -16,6 +16,8 @@ from stj_web.predictions import JUDGED, SORTS, ModelFilter
 ID = "int(min=1, max=2147483647)"
 """A row's number in a route: what every database can hold."""
 LARGEST = 2**31 - 1
+NO_CLASS = "none"
+"""What the class of pictures of none of the classes is called in an address."""
 MOST_AT_ONCE = 200
 """Pictures that one request decides about."""
 _FILTERS = frozenset({"status", "label", "reason", "crawl", "source", "text", "group"})
@@ -30,7 +32,7 @@ TAKES: dict[str, frozenset[str]] = {
     "catalogue.thumbnail": frozenset({"v"}),
     "catalogue.duplicates": _PAGE,
     "catalogue.why": frozenset({"q"}),
-    "review.review": _PAGE | {"queue", "view", "label", "reason", "text"},
+    "review.review": _FILTERS | _MODEL | _PAGE | {"queue", "view"},
     "selection.ask_to_forget": frozenset({"pictures"}),
     "datasets.dataset": _PAGE | {"split", "label"},
     "runs.compare": frozenset({"run", "split"}),
@@ -128,9 +130,11 @@ def places() -> tuple[int | None, int | None]:
 
 def pictures() -> Filter:
     """Which pictures the address bar asks for."""
+    of_no_class = request.args.get("label") == NO_CLASS
     return Filter(
         status=choice("status", tuple(status.value for status in Status)),
-        label=whole("label", high=1_000_000),
+        label=None if of_no_class else whole("label", high=1_000_000),
+        of_no_class=of_no_class,
         reason=line("reason", 100),
         crawl=whole("crawl"),
         source=line("source"),

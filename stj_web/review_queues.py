@@ -14,9 +14,11 @@ from stj_core.errors import DatasetError
 from stj_core.vocabulary import Status
 from stj_dataset.audit.cache import WORDS, Doubt, Doubts, kept_odd
 from stj_web.errors import RefusalError
+from stj_web.listing import Listing
 from stj_web.runs import Runs
 
-QUEUES = ("suspects", "quarantine", "groups", "kept", "rejected")
+QUEUES = ("suspects", "quarantine", "groups", "kept", "rejected", "list")
+"""`list` is the list of the catalogue that the address asks for, one by one."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,16 @@ def make_deck(
     tiles = [tile for tile in page.tiles if tile.sha256 is not None and tile.path]
     hints = {tile.id: (tile.reason or "").replace("_", " ") for tile in tiles}
     return Deck(_cards(catalog, tiles, hints, {}), count_pictures(catalog, narrowed), page.after)
+
+
+def deck_of(catalog: Catalog, page: Listing) -> Deck:
+    """A page of the catalogue's list as a deck, each picture with what the run says of it."""
+    tiles = [tile for tile in page.tiles if tile.sha256 is not None and tile.path]
+    said = {tile.id: page.predictions[tile.id] for tile in tiles if tile.id in page.predictions}
+    hints = {row: f"{one.answer}, {100 * one.probability:.0f} % sure" for row, one in said.items()}
+    guesses = {row: one.guess for row, one in said.items()}
+    note = "No picture fits: take a filter away."
+    return Deck(_cards(catalog, tiles, hints, guesses), page.count, page.after, note)
 
 
 def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: int) -> Deck:

@@ -12,7 +12,8 @@ from stj_catalog.reviews import count_decided, decisions_page, record_review, ta
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
-from stj_web.review_queues import QUEUES, Deck, make_deck
+from stj_web.listing import list_pictures
+from stj_web.review_queues import QUEUES, Deck, deck_of, make_deck
 from stj_web.studio import studio
 from stj_web.tables import KINDS, download
 
@@ -27,11 +28,14 @@ def review() -> str:
     queue = params.choice("queue", QUEUES, "suspects") or "suspects"
     catalog = here.catalog_or_none
     deck = Deck()
-    if queue in ("suspects", "groups"):
-        _refuse_filters(queue)
+    _refuse_filters(queue)
     if catalog is not None:
         after, limit = params.whole("after"), params.limit(_DECK)
-        deck = make_deck(catalog, here.runs, here.doubts, queue, params.pictures(), after=after, limit=limit)
+        wanted = params.pictures()
+        if queue == "list":
+            deck = deck_of(catalog, list_pictures(here, wanted, params.model(), limit=limit, after=after))
+        else:
+            deck = make_deck(catalog, here.runs, here.doubts, queue, wanted, after=after, limit=limit)
     return render_template(
         "review.html",
         queue=queue,
@@ -42,18 +46,20 @@ def review() -> str:
         decided=count_decided(catalog) if catalog else {},
         recent=decisions_page(catalog, limit=8) if catalog else [],
         catalog=catalog is not None,
+        back_to_list=url_for(
+            "catalogue.gallery",
+            **{name: value for name, value in request.args.items() if name not in ("queue", "view", "after", "limit")},  # type: ignore[arg-type]  # text
+        ),
     )
 
 
 def _refuse_filters(queue: str) -> None:
-    """These queues have an order of their own and are not narrowed: a filter would be ignored."""
-    for name in ("label", "reason", "text"):
-        if request.args.get(name):
-            raise RefusalError(
-                400,
-                "bad_request",
-                f"{name} narrows the queues quarantine, kept and rejected, not {queue}: leave it out.",
-            )
+    """Refuse what this queue would ignore; the catalogue's list takes every filter."""
+    narrowed = {"label", "reason", "text"} if queue in ("quarantine", "kept", "rejected") else set()
+    for name, value in request.args.items():
+        if value and queue != "list" and name not in {"queue", "view", "after", "limit"} | narrowed:
+            takes = "label, reason and text narrow" if narrowed else "nothing narrows"
+            raise RefusalError(400, "bad_request", f"{name} is not understood here: {takes} the queue {queue}.")
 
 
 @pages.post("/review/decide")

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as Reply
 from stj_catalog.gallery import Tile
 from stj_catalog.reviews import Decided, newest_decisions, record_many, take_back_many
 from stj_core.cli import counted
+from stj_core.vocabulary import Action
 from stj_web import params, security
 from stj_web.errors import RefusalError
 from stj_web.filters import reviewer
@@ -54,7 +55,8 @@ def decide() -> Reply:
         raise RefusalError(400, "bad_request", f"A label is a number; got {label[:20]}.")
     number = known_label(int(label)) if label else None
     done = decide_many(chosen, action, number)
-    said = studio().names[number] if number is not None else {"keep": "keep as it is"}.get(action, action)
+    words = {Action.KEEP.value: "keep as it is", Action.NONE.value: "none of the classes"}
+    said = studio().names[number] if number is not None else words.get(action, action)
     flash(f"{counted(len(done), 'picture')}: {said}.", "message")
     flash(",".join(str(one.review["id"]) for one in done), UNDO)
     return redirect(back_to())

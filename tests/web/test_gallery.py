@@ -63,6 +63,14 @@ def test_a_search_pages_like_everything_else(catalog: Catalog, shelf: Shelf, lim
     assert len(seen) == len(set(seen)) == count
 
 
+def test_free_text_finds_titles_addresses_file_names_and_asins(catalog: Catalog, shelf: Shelf) -> None:
+    found = gallery_page(catalog, Filter(text="conflict.jpg")).tiles
+    assert [tile.asin for tile in found] == ["B000000901"]
+    for words in ("b000000900", "B000000900", "images/I/copy", "COPY.jpg"):
+        assert [tile.asin for tile in gallery_page(catalog, Filter(text=words)).tiles] == ["B000000900"], words
+    assert gallery_page(catalog, Filter(text="B00000")).tiles == [], "half an ASIN is no product's"
+
+
 def test_a_percent_sign_in_the_search_means_itself(catalog: Catalog, shelf: Shelf) -> None:
     assert count_pictures(catalog, Filter(text="100%")) == 1
     assert count_pictures(catalog, Filter(text="cotton_s")) == 1

@@ -102,6 +102,16 @@ def test_what_cannot_be_asked_is_refused(client: FlaskClient, shelf: Shelf, said
         assert client.get(f"/catalogue?{query}").status_code == status, query
 
 
+def test_a_list_is_reviewed_one_by_one_in_its_own_order(client: FlaskClient, shelf: Shelf, said: Any) -> None:
+    query = "right=no&sort=surest&label=2"
+    page = client.get(f"/review?queue=list&{query}&limit=200").get_data(as_text=True)
+    check(page)
+    shown = [int(number) for number in re.findall(r'class="card pick" id="card-(\d+)"', page)]
+    assert shown == [one["id"] for one in listed(client, query)]
+    assert "% sure" in page
+    assert f'href="/catalogue?{query.replace("&", "&amp;")}"' in page
+
+
 def test_without_a_run_the_gallery_is_there_and_its_filters_say_what_lacks(client: FlaskClient, shelf: Shelf) -> None:
     assert client.get("/catalogue").status_code == 200
     answer = client.get("/api/v1/images?right=no")
@@ -203,6 +213,20 @@ def test_a_decision_about_many_is_made_about_all_or_none(client: FlaskClient, sh
     assert client.post("/api/v1/reviews/undo", json={"reviews": [*ids, 99_999]}).status_code == 404
     assert client.post("/api/v1/reviews/undo", json={"reviews": ids}).status_code == 200
     assert client.post("/api/v1/reviews/undo", json={"reviews": ids}).status_code == 409
+
+
+def test_thirty_are_marked_as_none_of_the_classes_at_once(client: FlaskClient, shelf: Shelf) -> None:
+    boxes, token = picks(client, "status=kept&limit=30")
+    assert len(boxes) == 30
+    form = {"csrf_token": token, "pick": boxes, "decision": "none", "back": "/catalogue"}
+    page = client.post("/selection/decide", data=form, follow_redirects=True).get_data(as_text=True)
+    assert "30 pictures: none of the classes." in page
+    decided = client.get("/api/v1/reviews?limit=200").json["reviews"]
+    assert [one["action"] for one in decided] == ["none"] * 30
+    ids = {int(box.split(":")[0]) for box in boxes}
+    rows = {one["id"]: (one["status"], one["label"]) for one in listed(client, "")}
+    assert {rows[one] for one in ids} == {("kept", None)}
+    assert {one["id"] for one in listed(client, "label=none")} == ids
 
 
 @pytest.mark.parametrize(
