@@ -64,7 +64,7 @@ class Catalogue:
 
         Args:
             folder: it holds a folder for each class: `0`, `0_saree` or `saree`.
-            sources: a CSV that says where each came from.
+            sources: a CSV that says where each came from; by default the folder's own SOURCES.csv, if there is one.
 
         Returns:
             `labels` (for each class how many files ended in which status), `known` (were there before), `passed_over` (what lies
@@ -74,19 +74,19 @@ class Catalogue:
             StjError: the folder holds no class, or a class folder that is not understood.
         """
         from stj.cells import progress
-        from stj_catalog.importing import import_folder, read_origins, survey
+        from stj_catalog.importing import find_origins, import_folder, survey
         from stj_catalog.incremental import Settler
-        from stj_core.labels import load_labels
+        from stj_core.labels import load_categories
         from stj_images.likeness import thresholds_of
         from stj_images.store import open_store
 
-        lying = survey(Path(folder), load_labels(self._config.labels))
+        lying = survey(Path(folder), load_categories(self._config.labels))
         return import_folder(
             self._catalog,
             open_store(self._config.images),
             Settler.for_catalog(self._catalog, thresholds_of(self._config)),
             lying,
-            origins=read_origins(Path(sources)) if sources is not None else None,
+            origins=find_origins(Path(folder), Path(sources) if sources is not None else None)[0],
             tick=progress()("Importing", lying.files),
         )
 

@@ -32,7 +32,15 @@ from stj_catalog.intake import (
     record_pictures,
 )
 from stj_catalog.moved import Moved, correct_moved, find_moved
-from stj_core.class_folders import NONE_NAMES, PassedOver, find_class_folders, find_pictures, name_below, printable_name
+from stj_core.class_folders import (
+    NONE_NAMES,
+    SOURCES,
+    PassedOver,
+    find_class_folders,
+    find_pictures,
+    name_below,
+    printable_name,
+)
 from stj_core.errors import PictureError, UsageError
 from stj_core.labels import CLASS, NONE, Category
 from stj_core.vocabulary import CrawlState, Reason
@@ -191,6 +199,26 @@ def read_origins(file: Path) -> dict[str, Origin]:
         raise UsageError(f"Cannot read {file}: {getattr(error, 'strerror', None) or error}.") from error
     finally:
         csv.field_size_limit(longest)
+
+
+def find_origins(folder: Path, sources: Path | None = None) -> tuple[dict[str, Origin] | None, str | None]:
+    """Where the pictures of a folder come from: as a CSV says that was named, or `SOURCES.csv` in the folder itself.
+
+    Returns:
+        what it says, or None where there is none; and a sentence about a file that nobody named.
+
+    Raises:
+        UsageError: the CSV that was named cannot be read.
+    """
+    if sources is not None:
+        return read_origins(sources), None
+    own = folder / SOURCES
+    if not own.is_file():
+        return None, None
+    try:
+        return read_origins(own), f"Where they come from is read from {own}."
+    except UsageError as error:
+        return None, f"{str(error).rstrip('.')}: it was not used."
 
 
 def import_folder(

@@ -20,7 +20,7 @@ def import_(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Where each came from: columns file and source (or repository); title, asin and url if known.",
+            help="Where each came from: columns file and source (or repository); title, asin and url if known. [its SOURCES.csv]",
             show_default=False,
         ),
     ] = None,
@@ -33,7 +33,7 @@ def import_(
     The files are copied into the image store. Importing again adds only what is new.
     """
     from stj_catalog.catalog import open_catalog
-    from stj_catalog.importing import import_folder, read_origins, survey
+    from stj_catalog.importing import find_origins, import_folder, survey
     from stj_catalog.incremental import Settler
     from stj_core.class_folders import summed_up
     from stj_core.config import read_config
@@ -44,7 +44,9 @@ def import_(
     config = read_config(catalog=catalog, images=images)
     labels = load_categories(config.labels)
     lying = survey(folder, labels)
-    origins = read_origins(sources) if sources else None
+    origins, remark = find_origins(folder, sources)
+    if remark:
+        say(remark)
     found = open_catalog(config.catalog_url, create=True, images=config.images)
     try:
         settler = Settler.for_catalog(found, thresholds_of(config))
@@ -68,7 +70,7 @@ def import_(
             f"({first}{' …' if len(report.moved) > 5 else ''}). stj-dataset label … --undo takes one back."
         )
     if origins is not None and report.unnamed:
-        say(f"{report.unnamed} of {lying.files} files are not in {sources}: their source stays empty.")
+        say(f"{report.unnamed} of {lying.files} files are not in {sources or 'SOURCES.csv'}: their source stays empty.")
     if as_json:
         counts = {
             "none" if label == NO_LABEL else str(label): dict(sorted(tally.items()))

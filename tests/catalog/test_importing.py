@@ -297,3 +297,15 @@ def test_a_later_decision_of_a_person_outlives_another_import(tmp_path, catalog,
     record_review(catalog, moved.image_id, "label", label=1, reviewer="asha", thresholds=RULE)
     bring(catalog, store, root)
     assert kept(catalog)[rows_of(catalog)[0].sha256] == 1
+
+
+def test_the_folders_own_list_of_sources_is_read_and_one_that_is_none_is_said(tmp_path, capsys):
+    root = make(tmp_path / "in", "0/a.jpg")
+    (root / "SOURCES.csv").write_text("file,repository\n0/a.jpg,someone/shop\n")
+    assert outcome(app, ["import", str(root)]) == 0
+    assert f"Where they come from is read from {root}/SOURCES.csv." in capsys.readouterr().err
+    (root / "SOURCES.csv").write_text("a,b\n")
+    assert outcome(app, ["import", str(root)]) == 0
+    assert (
+        "needs the columns file and source (or repository), and has a, b: it was not used." in capsys.readouterr().err
+    )
