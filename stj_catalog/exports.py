@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from stj_catalog.gallery import Tile, tiles_of
 from stj_catalog.schema import assignments, export_images, exports, images
 from stj_core.clock import now
 from stj_core.errors import DatasetError
+from stj_core.vocabulary import Status
 
 _BATCH = 5_000
 
@@ -200,10 +201,34 @@ def export_story(catalog: Catalog, export_id: int) -> dict[str, Any] | None:
         }
 
 
+@dataclass(frozen=True)
+class HeldPicture:
+    """A picture of a past export.
+
+    Attributes:
+        tile: the picture, with the label that it was exported with.
+        split: the split that it was exported in; None where it was withheld.
+        reason: why it was withheld.
+        status: how it stands now.
+        label: the class that it has now.
+    """
+
+    tile: Tile
+    split: str | None
+    reason: str | None
+    status: str
+    label: int | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it would be exported otherwise now: under another label, or not at all."""
+        return self.label != self.tile.label or self.status != Status.KEPT
+
+
 def export_sheet(
     catalog: Catalog, export_id: int, *, split: str | None, label: int | None, after: int | None = None, limit: int = 60
-) -> list[tuple[Tile, str | None]]:
-    """Pictures of an export with their split (None: withheld), newest first.
+) -> list[HeldPicture]:
+    """Pictures of an export as they were exported, and how they stand now, newest first.
 
     Args:
         catalog: where they are.
@@ -213,15 +238,20 @@ def export_sheet(
         after: the last picture of the page before this one.
         limit: so many at most.
     """
-    query = select(export_images.c.image_id, export_images.c.split).where(export_images.c.export_id == export_id)
+    columns = (export_images.c.image_id, export_images.c.split, export_images.c.label, export_images.c.reason)
+    query = select(*columns).where(export_images.c.export_id == export_id)
     if split is not None:
         query = query.where(export_images.c.split.is_(None) if split == "withheld" else export_images.c.split == split)
     query = query if label is None else query.where(export_images.c.label == label)
     query = query if after is None else query.where(export_images.c.image_id < after)
     with catalog.read() as connection:
         rows = connection.execute(query.order_by(export_images.c.image_id.desc()).limit(limit)).all()
-    splits: dict[int, str | None] = {row.image_id: row.split for row in rows}
-    return [(tile, splits[tile.id]) for tile in tiles_of(catalog, [row.image_id for row in rows])]
+    held = {row.image_id: row for row in rows}
+    return [
+        HeldPicture(replace(tile, label=row.label), row.split, row.reason, tile.status, tile.label)
+        for tile in tiles_of(catalog, list(held))
+        for row in [held[tile.id]]
+    ]
 
 
 def _shared_groups(connection: Connection, export_id: int) -> int:

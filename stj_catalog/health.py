@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import crawls, images, likenesses, pages, sightings
+from stj_core.problem import Problem
 from stj_core.vocabulary import CrawlState, PageState, Reason, Status
 from stj_images.store import ImageStore
 
@@ -25,15 +26,6 @@ class StoredFile:
     sha256: str
     size: int | None
     status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something in the rows that cannot be right: a word, what it is about, and a sentence."""
-
-    kind: str
-    path: str
-    detail: str
 
 
 def stored_files(catalog: Catalog) -> Iterator[StoredFile]:
@@ -94,7 +86,7 @@ def known_paths(catalog: Catalog, paths: Sequence[str]) -> set[str]:
     return found
 
 
-def row_faults(catalog: Catalog) -> Iterator[Fault]:
+def row_faults(catalog: Catalog) -> Iterator[Problem]:
     """Rows that contradict each other or the rules."""
     yield from _kept_duplicates(catalog)
     yield from _kept_without_file(catalog)
@@ -103,7 +95,7 @@ def row_faults(catalog: Catalog) -> Iterator[Fault]:
     yield from _broken_database(catalog)
 
 
-def _kept_duplicates(catalog: Catalog) -> Iterator[Fault]:
+def _kept_duplicates(catalog: Catalog) -> Iterator[Problem]:
     one, two = images.alias("one"), images.alias("two")
     both = and_(one.c.status == Status.KEPT, two.c.status == Status.KEPT)
     pairs = (
@@ -115,18 +107,18 @@ def _kept_duplicates(catalog: Catalog) -> Iterator[Fault]:
     )
     with catalog.read() as connection:
         for path, other, near, near256 in connection.execute(pairs):
-            yield Fault(
+            yield Problem(
                 "kept_duplicate",
                 path,
                 f"it is kept and so is its duplicate {other} ({near} of 64 and {near256} of 256 bits)",
             )
 
 
-def _kept_without_file(catalog: Catalog) -> Iterator[Fault]:
+def _kept_without_file(catalog: Catalog) -> Iterator[Problem]:
     bare = select(images.c.id, images.c.image_key).where(images.c.status == Status.KEPT, images.c.path.is_(None))
     with catalog.read() as connection:
         for row, key in connection.execute(bare):
-            yield Fault("no_file", key, f"picture {row} is kept, and its row names no file")
+            yield Problem("no_file", key, f"picture {row} is kept, and its row names no file")
 
 
 def half_done_pages(connection: Connection) -> Sequence[Any]:
@@ -142,27 +134,27 @@ def half_done_pages(connection: Connection) -> Sequence[Any]:
     return connection.execute(select(*columns).join_from(pages, crawls).where(odd).order_by(pages.c.id)).all()
 
 
-def _half_done_pages(catalog: Catalog) -> Iterator[Fault]:
+def _half_done_pages(catalog: Catalog) -> Iterator[Problem]:
     with catalog.read() as connection:
         rows = half_done_pages(connection)
     for row in rows:
         what = f"in crawl {row.crawl_id} it is {row.state} with {row.cards or 0} cards, and its sightings say otherwise"
-        yield Fault("half_done_page", row.url, what)
+        yield Problem("half_done_page", row.url, what)
 
 
-def _unsettled(catalog: Catalog) -> Iterator[Fault]:
+def _unsettled(catalog: Catalog) -> Iterator[Problem]:
     """Pictures that were sighted and never compared or grouped."""
     seen = select(sightings.c.image_id).where(sightings.c.image_id == images.c.id).exists()
     missing = or_(images.c.compared.is_(None), images.c.group_id.is_(None))
     open_still = and_(images.c.phash.is_not(None), images.c.status != Status.FORGOTTEN, missing, seen)
     with catalog.read() as connection:
         for key in connection.execute(select(images.c.image_key).where(open_still)).scalars():
-            yield Fault("unsettled", key, "it was sighted, and never compared with the others")
+            yield Problem("unsettled", key, "it was sighted, and never compared with the others")
 
 
-def _broken_database(catalog: Catalog) -> Iterator[Fault]:
+def _broken_database(catalog: Catalog) -> Iterator[Problem]:
     if not catalog.is_sqlite:
         return
     with catalog.read() as connection:
         for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
-            yield Fault("database", table, f"its row {row} names a row of {parent} that is not there")
+            yield Problem("database", table, f"its row {row} names a row of {parent} that is not there")

@@ -19,6 +19,7 @@ from typing import Any
 
 from stj_core.errors import DatasetError
 from stj_core.files import file_sha256, write_json
+from stj_core.problem import Problem
 from stj_core.stale import STALE, stale_checksums
 from stj_core.vocabulary import SPLITS
 
@@ -181,17 +182,30 @@ def read_settings(dataset: Path) -> dict[str, Any]:
     return _read_json(dataset / SETTINGS)
 
 
-# A stray file, or the moment when a picture was met, changes nothing that is learned.
-_HARMLESS = frozenset({"unlisted", "provenance"})
+def find_dataset(recorded: Path, digest: str) -> Path:
+    """The folder of a dataset that may have been moved or renamed since its path was recorded.
+
+    The recorded folder if it has this digest, else a folder with it beside the recorded one, or in the working directory; the
+    recorded one again where there is none.
+    """
+    if not digest:
+        return recorded
+    beside = (place for root in (recorded.parent, Path()) for place in _folders(root))
+    return next((place for place in (recorded, *beside) if _digest(place) == digest), recorded)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something in a dataset's folder that is not as its manifest says."""
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted(place for place in root.iterdir() if (place / SETTINGS).is_file())
+    except OSError:
+        return []
 
-    kind: str
-    path: str
-    detail: str
+
+def _digest(dataset: Path) -> str:
+    try:
+        return str(read_settings(dataset).get("digest", ""))
+    except DatasetError:
+        return ""
 
 
 def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
@@ -199,8 +213,8 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
     manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `leak`
-    (a group or a picture in two splits), `stale` (pictures in it were forgotten since), `provenance` (provenance.csv is not
-    of the manifest's files).
+    (a group or a picture in two splits), `stale` (it holds forgotten pictures), `provenance` (provenance.csv is not of the
+    manifest's files).
 
     Args:
         dataset: the folder.
@@ -230,6 +244,10 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
         if name not in known
     )
     return problems
+
+
+# A stray file, or the moment when a picture was met, changes nothing that is learned.
+_HARMLESS = frozenset({"unlisted", "provenance"})
 
 
 def check_files(dataset: Path, *, hashes: bool = False) -> list[ManifestRow]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from stj_catalog.selection import Wanted
 from stj_core.errors import UsageError
-from stj_dataset.split import SHARES, Shares
+from stj_dataset.shares import SHARES, Shares
 
 Layout = Literal["stj", "student"]
 Format = Literal["folder", "webdataset"]

@@ -15,7 +15,8 @@ from PIL import Image
 from stj_catalog.catalog import Catalog
 from stj_catalog.forget import forgotten_checksums
 from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
-from stj_dataset.manifest import ManifestRow, Problem, find_problems, read_manifest, read_settings
+from stj_core.problem import Problem
+from stj_dataset.manifest import ManifestRow, find_problems, read_manifest, read_settings
 from stj_dataset.write import WORKERS
 from stj_images.fingerprint import differs_from_imagehash
 from stj_images.store import ImageStore
@@ -42,8 +43,7 @@ def verify_catalog(
     yield from _strangers(catalog, store)
     if difference := differs_from_imagehash(Image.linear_gradient("L").rotate(30)):
         yield Problem("hash_reference", "imagehash", f"{difference}: install the versions of constraints.txt")
-    for fault in row_faults(catalog):
-        yield Problem(fault.kind, fault.path, fault.detail)
+    yield from row_faults(catalog)
 
 
 def verify_dataset(dataset: Path) -> Iterator[Problem]:

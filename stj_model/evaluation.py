@@ -15,6 +15,7 @@ from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError
 from stj_core.intervals import wilson
+from stj_dataset.manifest import find_dataset
 from stj_model.data import LabelledPicture, open_dataset, open_labelled_folder, open_none_folder
 from stj_model.features import compute_features
 from stj_model.head import Doubles, Ints, softmax
@@ -372,7 +373,9 @@ def _answers_to(predictor: Predictor, others: Sequence[LabelledPicture], talk: T
 
 def _split_of(run: Run, split: str, dataset: Path | None) -> tuple[list[LabelledPicture], list[LabelledPicture], str]:
     """The pictures of a split, those of something else in it, and what to call it: another export's is not the run's own."""
-    folder = dataset or Path(str(run.document.get("dataset", "dataset")))
+    folder = dataset or find_dataset(
+        Path(str(run.document.get("dataset", "dataset"))), str(run.document.get("dataset_digest", ""))
+    )
     opened = open_dataset(folder)
     if list(opened.labels) != list(run.labels()):
         raise DatasetError(

@@ -17,6 +17,7 @@ from stj_core.files import atomic_path, explained, write_json
 from stj_core.folders import beside, sweep
 from stj_core.picture_types import FORMATS as PICTURE_FORMATS
 from stj_core.vocabulary import SPLITS
+from stj_dataset.manifest import find_dataset
 from stj_images import pixels as pixels_source
 from stj_images.decode import MAX_BYTES, MAX_PIXELS
 from stj_model import standalone
@@ -146,7 +147,9 @@ def exportable(predictor: Predictor) -> KerasModel:
 def _pictures(predictor: Predictor, dataset: Path | None) -> Pixels:
     """Fifty pictures of the dataset as pixels, the test split's first."""
     run = predictor.run
-    folder = dataset or Path(str(run.document.get("dataset", "dataset")))
+    folder = dataset or find_dataset(
+        Path(str(run.document.get("dataset", "dataset"))), str(run.document.get("dataset_digest", ""))
+    )
     rows = sorted(run.manifest(), key=lambda row: (-SPLITS.index(row.split), row.sha256))
     found: list[Pixels] = []
     for row in rows:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from stj_dataset.manifest import ManifestRow
+from stj_dataset.manifest import ManifestRow, find_dataset
 from stj_model.data import LabelledPicture, picture_of
 from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
@@ -76,7 +76,10 @@ def write_report(run: Run, name: str) -> None:
         name: what the run will be called.
     """
     metrics, labels, document = run.read_json(METRICS), run.labels(), run.document
-    rows, dataset = run.manifest(), Path(str(document["dataset"]))
+    rows, dataset = (
+        run.manifest(),
+        find_dataset(Path(str(document["dataset"])), str(document.get("dataset_digest", ""))),
+    )
     found = metrics["figures"]
     head = found.get("test") or found.get("out_of_fold") or found["val"]
     headline = next(found[split] for split in HEADLINES if split in found)
@@ -108,7 +111,7 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
         folder: where to; where the network looked is found in its `plots/heat/`.
     """
     run, head = evaluation.run, evaluation.document
-    dataset = Path(str(run.document["dataset"]))
+    dataset = find_dataset(Path(str(run.document["dataset"])), str(run.document.get("dataset_digest", "")))
     known = {row.sha256: picture_of(row, dataset) for row in run.manifest()}
     guesses = [
         ReportedPicture(one.picture, one.answer.probabilities or {}, one.answer.answer, known.get(one.answer.nearest))

@@ -20,7 +20,7 @@ from typing import Any
 from flask import g, has_request_context
 
 from stj_core.errors import ModelError, StjError
-from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow
+from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, find_dataset
 from stj_images.decode import MAX_BYTES
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.damage import PARSER_ERRORS, reading, reason
@@ -215,7 +215,8 @@ class Runs:
         Raises:
             FileNotFoundError: the dataset is gone, or something else stands there now.
         """
-        dataset = Path(str(self.open(name).document.get("dataset", "")))
+        document = self.open(name).document
+        dataset = find_dataset(Path(str(document.get("dataset", ""))), str(document.get("dataset_digest", "")))
         try:
             path = (dataset / row.file).resolve()
             if path.is_relative_to(dataset.resolve()) and path.is_file() and path.stat().st_size <= MAX_BYTES:

@@ -10,6 +10,7 @@ import typer
 from stj_core.cli import JsonOption, emit_json
 from stj_core.console import bars, make_table, show
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
+from stj_dataset.shares import SHARES
 
 if TYPE_CHECKING:
     from stj_dataset.export import ExportResult
@@ -22,8 +23,10 @@ def export(
     ),
     split: Annotated[
         float, typer.Option(help="Val as a share of what is not test, more than 0 and less than 1.")
-    ] = 0.2,
-    test: Annotated[float, typer.Option(help="Test as a share of all pictures, at least 0 and less than 1.")] = 0.1,
+    ] = SHARES.split,
+    test: Annotated[
+        float, typer.Option(help="Test as a share of all pictures, at least 0 and less than 1.")
+    ] = SHARES.test,
     seed: Annotated[int, typer.Option(help="Decides every split that is not decided yet.")] = 42,
     layout: Annotated[
         Literal["stj", "student"],

@@ -14,7 +14,7 @@ from stj_core.errors import UsageError
 from stj_dataset.cli.common import CatalogOption, ImagesOption, YesOption, confirm, opened
 
 if TYPE_CHECKING:
-    from stj_dataset.manifest import Problem
+    from stj_core.problem import Problem
 
 
 def verify(

@@ -36,7 +36,7 @@ def dataset(export_id: int) -> str:
     sheet = export_sheet(
         catalog, export_id, split=split, label=params.whole("label"), after=params.whole("after"), limit=limit
     )
-    after = sheet[-1][0].id if len(sheet) == limit else None
+    after = sheet[-1].tile.id if len(sheet) == limit else None
     return render_template(
         "dataset.html", story=story, document=_document(story), sheet=sheet, split=split, after=after
     )

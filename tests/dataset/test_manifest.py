@@ -17,6 +17,7 @@ from stj_dataset.manifest import (
     PROVENANCE_COLUMNS,
     ManifestRow,
     check_files,
+    find_dataset,
     find_problems,
     read_labels,
     read_manifest,
@@ -209,3 +210,19 @@ def test_what_is_no_csv_is_named_with_its_line(folder: Path, rest: str):
         assert "Line 3 of" in str(error)  # noqa: PT017 - Python 3.11 reads a NUL, older ones refuse it
     else:
         assert rows[1].title == rest
+
+
+def test_a_dataset_that_was_moved_is_found_by_its_digest(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    digest = file_sha256(folder / "manifest.csv")
+    assert find_dataset(folder, digest) == folder
+    moved = folder.with_name("renamed")
+    folder.rename(moved)
+    assert find_dataset(folder, digest) == moved
+    assert find_dataset(folder, "0" * 64) == folder, "another dataset is not taken for it"
+    elsewhere = folder.parent / "work"
+    elsewhere.mkdir()
+    moved.rename(elsewhere / "data")
+    assert find_dataset(folder, digest) == folder
+    monkeypatch.chdir(elsewhere)
+    assert find_dataset(folder, digest) == Path("data")
+    assert find_dataset(Path("/nowhere/at/all"), "") == Path("/nowhere/at/all")

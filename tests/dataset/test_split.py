@@ -13,7 +13,8 @@ from stj_catalog.selection import KeptPictures
 from stj_core.errors import DatasetError, UsageError
 from stj_dataset.plan import Plan, choose
 from stj_dataset.settings import ExportSettings
-from stj_dataset.split import UNDECIDED, Shares, split_units, units_by_group, units_by_source, winners
+from stj_dataset.shares import Shares
+from stj_dataset.split import UNDECIDED, split_units, units_by_group, units_by_source, winners
 
 CLASSES = {0: "Saree", 1: "Trousers", 2: "Jeans"}
 
