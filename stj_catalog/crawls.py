@@ -255,6 +255,7 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
     )
     done = select(func.count()).select_from(pages).where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.DONE)
     aside = select(func.count()).where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.FAILED)
+    counted = select(func.max(pages.c.total_results)).where(pages.c.crawl_id == crawl_id)
     cards = select(func.count()).select_from(sightings).where(sightings.c.crawl_id == crawl_id)
     new = select(func.count()).select_from(images).where(images.c.first_crawl_id == crawl_id)
     with catalog.read() as connection:
@@ -279,4 +280,5 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
             "reasons": dict(sorted(reasons.items())),
             "set_aside": connection.execute(aside).scalar_one(),
             "coverage": row.coverage,
+            "results": connection.execute(counted).scalar_one(),
         }

@@ -229,5 +229,10 @@ def _print_coverage(summary: dict[str, Any]) -> None:
     if coverage:
         fields = ", ".join(f"{name} {coverage.get(name, 0):.0%}" for name in FIELDS)
         emit(f"{summary['spider']}: of {counted(int(coverage['cards']), 'card')} had: {fields}")
+    results, cards = summary.get("results") or 0, summary["cards"]
+    if summary["state"] == "finished" and results > cards:
+        emit(
+            f"{summary['spider']}: the listing counts {counted(results, 'result')}; {counted(cards, 'card')} were read"
+        )
     if summary.get("set_aside"):
         emit(f"{summary['spider']}: {counted(summary['set_aside'], 'page')} set aside after failing again and again")

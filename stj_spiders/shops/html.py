@@ -101,6 +101,8 @@ def parse_html(text: str) -> Tree:
 
 _PAGE = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
 _END = re.compile(r"</html\s*>", re.IGNORECASE)
+# The end is looked for at the end first.
+_TAIL = 4_000
 
 
 def is_page(text: str) -> bool:
@@ -110,7 +112,11 @@ def is_page(text: str) -> bool:
 
 def is_whole(tree: Tree, text: str) -> bool:
     """Whether a page came to its end, and was read to it; of a fragment nobody can tell, so it counts as whole."""
-    return not tree.cut and bool(text.strip()) and (not is_page(text) or _END.search(text) is not None)
+    return not tree.cut and bool(text.strip()) and (not is_page(text) or _ends(text))
+
+
+def _ends(text: str) -> bool:
+    return _END.search(text, max(0, len(text) - _TAIL)) is not None or _END.search(text) is not None
 
 
 def _parse(text: str) -> tuple[Element, bool]:

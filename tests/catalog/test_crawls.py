@@ -194,6 +194,7 @@ def test_what_a_crawl_saw(catalog):
         "reasons": {"http_error": 1, "no_image": 1, "sponsored": 1},
         "set_aside": 0,
         "coverage": None,
+        "results": None,
     }
 
 
