@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import pytest
+
+from stj_core.service import make_credentials
+from stj_web.scrapyd import Scrapyd
 
 from .conftest import MakeApp, form_token
 
@@ -21,9 +26,11 @@ class StandIn(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[tuple[str, dict[str, list[str]]]]] = []
     refuse = ""
+    logins: ClassVar[list[str | None]] = []
+    finished: ClassVar[list[dict[str, Any]]] = []
 
     def do_GET(self) -> None:
-        self.answer({"status": "ok", "pending": [], "running": [JOB], "finished": []})
+        self.answer({"status": "ok", "pending": [], "running": [JOB], "finished": self.finished})
 
     def do_POST(self) -> None:
         fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -33,6 +40,7 @@ class StandIn(BaseHTTPRequestHandler):
         )
 
     def answer(self, document: dict[str, Any]) -> None:
+        self.logins.append(self.headers["Authorization"])
         body = json.dumps(document).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -45,7 +53,7 @@ class StandIn(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def scrapyd() -> Iterator[str]:
-    StandIn.asked, StandIn.refuse = [], ""
+    StandIn.asked, StandIn.refuse, StandIn.logins, StandIn.finished = [], "", [], []
     with ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -119,3 +127,26 @@ def test_a_password_goes_to_the_service_and_to_nobody_else(make_app: MakeApp) ->
     said = answer.get_data(as_text=True) + client.get("/crawls").get_data(as_text=True)
     assert "open-sesame" not in said
     assert "http://127.0.0.1:9" in said
+
+
+def test_the_services_own_password_is_found_beside_it(make_app: MakeApp, scrapyd: str, tmp_path: Path) -> None:
+    """Where the service of the same folder made one, and only for this machine; one in the address counts first."""
+    found = make_credentials(tmp_path / "scrapyd" / "password")
+    client = make_app(scrapyd=scrapyd).test_client()
+    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree"}
+    assert client.post("/crawls/start", data=fields).status_code == 302
+    expected = base64.b64encode(f"{found.user}:{found.password}".encode()).decode()
+    assert f"Basic {expected}" == StandIn.logins[-1]
+    assert found.password not in client.get("/crawls").get_data(as_text=True)
+    client = make_app(scrapyd=scrapyd.replace("//", "//me:mine@")).test_client()
+    client.get("/crawls")
+    assert StandIn.logins[-1] == f"Basic {base64.b64encode(b'me:mine').decode()}"
+    assert Scrapyd("http://crawls.example:6800", "stj").address == "http://crawls.example:6800"
+
+
+def test_a_job_says_how_it_ended(make_app: MakeApp, scrapyd: str) -> None:
+    """Its last line, as text."""
+    StandIn.finished = [{**JOB, "end_time": "now", "outcome": "failed", "last_line": "turned <b>us</b> away"}]
+    text = make_app(scrapyd=scrapyd).test_client().get("/crawls").get_data(as_text=True)
+    assert "failed" in text
+    assert "turned &lt;b&gt;us&lt;/b&gt; away" in text
