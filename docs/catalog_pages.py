@@ -29,7 +29,14 @@ stj init    # writes metadata.yaml beside the catalogue
 datasette catalog.sqlite --metadata metadata.yaml --static images:images
 ```
 """
-_TYPES = {"INTEGER": "integer", "TEXT": "text", "FLOAT": "number", "DOUBLE": "number", "BOOLEAN": "yes/no", "JSON": "JSON"}
+_TYPES = {
+    "INTEGER": "integer",
+    "TEXT": "text",
+    "FLOAT": "number",
+    "DOUBLE": "number",
+    "BOOLEAN": "yes/no",
+    "JSON": "JSON",
+}
 _FACETS = {
     "images": ["status", "label", "reason", "format", "duplicate_kind"],
     "sightings": ["crawl_id", "category_id", "sponsored", "reason"],

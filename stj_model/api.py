@@ -88,7 +88,7 @@ def train(
         seed=seed,
     )
     return training.train(
-        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=talk
+        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), fast=True, talk=talk
     )
 
 
