@@ -23,9 +23,9 @@ from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
 from stj_model.weights import Weights
 
-NORM_BATCH = 32
-WHITEN_PICTURES = 4 * NORM_BATCH
-NORM_PICTURES = 8 * NORM_BATCH
+NORM_BATCH = 8
+"""Small, since a network in training keeps the maps of all its layers at once: 32 pictures and their mirror images take 6 GB."""
+WHITEN_PICTURES, NORM_PICTURES = 128, 256
 
 
 @dataclass(frozen=True)
