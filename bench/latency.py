@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stj_model import load
 from stj_model.backend import tensorflow
+from stj_model.predict import Predictor
+from stj_model.run_dir import open_run
 
 WARM_UP = 5
 
@@ -29,9 +30,9 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--rounds", type=int, default=40)
     given = parser.parse_args()
-    predictor = load(given.run)
+    predictor = Predictor(open_run(given.run, given.run.parent), fast=False)
     pixels = predictor.read(given.picture.read_bytes())[None].astype(np.float32)
-    bare = predictor._call  # no other graph is the same network
+    bare = predictor._keras.compiled  # no other graph is the same network
     taken: dict[str, list[tuple[float, float]]] = {"bare": [], "whole": []}
     for number in range(given.rounds + WARM_UP):
         for name in ("bare", "whole") if number % 2 else ("whole", "bare"):

@@ -87,7 +87,9 @@ def train(
         abstain=abstain,
         seed=seed,
     )
-    return training.train(Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), talk=talk)
+    return training.train(
+        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), fast=True, talk=talk
+    )
 
 
 def load(run: PathLike | None = None) -> Predictor:

@@ -246,7 +246,7 @@ def _judge(run: Run, pictures: list[LabelledPicture], talk: Talk) -> _Table:
     """A run's guesses about pictures, made now; what cannot be read is left out by both."""
     if not pictures:
         return {}
-    judged, unreadable = judge_pictures(Predictor(run), pictures, talk)
+    judged, unreadable = judge_pictures(Predictor(run, fast=False), pictures, talk)
     for answer in unreadable:
         talk.say(f"Left out: {answer.error}")
     return {

@@ -55,7 +55,7 @@ class TrainConfig:
     patience: int = 20
     batch_size: int = 32
     learning_rate: float = 1e-4
-    l2: float = 1e-4
+    l2: float = 3e-5
     views: tuple[str, ...] = ("plain", "mirror")
     pooling: Pooling = "centre"
     balance: Balance = "shop"

@@ -316,7 +316,7 @@ def judge_run(
             f"relatives of such (first: {seen[0].name}): the figure would not be honest; train anew on this dataset, or leave "
             "them out."
         )
-    predictor = Predictor(run)
+    predictor = Predictor(run, fast=False)
     judged, unreadable = judge_pictures(predictor, pictures, talk)
     outside = _answers_to(predictor, others, talk)
     for answer in (*unreadable, *(answer for answer in outside if answer.error is not None)):

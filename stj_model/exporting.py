@@ -80,7 +80,7 @@ def export_run(
     if unknown:
         raise UsageError(f"--format cannot be {unknown[0]!r}: it is {', '.join(FORMATS)}.")
     check_installed(names)
-    predictor = Predictor(run)
+    predictor = Predictor(run, fast=False)
     pixels = _pictures(predictor, dataset)
     scores = predictor.scores(pixels)
     distances = predictor.neighbours.distances(scores.features)[0]

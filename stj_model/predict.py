@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from stj_core.errors import ModelError, PictureError
 from stj_core.picture_types import FORMATS
 from stj_model.backend import KerasModel, keras, tensorflow
 from stj_model.damage import PARSER_ERRORS, reading, reason
+from stj_model.fast import open_fast
 from stj_model.features import BATCH, Extractor, compiled
 from stj_model.head import NONE_MARGIN, Doubles
 from stj_model.inputs import FileInput, Readable, printable
@@ -64,42 +66,39 @@ class Scores(NamedTuple):
     margins: Doubles | None
 
 
-class Predictor:
-    """A run's network, loaded once and compiled, with everything that turns its numbers into answers."""
+class _KerasNetwork:
+    """A run's network in Keras, compiled, and made sure to belong to the rest of the run."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.labels = run.labels()
-        self.preprocessing = run.preprocessing()
-        self.calibration = run.calibration()
-        self.neighbours = run.neighbours()
-        self.model = load_model(run.folder / MODEL)
-        self.words = run.words()
-        self._check_network()
-        self._raw = pooled(self.model, self.neighbours.layer)
-        self._outputs = [self.model.outputs[0], *self._none_margin()]
-        self._call = compiled(keras().Model(self.model.inputs[0], [*self._outputs, self._raw]))
+    def __init__(self, predictor: Predictor) -> None:
+        self.run, self.calibration = predictor.run, predictor.calibration
+        self.model = load_model(self.run.folder / MODEL)
+        self._check(len(predictor.labels), predictor.preprocessing.size)
+        self.raw = pooled(self.model, predictor.neighbours.layer)
+        self.outputs = [self.model.outputs[0], *self._none_margin()]
+        self.compiled = compiled(keras().Model(self.model.inputs[0], [*self.outputs, self.raw]))
 
-    def _check_network(self) -> None:
+    def call(self, pixels: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        """Probabilities, the log-odds of `none` where it was learned, and raw features of float32 (n, size, size, 3)."""
+        return [one.numpy() for one in self.compiled(tensorflow().constant(pixels))]
+
+    def _check(self, count: int, size: int) -> None:
         """Make sure that the network, the labels and what was learned of `none` belong together.
 
         Raises:
             ModelError: they do not.
         """
+        folder = self.run.folder
         found = self.model.outputs[0].shape[-1] if self.model.outputs else 0
-        if found != len(self.labels):
+        if found != count:
+            raise ModelError(f"The network of {folder} has {found} classes, its labels.json {count}: train again.")
+        taken = tuple(self.model.inputs[0].shape[1:])
+        if taken != (size, size, 3):
             raise ModelError(
-                f"The network of {self.run.folder} has {found} classes, its labels.json {len(self.labels)}: train again."
-            )
-        size = self.preprocessing.size
-        if tuple(self.model.inputs[0].shape[1:]) != (size, size, 3):
-            raise ModelError(
-                f"The network of {self.run.folder} takes pictures of {tuple(self.model.inputs[0].shape[1:])}, its config.json "
-                f"says {size} × {size}: train again."
+                f"The network of {folder} takes pictures of {taken}, its config.json says {size} × {size}: train again."
             )
         if self.calibration.none_learned and len(self.model.outputs) < 2:
             raise ModelError(
-                f"The network of {self.run.folder} has not learned `none`, and its calibration.json says so: train again."
+                f"The network of {folder} has not learned `none`, and its calibration.json says so: train again."
             )
 
     def _none_margin(self) -> list[Any]:
@@ -107,6 +106,40 @@ class Predictor:
             return []
         with reading(self.run.folder / MODEL):
             return [self.model.get_layer(NONE_MARGIN).output]
+
+
+class Predictor:
+    """A run's network, loaded once, with everything that turns its numbers into answers."""
+
+    def __init__(self, run: Run, *, fast: bool = True) -> None:
+        """Open a run.
+
+        Args:
+            run: the run.
+            fast: answer through its ONNX file, where it has one and ONNX Runtime is installed: equal to Keras within 1e-4, and
+                TensorFlow is imported only for what else is asked, such as where the network looked.
+
+        Raises:
+            ModelError: a file of it is missing or damaged.
+        """
+        self.run = run
+        self.labels = run.labels()
+        self.preprocessing = run.preprocessing()
+        self.calibration = run.calibration()
+        self.neighbours = run.neighbours()
+        self.words = run.words()
+        self.fast = open_fast(run.folder) if fast else None
+        if self.fast is None:
+            self._keras  # noqa: B018 - loaded now, so that what is wrong with it is said now
+
+    @property
+    def model(self) -> KerasModel:
+        """The network in Keras."""
+        return self._keras.model
+
+    @cached_property
+    def _keras(self) -> _KerasNetwork:
+        return _KerasNetwork(self)
 
     def answer(self, pixels: Pixels, names: Sequence[str]) -> list[Answer]:
         """Answer pictures that are decoded already: uint8 of shape (n, size, size, 3), and what to call each."""
@@ -136,7 +169,7 @@ class Predictor:
 
     def scores_of(self, features: npt.NDArray[np.float32]) -> Scores:
         """What the network says of pictures whose raw features (n, d) are known already."""
-        rest = compiled(keras().Model(self._raw, self._outputs))
+        rest = compiled(keras().Model(self._keras.raw, self._keras.outputs))
         parts = []
         for start in range(0, len(features), BATCH):
             some = features[start : start + BATCH]
@@ -155,7 +188,7 @@ class Predictor:
 
     def extractor(self, frozen: dict[str, Any]) -> Extractor:
         """What gives the raw feature of a picture, to be kept under all that decides it."""
-        return Extractor(keras().Model(self.model.inputs[0], self._raw), self.preprocessing, frozen)
+        return Extractor(keras().Model(self.model.inputs[0], self._keras.raw), self.preprocessing, frozen)
 
     def chances_once(self, pixels: Pixels) -> Doubles:
         """Probabilities (n, k) of pixels, layer by layer: dear for many pictures, cheap for one, as nothing is compiled."""
@@ -227,7 +260,8 @@ class Predictor:
     def _batch(self, pixels: Pixels, size: int) -> list[npt.NDArray[np.float32]]:
         padded = np.zeros((size, *pixels.shape[1:]), dtype=np.float32)
         padded[: len(pixels)] = pixels
-        return [one.numpy()[: len(pixels)] for one in self._call(tensorflow().constant(padded))]
+        found = self.fast(padded) if self.fast else self._keras.call(padded)
+        return [one[: len(pixels)] for one in found]
 
     def _answer(self, name: str, chances: Doubles, out_of_scope: float, nearest: str) -> Answer:
         by_label = dict(zip(self.labels, map(float, chances), strict=True))

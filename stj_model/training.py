@@ -26,9 +26,11 @@ from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration
 from stj_model.config import TrainConfig
 from stj_model.data import Dataset, check_trainable, open_dataset, open_none_folder, with_none
 from stj_model.evaluation import JudgedPicture, figures_of, figures_on, judge_pictures, judge_with_kept
-from stj_model.features import FeatureStore
+from stj_model.fast import CHECKED_ON, write_fast
+from stj_model.features import Extractor, FeatureStore
 from stj_model.out_of_scope import answered_figures, rejection_figures, rejection_sentence
 from stj_model.predict import Predictor
+from stj_model.preprocess import read_pixels
 from stj_model.recipes import FittedModel, HeldOutPredictions, TrainingJob
 from stj_model.run_dir import (
     CONFIG,
@@ -65,7 +67,14 @@ LIBRARIES = ("keras", "tensorflow", "numpy", "scipy", "pillow")
 
 
 def train(
-    dataset: Path, config: TrainConfig, *, runs: Path, cache: Path, none: Sequence[Path] = (), talk: Talk = SILENT
+    dataset: Path,
+    config: TrainConfig,
+    *,
+    runs: Path,
+    cache: Path,
+    none: Sequence[Path] = (),
+    fast: bool = False,
+    talk: Talk = SILENT,
 ) -> Run:
     """Train a run on a dataset folder.
 
@@ -79,6 +88,8 @@ def train(
         cache: folder of features (STJ_CACHE).
         none: folders of pictures that are none of the classes, from which the answer `none` is learned, beside those that
             the dataset itself may hold.
+        fast: keep the network as an ONNX file too, where the libraries for it are installed, so that it answers without
+            TensorFlow.
         talk: where progress is told.
 
     Raises:
@@ -99,6 +110,8 @@ def train(
             fitted = _recipe(config.recipe)(job)
             fitted.about["spurious"] = shortcuts
             _write_fit(job, fitted)
+            if fast:
+                _write_fast(job, fitted)
             _write_figures(job, fitted, started)
             name = free_name(runs, config.recipe)
             _write_report(Run(folder), name, talk)
@@ -216,6 +229,17 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
         _write_out_of_fold(fitted.out_of_fold, list(job.dataset.labels), folder / OUT_OF_FOLD)
 
 
+def _write_fast(job: TrainingJob, fitted: FittedModel) -> None:
+    """Keep the network as an ONNX file too, where all but its head is frozen."""
+    if fitted.head is None or fitted.frozen is None:
+        return
+    extractor = Extractor(fitted.model, job.config.preprocessing, {**fitted.frozen, "format": "onnx"}, run=True)
+    kept = job.cache / "onnx" / f"{extractor.key}.onnx"
+    shown = sorted(job.dataset.split("train"), key=lambda picture: picture.sha256)[:CHECKED_ON]
+    pixels = np.stack([read_pixels(picture.path, job.config.preprocessing) for picture in shown])
+    write_fast(job.folder, fitted.model, fitted.head, fitted.neighbours.layer, kept, pixels, job.talk)
+
+
 def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, float]) -> None:
     """Judge the finished model file on the test split, in one pass that all test figures come from."""
     labels, temperature = list(job.dataset.labels), fitted.calibration.temperature
@@ -227,7 +251,7 @@ def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, 
     test = job.dataset.split("test")
     judged: list[JudgedPicture] = []
     if test:
-        predictor = Predictor(Run(job.folder))
+        predictor = Predictor(Run(job.folder), fast=False)
         kept = None
         if fitted.frozen is None:
             judged, _ = judge_pictures(predictor, test, job.talk)

@@ -14,7 +14,7 @@ from stj_core.cli import JsonOption, emit_json, say
 if TYPE_CHECKING:
     from stj_model.runs import RunEntry
 
-HEAD = ("Run", "Recipe", "Weights", "Dataset", "Test", "Leaving shops out", "Out of fold", "Seconds")
+HEAD = ("Run", "Recipe", "Weights", "Dataset", "Test", "Shops held out", "Out of fold", "Seconds")
 SPLITS = ("test", "leave_sources_out", "out_of_fold")
 SOURCE = 40
 """Letters of where the weights are from: --json has all of them."""

@@ -80,7 +80,7 @@ def train(
         l2=l2,
         seed=seed,
     )
-    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none or (), talk=Talk())
+    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none or (), fast=True, talk=Talk())
     if save_h5:
         save_weights(run)
     document = summary(run)

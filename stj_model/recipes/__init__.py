@@ -17,14 +17,15 @@ from stj_model.backend import KerasModel, keras, make_deterministic
 from stj_model.calibration import Calibration, Neighbours
 from stj_model.config import TrainConfig
 from stj_model.data import NONE, Dataset, LabelledPicture
+from stj_model.fast import FastHead
 from stj_model.features import read_batches
 from stj_model.head import Doubles, Ints
 from stj_model.network import estimate_norms, load_backbone, weights_digest, whiten_first
 from stj_model.weights import Weights
 
-NORM_BATCH = 32
-WHITEN_PICTURES = 4 * NORM_BATCH
-NORM_PICTURES = 8 * NORM_BATCH
+NORM_BATCH = 8
+"""Small, since a network in training keeps the maps of all its layers at once: 32 pictures and their mirror images take 6 GB."""
+WHITEN_PICTURES, NORM_PICTURES = 128, 256
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ class FittedModel:
         out_of_fold: what heads say that saw none of a picture's relatives.
         about: what the run's config keeps of the fit.
         leave_sources_out: what heads say that saw nothing of its shop, where each class has two shops.
+        head: the head alone, where the rest of the network is frozen.
         frozen: what decides the raw feature that the neighbours are known by, where nothing that leads to it was trained:
             such features are kept for the next training.
     """
@@ -96,6 +98,7 @@ class FittedModel:
     about: dict[str, Any]
     leave_sources_out: HeldOutPredictions | None = None
     frozen: dict[str, Any] | None = None
+    head: FastHead | None = None
 
 
 def prepare_backbone(

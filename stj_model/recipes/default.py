@@ -25,6 +25,7 @@ from stj_model.calibration import (
     held_out_distances,
 )
 from stj_model.config import TrainConfig
+from stj_model.fast import FastHead
 from stj_model.folds import holdable
 from stj_model.head import (
     Doubles,
@@ -91,6 +92,7 @@ def _fit(job: TrainingJob, seen: FrozenFeatures) -> FittedModel:
         else None,
         about={"features": seen.record, "epochs_run": len(history), "best_epoch": len(history)},
         frozen={**seen.record, "cut": FEATURES},
+        head=FastHead(whole, temperature, count),
     )
 
 

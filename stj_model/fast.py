@@ -1,0 +1,176 @@
+"""Answer without TensorFlow: the frozen network as an ONNX file kept with the run, and its head in numpy.
+
+Importing TensorFlow costs seconds and half a gigabyte, ONNX Runtime a tenth of that. The frozen network is the same for every
+training with the same weights, so it is converted once (STJ_CACHE) and linked into each run; what differs, the head, is small.
+The file is used only where it was made of this very model.keras and gave the same answers on pictures of the dataset.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stj_core.console import SILENT, Talk
+from stj_core.files import atomic_path, file_sha256, write_json
+from stj_model.backend import KerasModel, hushed, keras
+from stj_model.damage import PARSER_ERRORS, check_stored, reading
+from stj_model.head import Doubles, Head, Normaliser, none_margin, softmax
+from stj_model.preprocess import Pixels
+
+TRUNK, HEAD, ABOUT = "fast.onnx", "fast.npz", "fast.json"
+NEEDS_TO_WRITE, NEEDS_TO_ASK = ("tf2onnx", "onnx", "onnxruntime"), ("onnxruntime",)
+ALLOWED = 1e-4
+"""The largest difference of a probability to Keras with which the file is kept."""
+CHECKED_ON = 8
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FastHead:
+    """The head behind the frozen network: `count` classes at `temperature`, and `none` where it has a column more."""
+
+    head: Head
+    temperature: float
+    count: int
+
+    def __call__(self, features: Floats) -> list[Doubles]:
+        """Probabilities (n, k) of raw features (n, d), and the log-odds of `none` (n, 1) where that was learned."""
+        logits = self.head.logits(features)
+        chances = softmax(logits[:, : self.count], self.temperature)
+        return [chances] if logits.shape[1] == self.count else [chances, none_margin(logits, self.count)[:, None]]
+
+    def save(self, path: Path) -> None:
+        """Write the arrays."""
+        normaliser = self.head.normaliser
+        with atomic_path(path) as part:
+            np.savez(
+                part,
+                mean=normaliser.mean,
+                scale=normaliser.scale,
+                kernel=self.head.kernel,
+                bias=self.head.bias,
+                temperature=np.array(self.temperature),
+                count=np.array(self.count),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> FastHead:
+        """Read the arrays.
+
+        Raises:
+            ModelError: the file is damaged.
+        """
+        with reading(path):
+            check_stored(path)
+            with np.load(path, allow_pickle=False) as held:
+                head = Head(Normaliser(held["mean"], held["scale"]), held["kernel"], held["bias"])
+                return cls(head, float(held["temperature"]), int(held["count"]))
+
+
+class FastNetwork:
+    """The frozen network in ONNX Runtime with its head: from pixels to what Keras would say, within 1e-4."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        path = str(folder / TRUNK)
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.head = FastHead.load(folder / HEAD)
+
+    def __call__(self, pixels: Floats) -> list[npt.NDArray[Any]]:
+        """Probabilities, the log-odds of `none` where it was learned, and raw features, of float32 (n, size, size, 3)."""
+        (features,) = self.session.run(None, {"pixels": pixels})
+        return [*self.head(features), features]
+
+
+def open_fast(folder: Path) -> FastNetwork | None:
+    """The fast network of a run; None where there is none, it is of another model.keras, or it cannot be used here."""
+    from stj_model.run_dir import MODEL
+
+    if not (folder / ABOUT).is_file() or not _installed(NEEDS_TO_ASK):
+        return None
+    try:
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        for name in (MODEL, TRUNK, HEAD):
+            if file_sha256(folder / name) != about["sha256"][name]:
+                return None
+        return FastNetwork(folder)
+    except PARSER_ERRORS:  # Keras says what is wrong with the run, if anything is
+        return None
+
+
+def write_fast(
+    folder: Path,
+    model: KerasModel,
+    head: FastHead,
+    layer: str,
+    kept: Path,
+    pixels: Pixels,
+    talk: Talk = SILENT,
+) -> bool:
+    """Keep a fast network with a run, if the libraries are there and it says what Keras says.
+
+    Args:
+        folder: the run, with its model.keras.
+        model: the network of that file.
+        head: its head.
+        layer: the layer with the raw feature.
+        kept: where the converted frozen network lies for further trainings.
+        pixels: some pictures to check on, uint8 (n, size, size, 3).
+        talk: is told of a difference.
+
+    Returns:
+        Whether it was kept.
+    """
+    if not _installed(NEEDS_TO_WRITE) or not len(pixels):
+        return False
+    from stj_model.formats import write_onnx
+    from stj_model.run_dir import MODEL
+
+    if not kept.is_file():
+        talk.say("Converting the frozen network to ONNX, once …")
+        with atomic_path(kept) as part, hushed():
+            write_onnx(keras().Model(model.inputs[0], {"features": model.get_layer(layer).output}), part)
+    _link(kept, folder / TRUNK)
+    head.save(folder / HEAD)
+    some = pixels[:CHECKED_ON].astype(np.float32)
+    outputs = model(some, training=False)
+    wanted = (outputs[0] if isinstance(outputs, list | tuple) else outputs).numpy()
+    gap = float(np.abs(FastNetwork(folder)(some)[0] - wanted).max())
+    if not gap <= ALLOWED:  # also where it is no number
+        talk.say(f"The ONNX file differs from Keras by {gap:.1e}, {ALLOWED:.0e} is allowed: predict will use Keras.")
+        _drop(folder, (TRUNK, HEAD))
+        return False
+    sha256 = {name: file_sha256(folder / name) for name in (MODEL, TRUNK, HEAD)}
+    write_json({"sha256": sha256, "pictures": len(some), "largest_difference_to_keras": gap}, folder / ABOUT)
+    return True
+
+
+def _installed(names: Sequence[str]) -> bool:
+    return all(find_spec(name) is not None for name in names)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link where the file systems allow it: runs of one frozen network share its bytes."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _drop(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
