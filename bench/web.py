@@ -1,6 +1,6 @@
 """The studio's promises in figures: the gallery over 100,000 pictures, and classifying for eight visitors at once.
 
-    python bench/web.py gallery [--rows 100000]
+    python bench/web.py gallery [--rows 100000] [--run RUN]
     python bench/web.py classify --run RUN --pictures FOLDER [--requests 200] [--clients 8]
 
 `gallery` fills a catalogue with rows (no picture files: thumbnails are not what is measured) and times whole requests inside
@@ -45,27 +45,44 @@ PAGES = {
     "review, groups": "/review?queue=groups",
     "overview": "/",
 }
+MODEL_PAGES = {
+    "with predictions": "/catalogue",
+    "wrong, surest": "/catalogue?right=no&sort=surest",
+    "wrong, surest, deep": "/catalogue?right=no&sort=surest&after=10000",
+    "wrong, kept, word": "/catalogue?right=no&status=kept&text=zari",
+    "a shop's wrong": "/catalogue?right=no&shop=shop+7&true=2",
+    "a bar": "/catalogue?sure_from=0.5&sure_to=0.599999",
+    "the run's page": "/runs/{run}",
+    "wrong, REST": "/api/v1/images?right=no&sort=least_sure",
+}
 WORDS = ("Silk", "Cotton", "Party", "Wedding", "Slim", "Regular", "Stretch", "Printed", "Woven", "Casual")
 
 
 @app.command()
-def gallery(rows: int = 100_000, repeats: int = 7) -> None:
+def gallery(
+    rows: int = 100_000,
+    repeats: int = 7,
+    run: Annotated[Path | None, typer.Option(help="A run's folder: its copy says something of every picture.")] = None,
+) -> None:
     """Time the pages of a large catalogue."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         began = time.perf_counter()
         fill(place / "catalog.sqlite", rows)
         print(f"{rows:,} pictures written in {time.perf_counter() - began:.0f} s\n")
+        if run is not None:
+            judge_all(place, run)
+        pages = PAGES | (MODEL_PAGES if run is not None else {})
         client = studio(place).test_client()
         process = psutil.Process()
-        client.get("/catalogue")
+        print(f"the very first page: {1000 * timed(lambda: client.get('/catalogue')):.0f} ms\n")
         before = process.memory_info().rss
         print(f"{'page':24} {'median ms':>10} {'worst ms':>10}")
-        for name, address in PAGES.items():
+        for name, address in pages.items():
             times = []
             for _ in range(repeats):
                 start = time.perf_counter()
-                answer = client.get(address.format(deep=rows // 2))
+                answer = client.get(address.format(deep=rows // 2, run=run.name if run else ""))
                 times.append(1000 * (time.perf_counter() - start))
                 assert answer.status_code == 200, answer.status_code
             print(f"{name:24} {statistics.median(times):10.0f} {max(times):10.0f}")
@@ -167,15 +184,56 @@ def studio(place: Path) -> Flask:
     return create_app(config, WebConfig(scrapyd=""))
 
 
+def judge_all(place: Path, run: Path) -> None:
+    """Copy a run beside a catalogue and let it say something of every kept picture."""
+    import csv
+    import random
+    import shutil
+    import sqlite3
+
+    from stj_dataset.manifest import ManifestRow, write_manifest
+
+    folder = place / "runs" / run.name
+    shutil.copytree(run, folder)
+    with contextlib.closing(sqlite3.connect(place / "catalog.sqlite")) as connection:
+        kept = connection.execute("SELECT sha256, label FROM images WHERE status = 'kept'").fetchall()
+    chance = random.Random(1)
+    rows = [
+        ManifestRow(
+            file=f"train/{label}/{sha256}.jpg",
+            label=label,
+            split=chance.choice(("train", "val", "test")),
+            group=str(place),
+            sha256=sha256,
+            original_sha256=sha256,
+            phash="0" * 16,
+            width=300,
+            height=400,
+            source=f"shop {chance.randrange(40)}",
+        )
+        for place, (sha256, label) in enumerate(kept)
+    ]
+    write_manifest(rows, folder / "manifest.csv")
+    (folder / "predictions.csv").unlink(missing_ok=True)
+    with (folder / "out_of_fold.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(("sha256", "label", "group", "fold", "p0", "p1", "p2"))
+        for row in rows:
+            a, b = sorted((chance.random(), chance.random()))
+            table.writerow((row.sha256, row.label, row.group, 0, f"{a:.6f}", f"{b - a:.6f}", f"{1 - b:.6f}"))
+    print(f"{len(rows):,} pictures judged")
+
+
 def fill(path: Path, rows: int) -> None:
     """Write so many pictures, products and sightings, and a few of everything else."""
     from sqlalchemy import insert
 
     from stj_catalog import schema
     from stj_catalog.catalog import open_catalog
+    from stj_core.clock import now
 
     catalog = open_catalog(str(path), create=True)
-    moment = schema.now()
+    moment = now()
     names = ("Saree", "Trousers", "Jeans")
     with catalog.write() as connection:
         connection.execute(

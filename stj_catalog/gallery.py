@@ -7,7 +7,7 @@ what the first does.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,10 @@ from stj_catalog.schema import (
     reviews,
     sightings,
 )
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import Reason, Status
 
 COUNT_LIMIT = 10_000
+_MANY = 5_000
 _CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
 _TILE = (
     *(images.c.id, images.c.status, images.c.reason, images.c.label, images.c.sha256, images.c.path, images.c.width),
@@ -159,16 +160,52 @@ def tiles_of(catalog: Catalog, ids: Sequence[int]) -> list[Tile]:
     return [found[one] for one in ids if one in found]
 
 
+def last_picture(catalog: Catalog) -> int:
+    """The newest picture's row; 0 where there is none."""
+    with catalog.read() as connection:
+        return connection.execute(select(func.max(images.c.id))).scalar() or 0
+
+
 def matching(catalog: Catalog, wanted: Filter, ids: Sequence[int]) -> set[int]:
     """Those of some pictures that a filter takes."""
     conditions = _conditions(catalog, wanted)
     if not conditions:
         return set(ids)
-    found: set[int] = set()
     with catalog.read() as connection:
+        if len(ids) > _MANY:
+            # One pass with the filter costs less than the filter's search through all titles for each part of the list.
+            return set(connection.execute(select(images.c.id).where(*conditions)).scalars()) & set(ids)
+        found: set[int] = set()
         for some in chunks(list(ids)):
             found |= set(connection.execute(select(images.c.id).where(images.c.id.in_(some), *conditions)).scalars())
-    return found
+        return found
+
+
+def shown_rows(catalog: Catalog, checksums: Collection[str]) -> dict[str, int]:
+    """A picture for each sha256 of original bytes that has one, the kept one first; forgotten pictures and copies of them are none.
+
+    Args:
+        catalog: where they are.
+        checksums: a whole run's, perhaps: one pass over the catalogue then costs less than so many look-ups.
+    """
+    columns = (images.c.sha256, images.c.id, images.c.status, images.c.reason)
+    some = set(checksums)
+    parts = (
+        [images.c.sha256.is_not(None)]
+        if len(some) > _MANY
+        else [images.c.sha256.in_(part) for part in chunks(list(some))]
+    )
+    best: dict[str, tuple[bool, int]] = {}
+    gone: set[str] = set()
+    with catalog.read() as connection:
+        for part in parts:
+            for sha256, row, status, reason in connection.execute(select(*columns).where(part)):
+                if sha256 not in some:
+                    continue
+                if status == Status.FORGOTTEN or reason == Reason.FORGOTTEN_COPY:
+                    gone.add(sha256)
+                best[sha256] = min(best.get(sha256, (True, row)), (status != Status.KEPT, row))
+    return {sha256: row for sha256, (_, row) in best.items() if sha256 not in gone}
 
 
 def suggestions(catalog: Catalog) -> dict[str, list[Any]]:

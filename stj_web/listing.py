@@ -8,6 +8,7 @@ from typing import Any
 
 from stj_catalog.gallery import COUNT_LIMIT, Filter, Tile, counted_page, gallery_page, matching, tiles_of
 from stj_core.errors import ModelError
+from stj_core.vocabulary import Status
 from stj_web.errors import RefusalError, not_found
 from stj_web.predictions import ModelFilter, Prediction, RunPredictions, chosen_run
 from stj_web.studio import Studio
@@ -49,6 +50,7 @@ def list_pictures(
     after: int | None = None,
     before: int | None = None,
     counting: bool = True,
+    wait: bool = True,
 ) -> Listing:
     """A page of pictures.
 
@@ -60,12 +62,13 @@ def list_pictures(
         after: where the page begins: a row or, where a run is asked, a place in its order.
         before: the row that it ends before; only where no run is asked.
         counting: whether the whole list is counted.
+        wait: whether what a large run says is waited for, where nothing is asked of it.
 
     Raises:
         RefusalError: the run does not exist or is broken, or `before` makes no sense here.
         ModelError: the run's files are damaged, and the list depends on them.
     """
-    said, notes = _said(here, model)
+    said, notes = _said(here, model, wait=wait)
     if model.asks:
         assert said is not None
         if model.answer is not None and model.answer not in said.answers:
@@ -116,13 +119,15 @@ def _in_the_runs_order(
     start: int,
 ) -> Listing:
     chosen = said.chosen(model)
-    kept = matching(here.catalog, wanted, [row for row, _ in chosen])
-    rows = [row for row, _ in chosen if row in kept]
-    tiles = tiles_of(here.catalog, rows[start : start + limit])
+    kept = matching(here.catalog, wanted, chosen)
+    rows = chosen if len(kept) == len(chosen) else [row for row in chosen if row in kept]
+    # What a run said is kept for minutes, and a picture may be forgotten in between.
+    tiles = [tile for tile in tiles_of(here.catalog, rows[start : start + limit]) if tile.status != Status.FORGOTTEN]
+    predictions = said.all(model.judged)
     return Listing(
         tiles,
         said.run,
-        {row: one for row, one in chosen if row in kept},
+        {tile.id: predictions[tile.id] for tile in tiles},
         len(rows),
         False,
         start + limit if start + limit < len(rows) else None,
@@ -131,17 +136,19 @@ def _in_the_runs_order(
     )
 
 
-def _said(here: Studio, model: ModelFilter) -> tuple[RunPredictions | None, list[str]]:
+def _said(here: Studio, model: ModelFilter, *, wait: bool) -> tuple[RunPredictions | None, list[str]]:
     """What the chosen run says; nothing where there is none, or where its files are damaged and nobody asked for them."""
     name = chosen_run(here, model)
     if name is None:
         return None, []
     try:
-        said = here.predictions.of(name)
+        said = here.predictions.of(name) if wait or model.asks or model.run else here.predictions.soon(name)
     except ModelError as error:
         if model.asks or model.run:
             raise
         return None, [f"What run {name} says cannot be shown. {error}"]
+    if said is None:
+        return None, [f"What run {name} says is being read: load this page again in a moment to see it."]
     if not (model.asks or model.run):
         return said, []
     absent = [f"{said.absent:,} of the run's judged pictures are not in this catalogue."] if said.absent else []

@@ -9,15 +9,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from stj_catalog.lookup import ids_of_checksums
+from stj_catalog.gallery import last_picture, shown_rows
+from stj_core.errors import StjError
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import ManifestRow
 from stj_model.compare import FILES
 from stj_web.errors import RefusalError
-from stj_web.forgetting import forgotten_ones
 from stj_web.runs import Runs
 from stj_web.studio import Studio
 
@@ -25,8 +27,10 @@ JUDGED = tuple(FILES)
 """How a picture was judged: as a test picture, or out of fold."""
 SORTS = ("newest", "surest", "least_sure", "farthest", "nearest")
 ANSWERS_BESIDE_CLASSES = ("unsure", "none")
-_SECONDS_KEPT = 30.0
+_SECONDS_GROWING, _SECONDS_KEPT = 30.0, 600.0
 _BINS = 10
+_LISTS_KEPT = 16
+_READ_AT_ONCE = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +117,18 @@ class ModelFilter:
         bounds = (self.sure_from, self.sure_to)
         return any(one is not None for one in (*fields, *bounds)) or self.sort not in (None, "newest")
 
-    def takes(self, one: Prediction) -> bool:
-        """Whether a picture is asked for."""
+    @property
+    def conditions(self) -> list[tuple[str, object]]:
+        """The fields of a prediction that must be equal to something, and to what."""
         wanted = (
-            (self.answer, one.answer),
-            (self.guess, one.guess),
-            (self.true, one.label),
-            (self.right, one.right),
-            (self.split, one.split),
-            (self.shop, one.source),
+            ("answer", self.answer),
+            ("guess", self.guess),
+            ("label", self.true),
+            ("right", self.right),
+            ("split", self.split),
+            ("source", self.shop),
         )
-        if any(asked is not None and asked != found for asked, found in wanted):
-            return False
-        low, high = self.sure_from, self.sure_to
-        return (low is None or one.probability >= low) and (high is None or one.probability <= high)
+        return [(name, value) for name, value in wanted if value is not None]
 
 
 @dataclass(frozen=True)
@@ -146,19 +148,35 @@ class RunPredictions:
     absent: int = 0
     unreadable: int = 0
     answers: Sequence[str] = ANSWERS_BESIDE_CLASSES
+    _chosen: dict[ModelFilter, Sequence[int]] = field(default_factory=dict, compare=False, repr=False)
 
-    def all(self, judged: str | None = None) -> Mapping[int, Prediction]:
-        """Predictions by row; of both ways of judging where none is named, the test's first."""
-        if judged is not None:
-            return self.by_row.get(judged, {})
+    @cached_property
+    def _merged(self) -> Mapping[int, Prediction]:
         merged: dict[int, Prediction] = {}
         for way in reversed(JUDGED):
             merged |= self.by_row.get(way, {})
         return merged
 
-    def chosen(self, wanted: ModelFilter) -> list[tuple[int, Prediction]]:
+    def all(self, judged: str | None = None) -> Mapping[int, Prediction]:
+        """Predictions by row; of both ways of judging where none is named, the test's first."""
+        return self._merged if judged is None else self.by_row.get(judged, {})
+
+    def chosen(self, wanted: ModelFilter) -> Sequence[int]:
         """The pictures that are asked for, in the order that is asked for; the newest first where they are alike."""
-        found = [(row, one) for row, one in self.all(wanted.judged).items() if wanted.takes(one)]
+        if wanted not in self._chosen:
+            if len(self._chosen) >= _LISTS_KEPT:
+                self._chosen.clear()
+            self._chosen[wanted] = self._choose(wanted)
+        return self._chosen[wanted]
+
+    def _choose(self, wanted: ModelFilter) -> Sequence[int]:
+        found = list(self.all(wanted.judged).items())
+        for name, value in wanted.conditions:
+            found = [pair for pair in found if getattr(pair[1], name) == value]
+        if (low := wanted.sure_from) is not None:
+            found = [pair for pair in found if pair[1].probability >= low]
+        if (high := wanted.sure_to) is not None:
+            found = [pair for pair in found if pair[1].probability <= high]
         found.sort(key=lambda pair: -pair[0])
         if wanted.sort in ("surest", "least_sure"):
             found.sort(key=lambda pair: pair[1].probability, reverse=wanted.sort == "surest")
@@ -166,7 +184,7 @@ class RunPredictions:
             known = [pair for pair in found if pair[1].out_of_scope is not None]
             known.sort(key=lambda pair: pair[1].out_of_scope or 0.0, reverse=wanted.sort == "farthest")
             found = known + [pair for pair in found if pair[1].out_of_scope is None]
-        return found
+        return [row for row, _ in found]
 
 
 @dataclass(frozen=True)
@@ -202,12 +220,33 @@ def by_shop(predictions: Iterable[Prediction]) -> list[tuple[str, int, int]]:
 
 
 class PredictionTables:
-    """What runs say, kept for half a minute: a page asks for it several times, a decision changes none of it."""
+    """What runs say: read again when their files change; rows are looked up again when there are more, twice a minute at most."""
 
     def __init__(self, here: Studio) -> None:
         self._here = here
         self._lock = threading.Lock()
-        self._kept: dict[str, tuple[float, object, RunPredictions]] = {}
+        self._kept: dict[str, tuple[float, object, int, RunPredictions]] = {}
+        self._reading: set[str] = set()
+
+    def soon(self, name: str) -> RunPredictions | None:
+        """As `of` where that takes no time; None while a large run is read aside: nobody waits who did not ask for it.
+
+        Raises:
+            RefusalError: there is no such run, or it is broken.
+            ModelError: its files are damaged, and small.
+        """
+        if name in self._kept or sum(size for _, size in self._here.runs.stamp(name)) < _READ_AT_ONCE:
+            return self.of(name)
+        if name not in self._reading:
+            self._reading.add(name)
+            threading.Thread(target=self._read_aside, args=(name,), name="predictions", daemon=True).start()
+        return None
+
+    def _read_aside(self, name: str) -> None:
+        # What is wrong with the run is said to whoever asks for it.
+        with suppress(StjError):
+            self.of(name)
+        self._reading.discard(name)
 
     def of(self, name: str) -> RunPredictions:
         """What a run says of the pictures in the catalogue.
@@ -217,13 +256,18 @@ class PredictionTables:
             ModelError: its files are damaged.
         """
         stamp = self._here.runs.stamp(name)
+        last = last_picture(self._here.catalog)
         with self._lock:
-            kept = self._kept.get(name)
-            if kept and kept[1] == stamp and time.monotonic() - kept[0] < _SECONDS_KEPT:
-                return kept[2]
-            made = _read(self._here, name)
-            self._kept = {name: (time.monotonic(), stamp, made), **dict(list(self._kept.items())[:1])}
-            return made
+            if name in self._kept:
+                then, known, rows, said = self._kept[name]
+                age = time.monotonic() - then
+                fresh = age < _SECONDS_GROWING or (last == rows and age < _SECONDS_KEPT)
+                if known == stamp and fresh:
+                    return said
+            said = _read(self._here, name)
+            others = [pair for pair in self._kept.items() if pair[0] != name][:1]
+            self._kept = {name: (time.monotonic(), stamp, last, said), **dict(others)}
+            return said
 
 
 def _read(here: Studio, name: str) -> RunPredictions:
@@ -237,7 +281,7 @@ def _read(here: Studio, name: str) -> RunPredictions:
         tables[judged] = table
         unreadable += bad
     originals = {original for table in tables.values() for original in table}
-    ids = ids_of_checksums(here.catalog, sorted(originals - forgotten_ones(here, originals)))
+    ids = shown_rows(here.catalog, originals)
     return RunPredictions(
         name,
         {judged: {ids[sha]: one for sha, one in table.items() if sha in ids} for judged, table in tables.items()},

@@ -56,7 +56,7 @@ def gallery() -> str:
     if catalog is None:
         return render_template("gallery.html", page=None, wanted=wanted)
     after, before = params.places()
-    page = list_pictures(here, wanted, model, limit=params.limit(), after=after, before=before)
+    page = list_pictures(here, wanted, model, limit=params.limit(), after=after, before=before, wait=False)
     return render_template(
         "gallery.html",
         page=page,
@@ -127,7 +127,8 @@ def _said_of(image_id: int) -> tuple[Prediction | None, str | None]:
     if run is None:
         return None, None
     try:
-        return here.predictions.of(run).all().get(image_id), run
+        said = here.predictions.soon(run)
+        return said.all().get(image_id) if said else None, run
     except ModelError:
         return None, run
 
