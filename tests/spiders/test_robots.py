@@ -22,6 +22,7 @@ from scrapy.http import Response
 from scrapy.settings import Settings
 from scrapy.statscollectors import DummyStatsCollector
 
+from stj_spiders.config import CrawlConfig
 from stj_spiders.exceptions import (
     RobotsOutageError,
     RobotsRefusedError,
@@ -31,6 +32,7 @@ from stj_spiders.exceptions import (
 )
 from stj_spiders.middlewares.robots import ClosedRobotsMiddleware
 from stj_spiders.robots import MOST_BYTES, Rules, read_rules
+from stj_spiders.session import _sessions as sessions
 
 LISTING = "https://www.shop.example/s?rh=n%3A1968256031&fs=true"
 PICTURE = "https://m.shop.example/images/I/71abc.jpg"
@@ -334,16 +336,34 @@ def _nothing_known() -> None:
     ClosedRobotsMiddleware.asking.clear()
 
 
+def project_settings() -> Settings:
+    """The settings of this project as a crawl has them."""
+    settings = Settings()
+    settings.setmodule("stj_spiders.settings")
+    return settings
+
+
+class Standing:
+    """What the middleware asks of a crawler; one that is known by itself, as Scrapy's is."""
+
+    def __init__(self, **parts: Any) -> None:
+        self.__dict__.update(parts)
+
+
 def ask(shop: Shop, *urls: str) -> list[BaseException | None]:
     """What the middlewares of two crawls of one process say to requests that come at the same time."""
     delays: list[tuple[str, float]] = []
-    spider = SimpleNamespace(manners=SimpleNamespace(obey_crawl_delay=lambda host, s: delays.append((host, s))))
-    crawler: Any = SimpleNamespace(
+    session: Any = SimpleNamespace(
+        manners=SimpleNamespace(obey_crawl_delay=lambda host, s: delays.append((host, s))),
+        settings=CrawlConfig.from_settings(project_settings(), "amazon"),
+    )
+    crawler: Any = Standing(
         settings=Settings({"ROBOTSTXT_OBEY": True}),
         engine=shop,
-        spider=spider,
         stats=DummyStatsCollector(SimpleNamespace(settings=Settings(), spider=None)),  # type: ignore[arg-type]
     )
+
+    sessions[crawler] = session
 
     async def both() -> list[BaseException | None]:
         crawls = [ClosedRobotsMiddleware(crawler), ClosedRobotsMiddleware(crawler)]
