@@ -157,6 +157,9 @@ def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:
 def remove_copies(catalog: Catalog, store: ImageStore) -> list[str]:
     """Delete the files that rows of forgotten pictures, and of copies that came later, name; then they name none."""
     gone = or_(images.c.status == Status.FORGOTTEN, images.c.reason == Reason.FORGOTTEN_COPY)
+    with catalog.read() as connection:
+        if connection.execute(select(images.c.id).where(gone, images.c.path.is_not(None)).limit(1)).first() is None:
+            return []
     with catalog.write(exclusive=True) as connection:
         paths = set(connection.execute(select(images.c.path).where(gone, images.c.path.is_not(None))).scalars())
         for some in chunks(sorted(paths)):

@@ -127,6 +127,7 @@ def repair(catalog: Catalog, store: ImageStore, plan: RepairPlan, thresholds: Th
         fixed["leftover"] += 1
     if "not_forgotten" in by_kind:
         fixed["not_forgotten"] = len(remove_forgotten_bytes(catalog, store))
+    store.tidy()
     fixed["half_done_page"] = _reopen_pages(catalog)
     broken_rules = [kind for kind in _BROKEN_RULES if kind in by_kind]
     if broken_rules:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stj_catalog.damage import quick_check
 from stj_catalog.migrations import backup as copy_file
+from stj_catalog.migrations import known_revisions
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, UsageError
 from stj_core.files import atomic_path
@@ -66,6 +67,10 @@ def restore(file: Path, backup: Path) -> tuple[Path | None, int]:
         raise UsageError(f"{backup} is no backup of a catalogue: stj-dataset restore lists those that there are.")
     if wrong := quick_check(backup):
         raise UsageError(f"The backup {backup} is damaged itself ({wrong}): take another one.")
+    if (made_by := _revision(backup)) not in known_revisions():
+        raise UsageError(
+            f"The backup {backup} has schema {made_by}, newer than this STJ's: upgrade STJ (pip install -U stj)."
+        )
     _check_unused(file)
     kept = file.with_name(f"{file.name}.before-restore-{compact_now()}") if file.exists() else None
     try:
@@ -81,11 +86,18 @@ def restore(file: Path, backup: Path) -> tuple[Path | None, int]:
     return kept, again
 
 
+def _revision(file: Path) -> str:
+    """The revision of a backup's schema."""
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
 def _count(file: Path) -> int | None:
     """How many pictures a backup has rows for, or None where it is no catalogue."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            if connection.execute("SELECT version_num FROM alembic_version").fetchone() is None:
+                return None
             return int(connection.execute("SELECT COUNT(*) FROM images").fetchone()[0])
     except sqlite3.Error:
         return None

@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ def mentions(file: Path, words: Iterable[str]) -> bool:
     wanted = [word.encode() for word in words]
     opened = gzip.open if file.suffix == ".gz" else Path.open
     tail = b""
-    with suppress(OSError, EOFError), opened(file, "rb") as stream:
+    with suppress(OSError, EOFError, zlib.error), opened(file, "rb") as stream:
         while block := stream.read(_BLOCK):
             held = tail + block
             if any(word in held for word in wanted):

@@ -58,7 +58,7 @@ def revision(connection: Connection) -> str | None:
             "Set STJ_CATALOG to another one."
         )
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if found is not None and found not in _known():
+    if found is not None and found not in known_revisions():
         raise NewerSchemaError(
             f"The catalogue {connection.engine.url!r} has schema {found}, newer than this STJ's {HEAD}: "
             "upgrade STJ (pip install -U stj)."
@@ -115,7 +115,8 @@ def backup(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-def _known() -> set[str]:
+def known_revisions() -> set[str]:
+    """The revisions of every schema that this STJ can read."""
     return {path.name.split("_")[0] for path in Path(__file__).with_name("versions").glob("[0-9]*_*.py")}
 
 

@@ -10,6 +10,7 @@ import typer
 
 from stj_core.cli import JsonOption, emit_json, say
 from stj_core.console import bars, make_table, show
+from stj_core.vocabulary import Status
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def audit(
     with opened(catalog, images) as (found, config), bars() as progress:
         suspects = [] if pictures_only else rank(find_run(run, config.runs))
         store = open_store(config.images)
-        kept = sum(n for (_, status), n in count_all(found).images.items() if status == "kept")
+        kept = sum(n for (_, status), n in count_all(found).images.items() if status == Status.KEPT)
         findings = Findings(suspects, odd_pictures(found, store, progress("Looking", kept)))
         # For the studio's review; an audit whose cache cannot be written has still done its job.
         with suppress(OSError):

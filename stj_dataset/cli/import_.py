@@ -32,7 +32,7 @@ def import_(
 
     The files are copied into the image store. Importing again adds only what is new.
     """
-    from stj_catalog.catalog import open_catalog
+    from stj_catalog.catalog import file_of, open_catalog
     from stj_catalog.importing import find_origins, import_folder, survey
     from stj_catalog.incremental import Settler
     from stj_core.class_folders import summed_up
@@ -47,6 +47,12 @@ def import_(
     origins, remark = find_origins(folder, sources)
     if remark:
         say(remark)
+    file = file_of(config.catalog_url)
+    if file is not None and not file.exists() and not open_store(config.images).is_empty():
+        say(
+            f"A new catalogue is made at {file}, and pictures of another one lie in {config.images}: if it was lost, stop here "
+            "and restore a backup (stj-dataset restore)."
+        )
     found = open_catalog(config.catalog_url, create=True, images=config.images)
     try:
         settler = Settler.for_catalog(found, thresholds_of(config))

@@ -308,3 +308,22 @@ def test_repairs_beside_a_running_import_lose_nothing(place, monkeypatch):
     assert (
         subprocess.run([*stj, "verify"], cwd=place, env=environment, capture_output=True, check=False).returncode == 0
     )
+
+
+def test_a_backup_of_a_newer_schema_is_not_put_back(place, capsys):
+    before = held(place)
+    shutil.copyfile(place / "catalog.sqlite", place / "newer.sqlite")
+    with closing(sqlite3.connect(place / "newer.sqlite")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    code, last = run(capsys, "restore", place / "newer.sqlite", "--yes")
+    assert code == 2
+    assert "has schema 9999, newer than this STJ's" in last
+    assert held(place) == before
+
+
+def test_a_new_catalogue_beside_pictures_is_made_and_said(place, capsys):
+    (place / "catalog.sqlite").unlink()
+    capsys.readouterr()
+    assert outcome(app, ["import", "pics"]) == 0
+    assert "A new catalogue is made at" in capsys.readouterr().err
