@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stj_core.labels import NO_LABEL
 from stj_core.vocabulary import SPLITS
-from stj_dataset.plan import Plan
+from stj_dataset.plan import Plan, bring
 from stj_dataset.settings import ExportSettings, Unit
 
 Ints = NDArray[np.int64]
@@ -49,6 +49,7 @@ class Balance:
         unit: what stays together.
         others: pictures of something that is none of the classes, by split; empty where there are none.
         left_out: names of the classes that have no picture and were left out.
+        ways: how pictures came into the catalogue: crawl, import.
     """
 
     cells: tuple[Cell, ...]
@@ -61,6 +62,7 @@ class Balance:
     unit: Unit = "group"
     others: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[int, str] = field(default_factory=dict)
+    ways: frozenset[str] = frozenset()
 
     @property
     def splits(self) -> dict[str, dict[str, int]]:
@@ -89,7 +91,7 @@ class Balance:
         for cell in self.cells:
             name = f"{cell.split}, class {cell.label} ({shown(self.classes[cell.label])})"
             if not cell.pictures:
-                yield f"{name} is empty: no {self.unit} was left for it; crawl more, or ask for a larger share."
+                yield f"{name} is empty: no {self.unit} was left for it; {bring(self.ways)} more, or ask for a larger share."
             elif abs(cell.excess) >= 1:
                 yield f"{name} has {cell.pictures} where {cell.wanted:.1f} pictures were asked for: {self._why(cell)}."
 
@@ -161,4 +163,5 @@ def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -
         unit=settings.by,
         others=others,
         left_out=plan.left_out,
+        ways=plan.ways,
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stj_core.cli import counted
 from stj_core.text import markdown_inert
 from stj_core.vocabulary import Withheld, sentence_of
 from stj_dataset.balance import Balance
@@ -77,7 +78,8 @@ def _front_matter(settings: ExportSettings, balance: Balance) -> Iterator[str]:
 
 def _what(settings: ExportSettings, balance: Balance) -> Iterator[str]:
     names = ", ".join(f"{label} = {markdown_inert(name)}" for label, name in balance.classes.items())
-    yield f"Shop photographs of garments, for image classification. Labels: {names}."
+    what = "Imported photographs" if balance.ways == {"import"} else "Shop photographs of garments"
+    yield f"{what}, for image classification. Labels: {names}."
     yield "Made by `stj-dataset export`; `manifest.csv` says of each picture where it came from and why it is in its split."
     if balance.others:
         said = ", ".join(f"{split} {n}" for split, n in balance.others.items())
@@ -123,7 +125,7 @@ def _origin(origins: Origins) -> Iterator[str]:
     yield ""
     yield f"When each picture was met, and in which crawl or import, stands in `{PROVENANCE}`."
     yield (
-        f"{len(origins.sources)} sources; a model can learn the shop instead of the garment, "
+        f"{counted(len(origins.sources), 'source')}; a model can learn the shop instead of the garment, "
         "so look at each source by itself."
     )
     yield ""
@@ -144,7 +146,7 @@ def _method(settings: ExportSettings, balance: Balance, proof: str) -> Iterator[
         "ties to another split is withheld, never moved."
     )
     yield ""
-    yield f"{balance.groups} groups; the largest has {balance.largest_group} pictures. {proof}"
+    yield f"{balance.groups} groups; the largest has {counted(balance.largest_group, 'picture')}. {proof}"
     yield ""
     if balance.withheld:
         yield from table(

@@ -87,6 +87,7 @@ class Plan:
         withheld: pictures that stay out, and why.
         classes: name of each label, by label.
         left_out: the classes that have no picture and were left out, as --allow-missing says.
+        ways: how pictures came into the catalogue: crawl, import.
     """
 
     pictures: KeptPictures
@@ -94,6 +95,7 @@ class Plan:
     classes: Mapping[int, str]
     withheld: WithheldPictures = field(default_factory=WithheldPictures.none)
     left_out: Mapping[int, str] = field(default_factory=dict)
+    ways: frozenset[str] = frozenset()
 
     @property
     def group_names(self) -> NDArray[np.uint64]:
@@ -124,7 +126,9 @@ def make_plan(catalog: Catalog, settings: ExportSettings, categories: Sequence[C
     present = _present(pictures, classes, "is kept in the catalogue", settings, ways)
     units, decided = _units(catalog, settings, pictures)
     plan = choose(pictures, units, decided, present, settings, ways)
-    return replace(plan, left_out={label: name for label, name in classes.items() if label not in plan.classes})
+    return replace(
+        plan, left_out={label: name for label, name in classes.items() if label not in plan.classes}, ways=ways
+    )
 
 
 def choose(
@@ -232,11 +236,11 @@ def _present(
     if empty and not settings.allow_missing:
         asked = " with these options" if settings.crawls or settings.since or settings.min_side else ""
         raise DatasetError(
-            f"No picture of class {empty[0]} ({classes[empty[0]]}) {what}{asked}: {_bring(ways)} some, see stj-dataset stats "
+            f"No picture of class {empty[0]} ({classes[empty[0]]}) {what}{asked}: {bring(ways)} some, see stj-dataset stats "
             "for what became of those that came, or leave out classes without pictures with --allow-missing."
         )
     if not present:
-        raise DatasetError(f"No picture of any class {what}: {_bring(ways)} some, or see stj-dataset stats.")
+        raise DatasetError(f"No picture of any class {what}: {bring(ways)} some, or see stj-dataset stats.")
     return {label: name for label, name in classes.items() if label in present}
 
 
@@ -253,11 +257,11 @@ def _check_train(
             share = settings.shares.of_all["train"]
             raise DatasetError(
                 f"Train would get none of the {len(mine)} pictures of class {label} ({name}): its share is {share:.3g} "
-                f"of them and groups stay whole; give a smaller --split or --test, or {_bring(ways)} more."
+                f"of them and groups stay whole; give a smaller --split or --test, or {bring(ways)} more."
             )
 
 
-def _bring(ways: frozenset[str]) -> str:
+def bring(ways: frozenset[str]) -> str:
     """What whoever filled this catalogue does to get more pictures."""
     return " or ".join(sorted(ways)) or "crawl or import"
 

@@ -69,6 +69,9 @@ def test_the_readers_lines_give_the_order_of_the_labels(own: Path, capsys: pytes
     assert 'keras.utils.image_dataset_from_directory("train", class_names=["0", "2", "10"])' in card
     assert "| train | 2 | Gato \\¦ azul |" in card or "| train | 2 | Gato ¦ azul |" in card
     assert "- Class 11 (Nobody) has no picture and was left out." in card
+    assert "no group was left for it; import more, or ask for a larger share" in card
+    assert "Imported photographs, for image classification. Labels: 0 = कुत्ता" in card
+    assert "crawl more" not in card
     told = capsys.readouterr().out
     assert "कुत्ता" in told
     assert "Class 11 (Nobody) has no picture and was left out." in told
