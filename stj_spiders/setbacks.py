@@ -23,6 +23,7 @@ from stj_spiders.items import PageItem
 from stj_spiders.outcome import Outcome, empty, failed, unexpected
 from stj_spiders.reach import shown
 from stj_spiders.responses import host_of
+from stj_spiders.walk import NO_CARD
 
 # So often is a page asked for that does not come as it should.
 TRIES = 3
@@ -56,18 +57,24 @@ class Setbacks(ABC):
     def page_name(self, page: LeasedPage) -> str:
         """A page as people call it."""
 
-    async def ask_again(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
-        """Put a page back that did not come as it should; after some tries a listing ends the crawl, a product is left out."""
-        name, catalog = self.page_name(page), self.writer.catalog
-        self._tries[page.id] += 1
+    async def ask_again(self, page: LeasedPage, record: frontier.Response, why: str, *, in_vain: bool = False) -> None:
+        """Put a page back that did not come as it should; after some tries a listing ends the crawl, a product is left out.
+
+        Args:
+            page: the page.
+            record: what came back.
+            why: what was wrong with it.
+            in_vain: another try would bring the same.
+        """
+        catalog = self.writer.catalog
+        self._tries[page.id] += TRIES if in_vain else 1
         tries = self._tries[page.id]
         reason = f"it {why}"
         await self.writer.run(frontier.record_response, catalog, page.id, record, PageState.PENDING, reason)
         if tries < TRIES:
-            _log.warning("%s %s: asking again", name, why)
+            _log.warning("%s %s: asking again", self.page_name(page), why)
         elif page.kind == "listing":
-            what = f"{name.capitalize()} of {self.arguments.category.slug} {why}, {tries} times in a row"
-            self.stop(failed(f"{what}: {self._hint(page, record)}"))
+            self.stop(failed(self._unread_listing(page, why)))
         else:
             await self._set_aside(page, reason)
         self.give_back()
@@ -100,12 +107,13 @@ class Setbacks(ABC):
         _log.error("%s is set aside after %d tries: %s", self.page_name(page), TRIES, reason)
         await self.writer.run(frontier.set_page_aside, self.writer.catalog, page.id, reason, found)
 
-    def _hint(self, page: LeasedPage, record: frontier.Response) -> str:
-        again = "the same command goes on there."
-        if page.number > 1 or record.cards:
-            return again
-        other = "" if self.settings.render == "always" else ", or try -s STJ_RENDER=always"
-        return f"check the node of {self.arguments.category.slug} in labels.toml{other}; {again}"
+    def _unread_listing(self, page: LeasedPage, why: str) -> str:
+        slug = self.arguments.category.slug
+        if page.number == 1 and why.startswith(NO_CARD):
+            other = "" if self.settings.render == "always" else ", or try -s STJ_RENDER=always"
+            return f"{page.url} {NO_CARD}: check the node of {slug} in labels.toml{other}."
+        name = self.page_name(page).capitalize()
+        return f"{name} of {slug} {why}, {TRIES} times in a row: the same command goes on there."
 
     def stop_for(self, error: BaseException | None, url: str) -> None:
         """End the crawl because a page cannot be asked for."""

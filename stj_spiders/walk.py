@@ -11,6 +11,7 @@ from urllib.parse import urldefrag
 
 from stj_spiders.shops.pages import READ, Ending, Listing, Product, Verdict
 
+NO_CARD = "shows no card"
 _GONE = frozenset({404, 410})
 
 
@@ -57,7 +58,7 @@ def judge_listing(listing: Listing, status: int, *addresses: str, size: int, not
     if listing.ending is Ending.NO_RESULTS:
         return Answer(Step.NOTHING, "says that it has no results")
     if listing.verdict is Verdict.EMPTY:
-        return Answer(Step.AGAIN, "shows no card, and does not say that there is none")
+        return Answer(Step.AGAIN, f"{NO_CARD}, and does not say that there is none")
     if nothing_new:
         return Answer(Step.LAST, "shows nothing that earlier pages did not")
     if listing.next_url is not None and _bare(listing.next_url) in map(_bare, addresses):

@@ -158,7 +158,9 @@ class CategorySpider(scrapy.Spider):
             self.logger.info("listing page %d %s: looking again with a browser", page.number, why)
             yield self._request(page).replace(meta={RENDER: True})
         elif answer.step is Step.AGAIN:
-            await session.ask_again(page, record, answer.why)
+            # A script that nobody runs will not have run the next time either.
+            in_vain = listing.verdict is Verdict.EMPTY and session.pages.promises_script(text)
+            await session.ask_again(page, record, answer.why, in_vain=in_vain)
         elif answer.step is Step.NOTHING and page.number == 1:
             await session.nothing_there(page, record, answer.why)
         else:
