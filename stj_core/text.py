@@ -8,6 +8,7 @@ download to open in a spreadsheet. Tables for machines (manifest.csv and its lik
 
 from __future__ import annotations
 
+import json
 import re
 
 # What is dropped at intake: control characters (white space becomes a space), marks that turn the direction of writing round,
@@ -66,7 +67,8 @@ def cell_inert(text: str) -> str:
 
 def json_inert(document: str) -> str:
     r"""A JSON document in which characters that act on a terminal are escaped (``\u009b``); its value is the same."""
-    return _ACTIVE.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+    # json's own escapes: two for a character beyond U+FFFF.
+    return _ACTIVE.sub(lambda found: json.dumps(found[0])[1:-1], document)
 
 
 def shortened(text: str, most: int) -> str:
@@ -76,4 +78,6 @@ def shortened(text: str, most: int) -> str:
 
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -86,6 +86,9 @@ def shop(
             cli.emit_json([asdict(planted) for planted in practice_shop.planted])
             return
         cli.emit(practice_shop.origin)
+        if separate_pictures:
+            host = practice_shop.image_origin.partition("//")[2]
+            cli.say(f"Its pictures are at {host}: a crawl asks for them with -s STJ_PICTURE_HOSTS={host}.")
         sys.stdout.flush()
         _wait_for_goodbye()
 

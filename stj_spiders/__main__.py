@@ -11,7 +11,7 @@ import typer
 
 from stj_core import cli
 from stj_core.config import read_config
-from stj_core.errors import UsageError
+from stj_core.errors import StjError, UsageError
 from stj_core.labels import find_category, load_labels
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def crawl(
     from scrapy.utils.project import get_project_settings
 
     from stj_spiders.config import check_log_level
-    from stj_spiders.running import dry_run, finish, watch_quietly
+    from stj_spiders.running import dry_run, finish, not_begun, watch_quietly
 
     given, settings = _pairs("-a", argument), get_project_settings()
     # The commands' module belongs to `scrapy`; everything else is as there.
@@ -55,7 +55,10 @@ def crawl(
         dry_run(spiders, settings)
         return
     for spider, arguments in spiders:
-        spider.check(arguments, settings)
+        try:
+            spider.check(arguments, settings)
+        except StjError as error:
+            raise typer.Exit(not_begun(error, spider.name, settings)) from error
     watch_quietly(settings, asked=bool(loglevel))
     process = AsyncCrawlerProcess(settings)
     crawlers = [process.create_crawler(spider) for spider, _ in spiders]

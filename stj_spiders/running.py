@@ -17,7 +17,7 @@ from stj_catalog.catalog import open_catalog
 from stj_core.addresses import is_loopback
 from stj_core.cli import INTERRUPTED, counted, emit, emit_json, say
 from stj_core.config import Config
-from stj_core.errors import CatalogError, StjError, UsageError
+from stj_core.errors import CatalogError, CrawlError, StjError, UsageError
 from stj_spiders.asking_rules import ask_rules
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import FIELDS
@@ -66,16 +66,16 @@ def finish(crawlers: Sequence[Crawler], settings: BaseSettings) -> int:
         _print_summary(summaries)
     sys.stdout.flush()
     if len(sessions) < len(crawlers):
-        tell("A crawl could not start: the log above says why.", settings)
-        return 1
+        return not_begun(CrawlError("A crawl could not start: the log above says why."), "", settings)
     # After a second Ctrl-C nobody had the time to say how it ended.
     outcomes: list[Outcome] = [session.outcome or STOPPED for session in sessions]
-    told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
-    for sentence in dict.fromkeys(told):
-        tell(sentence, settings)
+    # Whatever the user's command says, the last line is the crawl's own.
     for session, outcome in zip(sessions, outcomes, strict=True):
         if outcome.exit_code:
             tell_end(session.settings.on_end, _told_end(session, outcome))
+    told = (outcome.sentence for outcome in outcomes if outcome.sentence and outcome.exit_code != INTERRUPTED)
+    for sentence in dict.fromkeys(told):
+        tell(sentence, settings)
     return max(outcome.exit_code for outcome in outcomes)
 
 
@@ -93,12 +93,12 @@ def _told_end(session: Session, outcome: Outcome) -> dict[str, object]:
 
 def not_begun(error: StjError, spider: str, settings: BaseSettings) -> int:
     """Say why a crawl could not begin; returns the exit code."""
-    tell(str(error), settings)
     try:
         command = read_command(settings.get("STJ_ON_END"))
     except UsageError:
         command = []
     tell_end(command, {"spider": spider, "state": "not_begun", "exit_code": error.exit_code, "sentence": str(error)})
+    tell(str(error), settings)
     return error.exit_code
 
 

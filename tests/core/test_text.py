@@ -13,7 +13,9 @@ from stj_core.cli import emit, emit_json, say
 from stj_core.console import make_table, show
 from stj_core.text import clean, inert, json_inert, markdown_inert, one_line, visible
 
-ANY = st.text(alphabet=st.characters(codec=None), max_size=80)
+ANY = st.text(
+    alphabet=st.characters() | st.sampled_from("\x1b\x9b\x7f\u202e\u2028\ud800\ufeff\U000e0041\n\t\r"), max_size=80
+)
 NASTY = "\x1b]0;pwned\x07\x1b[31mred\x9b2J\x00\x7f\u202egnp.exe\u2066\ud800\ufeff[bold]x[/nope]"
 ACTS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
@@ -56,6 +58,14 @@ def test_a_json_document_is_inert_and_means_the_same(document: object) -> None:
     written = json_inert(json.dumps(document, ensure_ascii=False))
     assert not ACTS.search(written)
     assert json.loads(written) == document
+
+
+def test_characters_beyond_the_first_plane_are_escaped_by_the_rules_of_each() -> None:
+    """A tag that nobody sees, as Python writes it and as JSON does."""
+    tag = "\U000e0041"
+    assert inert(tag) == r"\U000e0041"
+    assert json.loads(json_inert(json.dumps({"title": f"{tag}\x7f"}, ensure_ascii=False))) == {"title": f"{tag}\x7f"}
+    assert clean(f"a{tag}b", 10) == "ab"
 
 
 @pytest.mark.parametrize(
