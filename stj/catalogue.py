@@ -156,8 +156,8 @@ class Catalogue:
         self,
         out: PathLike = "dataset",
         *,
-        split: float = 0.2,
-        test: float = 0.1,
+        split: float | None = None,
+        test: float | None = None,
         seed: int = 42,
         layout: Literal["stj", "student"] = "stj",
         by: Literal["group", "source"] = "group",
@@ -166,8 +166,8 @@ class Catalogue:
 
         Args:
             out: the folder; an earlier dataset there is replaced whole.
-            split: val as a share of what is not test.
-            test: test as a share of all.
+            split: val as a share of what is not test; the command's own, if not given.
+            test: test as a share of all; the command's own, if not given.
             seed: decides every split that is not decided yet.
             layout: `train/ val/ test/`, or the student's `Dataset/ Test/`.
             by: what must stay together: groups, or whole sources.
@@ -180,9 +180,12 @@ class Catalogue:
         from stj_core.labels import load_labels
         from stj_dataset.export import export_dataset
         from stj_dataset.settings import ExportSettings
+        from stj_dataset.split import Shares
         from stj_images.likeness import thresholds_of
         from stj_images.store import open_store
 
+        usual = Shares()
+        split, test = usual.split if split is None else split, usual.test if test is None else test
         made = export_dataset(
             self._catalog,
             open_store(self._config.images),

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 # Per extra: the import names of what it brings, the one that its commands begin with first.
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "spiders": ("scrapy", "lxml", "price_parser", "twisted"),
+    "spiders": ("scrapy", "lxml", "price_parser", "twisted", "warcio"),
     "browser": ("scrapy_playwright", "playwright"),
     "service": ("scrapyd",),
     "model": ("tensorflow", "keras", "matplotlib", "threadpoolctl"),
@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "audit": ("cleanlab",),
     "crops": ("cv2",),
     "heic": ("pillow_heif",),
+    "parquet": ("pyarrow",),
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),

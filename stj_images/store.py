@@ -241,8 +241,9 @@ class RemoteStore(ImageStore):
             self._files: Any
             self._files, self._root = fsspec.core.url_to_fs(root)
         except ImportError as error:
-            driver = "stj[s3]" if root.startswith("s3") else root.partition("://")[0] + "fs"
-            raise CatalogError(f"Cannot open the image store {root} ({error}): pip install '{driver}'.") from error
+            # fsspec names the package of any other kind of store itself.
+            remedy = ": pip install 'stj[s3]'" if root.startswith("s3") else ""
+            raise CatalogError(f"Cannot open the image store {root} ({error}){remedy}.") from error
         except ValueError as error:
             raise CatalogError(f"Cannot open the image store {root}: {error}.") from error
 

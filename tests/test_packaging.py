@@ -24,7 +24,7 @@ ROOM_EXTRAS = {
     "stj": ("model", "notebook"),
     "stj_spiders": ("spiders", "browser", "service"),
     "stj_images": ("crops", "heic"),
-    "stj_dataset": ("audit",),
+    "stj_dataset": ("audit", "parquet"),
     "stj_model": ("model", "export"),
     "stj_web": ("web",),
 }
