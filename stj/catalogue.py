@@ -180,7 +180,7 @@ class Catalogue:
         from stj_core.labels import load_labels
         from stj_dataset.export import export_dataset
         from stj_dataset.settings import ExportSettings
-        from stj_dataset.split import Shares
+        from stj_dataset.shares import Shares
         from stj_images.likeness import thresholds_of
         from stj_images.store import open_store
 

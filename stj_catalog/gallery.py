@@ -182,7 +182,7 @@ def matching(catalog: Catalog, wanted: Filter, ids: Sequence[int]) -> set[int]:
 
 
 def shown_rows(catalog: Catalog, checksums: Collection[str]) -> dict[str, int]:
-    """A picture for each sha256 of original bytes that has one, the kept one first; none for forgotten pictures and their copies.
+    """A picture for each sha256 of original bytes that has one, the kept one first; no forgotten picture and no copy of one.
 
     Args:
         catalog: where they are.

@@ -19,7 +19,6 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "crops": ("cv2",),
     "heic": ("pillow_heif",),
     "parquet": ("pyarrow",),
-    "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
 }  # fmt: skip

@@ -59,14 +59,14 @@ def tell_end(command: Sequence[str], told: Mapping[str, object]) -> None:
     told = {f"STJ_END_{name.upper()}": value for name, value in told.items() if value is not None}
     environment = {**os.environ, **{name: shortened(one_line(str(value)), _MOST) for name, value in told.items()}}
     try:
-        ended = subprocess.run(
+        ended = subprocess.run(  # noqa: S603 - the user's own command, without a shell
             list(command),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             timeout=_SECONDS,
             check=False,
-        )  # noqa: S603 - the user's own command, without a shell
+        )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         say(f"The command of STJ_ON_END could not be run ({one_line(str(error))}).")
         return

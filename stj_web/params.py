@@ -35,6 +35,7 @@ TAKES: dict[str, frozenset[str]] = {
     "review.review": _FILTERS | _MODEL | _PAGE | {"queue", "view"},
     "selection.ask_to_forget": frozenset({"pictures"}),
     "datasets.dataset": _PAGE | {"split", "label"},
+    "datasets.download_dataset": frozenset({"split", "label"}),
     "runs.compare": frozenset({"run", "split"}),
     "crawls.crawls": _PAGE,
     "api.images": _FILTERS | _MODEL | _PAGE,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 
 from stj_catalog.exports import export_sheet, export_story, newest_exports
 from stj_web import params
 from stj_web.errors import not_found
 from stj_web.studio import studio
+from stj_web.tables import KINDS, download
 
 pages = Blueprint("datasets", __name__)
 
@@ -40,6 +43,24 @@ def dataset(export_id: int) -> str:
     return render_template(
         "dataset.html", story=story, document=_document(story), sheet=sheet, split=split, after=after
     )
+
+
+@pages.get(f"/datasets/<{params.ID}:export_id>.<{KINDS}>")
+def download_dataset(export_id: int, kind: str) -> Response:
+    """The pictures of an export that the address asks for, as a file."""
+    catalog = studio().catalog
+    if export_story(catalog, export_id) is None:
+        raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
+    split = params.choice("split", ("train", "val", "test", "withheld"))
+    label = params.whole("label")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        after: int | None = None
+        while sheet := export_sheet(catalog, export_id, split=split, label=label, after=after, limit=500):
+            yield from (asdict(line.tile) | {"split": line.split or "withheld"} for line in sheet)
+            after = sheet[-1].tile.id
+
+    return download(kind, f"dataset-{export_id}", ("id", "sha256", "split", "label", "status", "title", "asin"), rows())
 
 
 def _document(story: dict[str, Any]) -> dict[str, Any] | None:

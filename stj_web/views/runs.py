@@ -19,6 +19,7 @@ from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
 from stj_web.predictions import JUDGED, Prediction, by_shop, reliability
 from stj_web.runs import shared_splits, verdict
 from stj_web.studio import studio
+from stj_web.tables import KINDS, download
 from stj_web.views.catalogue import sent_thumbnail
 
 pages = Blueprint("runs", __name__)
@@ -33,6 +34,25 @@ def runs() -> str:
     """Every run, newest first."""
     here = studio().runs
     return render_template("runs.html", entries=here.entries(), latest=here.latest(), splits=SPLIT_NAMES)
+
+
+@pages.get(f"/runs.<{KINDS}>")
+def download_runs(kind: str) -> Response:
+    """Every run with its figures, as a file; a broken one with the reason."""
+    judged = [f"{split}_{what}" for split in HEADLINES for what in ("n", "accuracy", "low", "high")]
+    columns = ("name", "status", "reason", "recipe", "dataset", "weights", "seconds", *judged)
+    return download(kind, "runs", columns, (_line(entry) for entry in studio().runs.entries()))
+
+
+def _line(entry: RunEntry) -> dict[str, Any]:
+    """A run as a line of a table."""
+    told = {name: value for name, value in entry.as_json().items() if not isinstance(value, dict)}
+    for split in HEADLINES:
+        if figure := entry.figure(split):
+            low, high = figure["interval"]
+            told |= {f"{split}_n": figure["n"], f"{split}_accuracy": figure["accuracy"]}
+            told |= {f"{split}_low": low, f"{split}_high": high}
+    return told
 
 
 @pages.get(f"/runs/<{_NAME}>")

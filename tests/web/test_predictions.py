@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from stj_dataset.export import ExportSettings, export_dataset
+from stj_dataset.manifest import read_manifest
+from stj_images.likeness import Thresholds
 from stj_web.predictions import Prediction, by_shop, reliability
 from tests.dataset.filling import Shelf, item
 
@@ -289,6 +292,22 @@ def test_duplicates_and_decisions_are_taken_away_too(client: FlaskClient, shelf:
     line = next(csv.DictReader(io.StringIO(client.get("/review/decisions.csv").get_data(as_text=True))))
     assert (line["image_id"], line["label"], line["reason"], line["reviewer"]) == ("1", "2", "'+1", "asha")
     assert json.loads(client.get("/review/decisions.json").data)[0]["reason"] == "+1"
+
+
+def test_runs_and_datasets_are_taken_away_too(client: FlaskClient, shelf: Shelf, said: Any, tmp_path: Path) -> None:
+    (line,) = json.loads(client.get("/runs.json").data)
+    figures = client.get(f"/api/v1/runs/{RUN}").json["figures"]["test"]
+    assert (line["name"], line["status"], line["test_n"]) == (RUN, "finished", figures["n"])
+    assert [line["test_low"], line["test_high"]] == figures["interval"]
+    assert client.get("/runs.csv").get_data(as_text=True).count("\n") == 2
+    options = ExportSettings(out=tmp_path / "dataset")
+    export_dataset(shelf.catalog, shelf.store, shelf.labels, options, thresholds=Thresholds())
+    rows = {row.original_sha256: row.split for row in read_manifest(tmp_path / "dataset")}
+    told = json.loads(client.get("/datasets/1.json").data)
+    assert {one["sha256"]: one["split"] for one in told if one["split"] != "withheld"} == rows
+    test = list(csv.DictReader(io.StringIO(client.get("/datasets/1.csv?split=test").get_data(as_text=True))))
+    assert {one["sha256"] for one in test} == {sha256 for sha256, split in rows.items() if split == "test"}
+    assert client.get("/datasets/9.csv").status_code == 404
 
 
 def test_a_reader_sees_no_buttons_that_would_be_refused(make_app: MakeApp, shelf: Shelf) -> None:
