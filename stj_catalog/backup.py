@@ -12,7 +12,7 @@ from stj_catalog.catalog import Catalog, sqlite_file
 from stj_catalog.migrations import backup as copy_file
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError
-from stj_core.files import atomic_path
+from stj_core.files import atomic_path, sweep_unfinished
 
 BACKUPS = Path("backups")
 KEPT = 3
@@ -69,6 +69,8 @@ def find_backups(catalog: Catalog | Path | None, folder: Path = BACKUPS) -> Iter
 
 
 def _copy(catalog: Catalog, file: Path, target: Path) -> Path:
+    for pattern in ("*.sqlite*", "*.before-*"):
+        sweep_unfinished(target.parent, pattern)
     try:
         with atomic_path(target) as part:
             copy_file(file, part)

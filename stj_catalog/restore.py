@@ -15,7 +15,7 @@ from stj_catalog.migrations import backup as copy_file
 from stj_catalog.migrations import known_revisions
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, UsageError
-from stj_core.files import atomic_path
+from stj_core.files import atomic_path, sweep_unfinished
 
 _BUSY_SECONDS = 5
 
@@ -73,6 +73,7 @@ def restore(file: Path, backup: Path) -> tuple[Path | None, int]:
         )
     _check_unused(file)
     kept = file.with_name(f"{file.name}.before-restore-{compact_now()}") if file.exists() else None
+    sweep_unfinished(file.parent, "*.sqlite*")
     try:
         with atomic_path(file) as part:
             copy_file(backup, part)

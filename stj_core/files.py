@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import socket
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +26,7 @@ import psutil
 from stj_core.errors import StjError
 
 _PREFIX = ".part-"
+_DAY_SECONDS = 86_400.0
 _WRITER = re.compile(r"\.part-(?P<pid>\d+)@(?P<host>.+)-[0-9a-f]{8}(?:\..*)?")
 
 
@@ -153,6 +155,20 @@ def writer_is_gone(name: str) -> bool:
     """Whether the process that was writing a file of this name has died; only told of processes of this host."""
     writer = _WRITER.fullmatch(name)
     return writer is not None and writer["host"] == socket.gethostname() and not psutil.pid_exists(int(writer["pid"]))
+
+
+def sweep_unfinished(folder: Path, pattern: str = "*") -> None:
+    """Remove what processes that died left half-written in a folder: of this host at once, of another one after a day.
+
+    Args:
+        folder: where to look, not below it.
+        pattern: how the names end that are meant, such as `*.sqlite*`.
+    """
+    for file in folder.glob(f"{_PREFIX}{pattern}"):
+        with contextlib.suppress(OSError):
+            old = time.time() - file.stat().st_mtime > _DAY_SECONDS
+            if writer_is_gone(file.name) or (old and not writer_lives(file.name)):
+                file.unlink(missing_ok=True)
 
 
 def _open_new(path: Path) -> BinaryIO:

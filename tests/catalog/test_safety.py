@@ -327,3 +327,13 @@ def test_a_new_catalogue_beside_pictures_is_made_and_said(place, capsys):
     capsys.readouterr()
     assert outcome(app, ["import", "pics"]) == 0
     assert "A new catalogue is made at" in capsys.readouterr().err
+
+
+def test_what_a_killed_backup_left_is_swept_and_a_living_ones_is_not(place, capsys):
+    (place / "backups").mkdir()
+    living = place / "backups" / f"{unfinished_name()}.sqlite"
+    dead = place / "backups" / f"{unfinished_name().replace(f'{os.getpid()}@', '999999999@')}.sqlite-journal"
+    for file in (living, dead):
+        file.touch()
+    assert run(capsys, "backup")[0] == 0
+    assert (living.exists(), dead.exists()) == (True, False)
