@@ -74,8 +74,9 @@ class Catalogue:
             StjError: the folder holds no class, or a class folder that is not understood.
         """
         from stj.cells import progress
-        from stj_catalog.importing import find_origins, import_folder, survey
+        from stj_catalog.importing import import_folder, survey
         from stj_catalog.incremental import Settler
+        from stj_catalog.origins import find_origins
         from stj_core.labels import load_categories
         from stj_images.likeness import thresholds_of
         from stj_images.store import open_store

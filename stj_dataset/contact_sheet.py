@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stj_catalog.catalog import chunks
-from stj_catalog.dedupe import DedupeReport, GroupMember
+from stj_catalog.dedupe import DedupeReport
+from stj_catalog.group_members import GroupMember
 from stj_dataset.html import Thumbnail, render, write_page
 from stj_images.decode import thumbnail
 from stj_images.store import ImageStore

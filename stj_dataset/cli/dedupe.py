@@ -43,8 +43,8 @@ def dedupe(
     Crops that were found once are kept until --crops looks again.
     """
     from stj_catalog.backup import backup_before
-    from stj_catalog.dedupe import by_group
     from stj_catalog.dedupe import dedupe as recompute
+    from stj_catalog.group_members import by_group
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 

@@ -33,8 +33,9 @@ def import_(
     The files are copied into the image store. Importing again adds only what is new.
     """
     from stj_catalog.catalog import file_of, open_catalog
-    from stj_catalog.importing import find_origins, import_folder, survey
+    from stj_catalog.importing import import_folder, survey
     from stj_catalog.incremental import Settler
+    from stj_catalog.origins import find_origins
     from stj_core.class_folders import summed_up
     from stj_core.config import read_config
     from stj_core.labels import NO_LABEL, load_categories

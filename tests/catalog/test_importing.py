@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import func, select
 
 from stj_catalog.dedupe import dedupe
-from stj_catalog.importing import import_folder, read_origins, survey
+from stj_catalog.importing import import_folder, survey
 from stj_catalog.incremental import Settler
+from stj_catalog.origins import read_origins
 from stj_catalog.reviews import record_review, undo_review
 from stj_catalog.schema import images, sightings
 from stj_core.cli import outcome

@@ -11,12 +11,14 @@ from sqlalchemy import delete, insert, select, update
 
 from stj_catalog.backup import find_backups, make_backup
 from stj_catalog.catalog import open_catalog
-from stj_catalog.dedupe import by_group, dedupe
+from stj_catalog.dedupe import dedupe
 from stj_catalog.forget import forget, remove_forgotten_bytes
+from stj_catalog.group_members import by_group
 from stj_catalog.health import row_faults
-from stj_catalog.importing import import_folder, read_origins, survey
+from stj_catalog.importing import import_folder, survey
 from stj_catalog.incremental import Settler
 from stj_catalog.lookup import find_pictures
+from stj_catalog.origins import read_origins
 from stj_catalog.repair import plan_repair, repair
 from stj_catalog.schema import crawls, export_images, exports, images, likenesses, pages, sightings
 from stj_core.clock import now
