@@ -32,7 +32,7 @@ from stj_images.store import ImageStore
 
 _BATCH = 5_000
 # What is written at one time: another writer waits for a fraction of a second.
-_SHORT = 500
+_SHORT = 100
 
 
 @dataclass(frozen=True)
