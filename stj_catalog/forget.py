@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from stj_catalog import traces
 from stj_catalog.catalog import BUSY_SECONDS, Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
-from stj_catalog.schema import export_images, exports, images
+from stj_catalog.schema import export_images, exports, images, products, sightings
 from stj_catalog.tombstones import erase_words
 from stj_core.stale import mark_stale
 from stj_core.vocabulary import Reason, Status
@@ -214,11 +214,16 @@ def _written(connection: Connection, ids: Sequence[int]) -> set[str]:
 
 
 def _addresses(connection: Connection, ids: Sequence[int]) -> list[str]:
-    """The addresses that pictures were fetched from."""
-    found: set[str] = set()
+    """The addresses that pictures were shown and fetched under, and their products: what a kept page names them by."""
+    found: set[str | None] = set()
     for some in chunks(ids):
-        found |= set(connection.execute(select(images.c.url).where(images.c.id.in_(some))).scalars())
-    return sorted(one for one in found if "://" in one)
+        mine = images.c.id.in_(some)
+        for row in connection.execute(select(images.c.url, images.c.image_key).where(mine)):
+            found |= {one for one in row if "://" in one}
+        shown = select(sightings.c.image_url, products.c.asin).join_from(sightings, products, isouter=True)
+        for row in connection.execute(shown.where(sightings.c.image_id.in_(some)).distinct()):
+            found |= set(row)
+    return sorted(one for one in found if one)
 
 
 def _exports_with(connection: Connection, ids: Sequence[int]) -> list[tuple[int, str]]:

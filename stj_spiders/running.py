@@ -18,6 +18,7 @@ from stj_core.addresses import is_loopback
 from stj_core.cli import INTERRUPTED, counted, emit, emit_json, say
 from stj_core.config import Config
 from stj_core.errors import CatalogError, CrawlError, StjError, UsageError
+from stj_core.vocabulary import Status
 from stj_spiders.asking_rules import ask_rules
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import FIELDS
@@ -32,7 +33,7 @@ from stj_spiders.shops.shop import PAGES
 from stj_spiders.spiders.category import CategorySpider
 
 CARDS_A_PAGE = 48
-_STATUSES = ("kept", "duplicate", "quarantined", "rejected", "forgotten")
+_STATUSES = tuple(str(word) for word in Status)
 
 
 def watch_quietly(settings: BaseSettings, *, asked: bool) -> None:

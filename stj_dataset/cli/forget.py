@@ -41,6 +41,10 @@ def forget(
         ),
     ] = False,
     backups: Annotated[Path, typer.Option(help="Folder of the catalogue's backups.")] = Path("backups"),
+    archives: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", envvar="STJ_WARC", help="Folder of the crawls' WARC files.", show_default=False),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and what holds it.")] = False,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
@@ -53,8 +57,6 @@ def forget(
     and runs that hold them are marked as stale; with --purge such datasets are removed (export again), and runs lose their rows,
     features and pages about them (a model has learned from them all the same: train again). Says what remains. Asks first.
     """
-    import os
-
     from stj_catalog.backup import find_backups
     from stj_catalog.forget import forget as bury
     from stj_catalog.forget import forgotten_ids
@@ -76,7 +78,6 @@ def forget(
         )
 
         def go(*, dry: bool) -> Forgotten:
-            archives = os.environ.get("STJ_WARC")
             return bury(
                 found,
                 open_store(config.images),
@@ -85,7 +86,7 @@ def forget(
                 cache=config.cache,
                 runs=config.runs,
                 backups=find_backups(found, backups),
-                archives=Path(archives) if archives else None,
+                archives=archives,
                 purge=purge,
                 dry_run=dry,
             )

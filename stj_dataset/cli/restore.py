@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
+from stj_core.clock import stamp
 from stj_core.console import make_table, show
 from stj_dataset.cli.common import CatalogOption, YesOption, confirm
 
@@ -81,4 +82,4 @@ def _list(found: list[Backup], *, as_json: bool) -> None:
 
 
 def _moment(one: Backup) -> str:
-    return datetime.fromtimestamp(one.made_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return stamp(datetime.fromtimestamp(one.made_at, UTC))
