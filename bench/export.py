@@ -137,16 +137,13 @@ def export_once(folder: Path, out: Path, kind: str) -> None:
 
     catalog, store = open_catalog(str(folder / "catalog.sqlite")), FolderStore(folder / "images")
     settings = ExportSettings(out=out, link=kind == "link", rehash=kind == "rehash")
-    start = time.perf_counter()
+    start, begun = time.perf_counter(), time.process_time()
     result = export_dataset(catalog, store, load_labels(), settings, thresholds=Thresholds())
     seconds = {"all": time.perf_counter() - start, **result.seconds}
     used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = time.process_time() - begun
     counted = {"files": result.proof.files, "afresh": result.proof.afresh}
-    print(
-        json.dumps(
-            {"seconds": seconds, "peak_mb": used.ru_maxrss / 1024, "cpu": used.ru_utime + used.ru_stime, **counted}
-        )
-    )
+    print(json.dumps({"seconds": seconds, "peak_mb": used.ru_maxrss / 1024, "cpu": cpu, **counted}))
 
 
 def peer_once(folder: Path, out: Path, kind: str) -> None:
@@ -174,6 +171,12 @@ def class_folders(folder: Path) -> None:
         home = target / str(place % 3)
         home.mkdir(parents=True, exist_ok=True)
         os.link(path, home / path.name)
+
+
+def _children() -> float:
+    """CPU seconds of the commands that were run so far."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def timed(command: list[str]) -> tuple[float, str]:
@@ -210,6 +213,7 @@ def main() -> None:
 def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
     """Compare, in one run."""
     copies: list[float] = []
+    used: list[float] = []
     told: dict[str, list[dict[str, Any]]] = {}
     files = list((folder / "images").glob("*/*"))
     size = sum(path.stat().st_size for path in files)
@@ -217,7 +221,9 @@ def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
         class_folders(folder)
     for turn in range(rounds):
         shutil.rmtree(out, ignore_errors=True)
+        before = _children()
         copies.append(timed(["cp", "-r", str(folder / "images"), str(out)])[0])
+        used.append(_children() - before)
         shutil.rmtree(out)
         for kind in ("copy", "link", *([] if turn else once)):
             wall, said = timed([sys.executable, __file__, "--once", str(folder), str(out), kind])
@@ -225,7 +231,10 @@ def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
             shutil.rmtree(out)
     copied = statistics.median(copies)
     spread = f"{min(copies):.2f} to {max(copies):.2f}"
-    print(f"{len(files)} pictures, {size / 1e6:.0f} MB, {rounds} rounds in turns; cp -r {copied:.2f} s ({spread})")
+    cpu = statistics.median(used)
+    print(
+        f"{len(files)} pictures, {size / 1e6:.0f} MB, {rounds} rounds in turns; cp -r {copied:.2f} s ({spread}), {cpu:.2f} CPU-s"
+    )
     for kind, runs in told.items():
         stages = {name: statistics.median(run["seconds"][name] for run in runs) for name in runs[0]["seconds"]}
         whole = statistics.median(run["wall"] for run in runs)
@@ -233,7 +242,8 @@ def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
         print(f"{kind}: {stages['all'] / copied:.2f} times cp -r, {whole / copied:.2f} with Python's start ({apart})")
         if "files" in (last := runs[-1]):
             checked = f"{last['files']} files read again, {last['afresh']} hashed afresh"
-            print(f"   {checked}; {last['cpu']:.1f} CPU-s, peak {last['peak_mb']:.0f} MB")
+            spent = statistics.median(run["cpu"] for run in runs)
+            print(f"   {checked}; {spent:.2f} CPU-s, {spent / cpu:.2f} times cp's; peak {last['peak_mb']:.0f} MB")
 
 
 if __name__ == "__main__":

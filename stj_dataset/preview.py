@@ -19,7 +19,7 @@ from stj_dataset.manifest import MANIFEST, PREVIEW, iter_manifest
 from stj_dataset.settings import ExportSettings
 from stj_images.decode import thumbnail
 
-_EACH = 24
+_EACH = 12
 _SIDES = (160, 240, 320, 480, 640, 960, 1280)
 _SHAPES = (0.7, 0.9, 1.1, 1.3, 1.5, 1.8)
 

@@ -24,7 +24,7 @@ def is_upright_rgb_jpeg(data: bytes) -> bool:
     if data[:2] != b"\xff\xd8":
         return False
     colour = False
-    if data.rfind(_END_BYTES) < data.rfind(_SCAN_BYTES):
+    if not data.endswith(_END_BYTES) and data.rfind(_END_BYTES) < data.rfind(_SCAN_BYTES):
         return False  # without its last marker, which some readers refuse
     for marker, body in _segments(data):
         if marker == _EXIF and body[:6] == b"Exif\0\0" and _turned(body[6:]):
