@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import ClassVar
@@ -66,6 +67,7 @@ class CategorySpider(scrapy.Spider):
         """
         super().__init__(name)
         self.arguments, self.config = self.read_arguments(arguments)
+        self._repairs: set[asyncio.Task[None]] = set()
 
     @classmethod
     def read_arguments(cls, given: dict[str, str]) -> tuple[Arguments, Config]:
@@ -98,18 +100,28 @@ class CategorySpider(scrapy.Spider):
             crawler.signals.connect(spider.broke, broken)
         return spider
 
-    async def broke(self, failure: Failure, response: Response | None = None, item: PageItem | None = None) -> None:
+    def broke(self, failure: Failure, response: Response | None = None, item: PageItem | None = None) -> None:
         """A callback or a pipeline met what it did not expect: ask for the page again, and in the end without it."""
         error = failure.value or RuntimeError("unknown")
         request = getattr(response, "request", None)
         page = item.page if item is not None else request.cb_kwargs.get("page") if request is not None else None
         if isinstance(page, LeasedPage):
-            await self.session.failed_unexpectedly(page, error, item)
+            # Scrapy tells of a callback's error in passing, and waits for nobody.
+            repair = asyncio.ensure_future(self.session.failed_unexpectedly(page, error, item))
+            self._repairs.add(repair)
+            repair.add_done_callback(self._repaired)
         else:
+            self.session.stop(unexpected(error))
+
+    def _repaired(self, repair: asyncio.Task[None]) -> None:
+        self._repairs.discard(repair)
+        error = None if repair.cancelled() else repair.exception()
+        if error is not None:
             self.session.stop(unexpected(error))
 
     async def end(self, spider: scrapy.Spider, reason: str) -> None:
         """Write how the crawl ended."""
+        await asyncio.gather(*self._repairs, return_exceptions=True)
         await self.session.close(reason)
 
     async def start(self) -> AsyncIterator[Request]:
@@ -121,7 +133,9 @@ class CategorySpider(scrapy.Spider):
                 enough = await session.has_enough()
                 page = await session.lease() if not enough and session.leased < LEASES else None
                 if page is not None:
-                    yield self._request(page)
+                    request = await self._request_for(page)
+                    if request is not None:
+                        yield request
                 elif not session.leased and (enough or await session.is_exhausted()):
                     break
                 else:
@@ -129,6 +143,14 @@ class CategorySpider(scrapy.Spider):
         except Exception as error:  # noqa: BLE001 - Scrapy would log it and call the crawl finished
             session.stop(unexpected(error))
         # Pages in the air come to their end before the spider is idle.
+
+    async def _request_for(self, page: LeasedPage) -> Request | None:
+        """The request for a page; None for an address that cannot be asked for, which an older STJ may have written."""
+        try:
+            return self._request(page)
+        except ValueError as error:
+            await self.session.failed_unexpectedly(page, error, None)
+            return None
 
     def _request(self, page: LeasedPage) -> Request:
         read = self.read_product if page.kind == "product" else self.read_listing

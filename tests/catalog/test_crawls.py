@@ -15,12 +15,24 @@ from stj_catalog.catalog import open_catalog
 from stj_catalog.crawls import (
     begin_crawl,
     crawl_summary,
+    earlier_coverages,
     end_crawl,
+    fields_of_cards,
     kept_in_crawl,
+    pages_set_aside,
+    products_before,
     record_categories,
     unfinished_crawl,
 )
-from stj_catalog.frontier import Response, add_page, lease_page, open_pages, record_response, release_page
+from stj_catalog.frontier import (
+    Response,
+    add_page,
+    lease_page,
+    open_pages,
+    record_response,
+    release_page,
+    set_page_aside,
+)
 from stj_catalog.schema import categories, pages
 from stj_core.labels import Category, load_labels
 from stj_core.vocabulary import CrawlState, PageState
@@ -209,3 +221,65 @@ def test_categories_follow_the_labels_file(catalog):
 
 def test_a_process_that_is_not_there_never_began():
     assert frontier._started(2**22 + 1) == ""
+
+
+def states(catalog):
+    with catalog.read() as connection:
+        return [
+            tuple(row) for row in connection.execute(select(pages.c.number, pages.c.state).order_by(pages.c.number))
+        ]
+
+
+def test_going_on_gives_pages_that_were_set_aside_another_chance(catalog):
+    crawl = begin(catalog)
+    page = lease(catalog, crawl)
+    set_page_aside(catalog, page.id, "OverflowError", [("listing", 2, f"{ORIGIN}/s?2")])
+    assert states(catalog) == [(1, "failed"), (2, "pending")]
+    assert pages_set_aside(catalog, crawl.id) == [("listing", 1, f"{ORIGIN}/s?1", "OverflowError")]
+    end_crawl(catalog, crawl.id, CrawlState.INTERRUPTED)
+    assert begin(catalog).id == crawl.id
+    assert states(catalog) == [(1, "pending"), (2, "pending")]
+
+
+@pytest.mark.parametrize(("state", "again"), [(CrawlState.DRIFTED, "pending"), (CrawlState.BLOCKED, "done")])
+def test_a_crawl_that_drifted_reads_its_pages_anew(catalog, state, again):
+    """A new parser may read what the old one could not; what was read well is not read twice."""
+    crawl = begin(catalog)
+    record_response(catalog, lease(catalog, crawl).id, Response(200, "ok", 9, 1), PageState.DONE)
+    end_crawl(catalog, crawl.id, state)
+    assert (begin(catalog).id, states(catalog)) == (crawl.id, [(1, again)])
+
+
+def test_another_node_is_another_listing(catalog):
+    """A crawl of the wrong node is not gone on with once labels.toml has the right one."""
+    crawl = begin(catalog)
+    end_crawl(catalog, crawl.id, CrawlState.INTERRUPTED)
+    moved = begin_crawl(
+        catalog, spider="test", category=LABELS[0], origin=ORIGIN, settings={}, first_url=f"{ORIGIN}/s?another"
+    )
+    assert (moved.resumed, moved.id != crawl.id) == (False, True)
+    assert crawl_summary(catalog, crawl.id)["state"] == "abandoned"
+
+
+def test_coverage_is_that_of_the_pages_read_and_compared_within_a_category(catalog):
+    fields = {"title": 20, "picture": 19}
+    for parser, label in (("a", 0), ("a", 0), ("b", 0), ("a", 1)):
+        crawl = begin_crawl(
+            catalog, spider="test", category=LABELS[label], origin=ORIGIN, settings={}, first_url="u", parser=parser
+        )
+        page = lease(catalog, crawl)
+        record_response(catalog, page.id, Response(200, "ok", 9, 20, coverage=fields), PageState.DONE)
+        assert fields_of_cards(catalog, crawl.id) == {"cards": 20, **fields}
+        end_crawl(catalog, crawl.id, CrawlState.FINISHED, None, {"cards": 20, "title": 1.0})
+    assert [len(earlier_coverages(catalog, number)) for number in (1, 2, 3, 4)] == [1, 1, 0, 0]
+
+
+def test_products_of_earlier_pages(catalog):
+    walk = Walk(catalog)
+    walk.page([Card("a", print_of(1), "B00000000A"), Card("b", print_of(2), "B00000000B")])
+    walk.page([Card("c", print_of(3), "B00000000C")])
+    first, second = (number for number, state in states(catalog) if state == "done")
+    assert products_before(catalog, walk.crawl.id, first) == set()
+    assert products_before(catalog, walk.crawl.id, second) == {"B00000000A", "B00000000B"}
+    assert products_before(catalog, walk.crawl.id, second + 1) == {"B00000000A", "B00000000B", "B00000000C"}
+    assert products_before(catalog, Walk(catalog).crawl.id, 9) == set(), "what other crawls saw does not count"
