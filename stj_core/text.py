@@ -43,6 +43,11 @@ def visible(text: str) -> str:
     return _DROPPED.sub("", text)
 
 
+def shown_in_html(value: object) -> object:
+    """What a page shows of a value: text without what acts or would not be seen; markup and everything else as it is."""
+    return visible(value) if type(value) is str else value
+
+
 def inert(text: str) -> str:
     r"""The text with every character that acts on a terminal as its escape (``\x1b``); line feeds and tabs stay."""
     return _ACTIVE.sub(_escape, text)

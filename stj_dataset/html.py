@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from stj_core.errors import DatasetError
 from stj_core.files import explained, write_text
+from stj_core.text import shown_in_html
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -48,7 +49,9 @@ def safe_link(address: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, finalize=shown_in_html
+    )
     environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
     environment.globals["picture"] = lambda one: Markup(environment.get_template("picture.html").render(one=one))  # noqa: S704 - escaped there
     return environment

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from stj_core.text import shown_in_html
 from stj_dataset.manifest import ManifestRow, find_dataset
 from stj_model.data import LabelledPicture, picture_of
 from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
@@ -178,6 +179,7 @@ def _render(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=shown_in_html,
         trim_blocks=True,
         lstrip_blocks=True,
     )

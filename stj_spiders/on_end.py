@@ -59,7 +59,8 @@ def tell_end(command: Sequence[str], told: Mapping[str, object]) -> None:
     told = {f"STJ_END_{name.upper()}": value for name, value in told.items() if value is not None}
     environment = {**os.environ, **{name: shortened(one_line(str(value)), _MOST) for name, value in told.items()}}
     try:
-        ended = subprocess.run(  # noqa: S603 - the user's own command, without a shell
+        # The user's own command, without a shell; what it says on stdout is not mixed with our results.
+        ended = subprocess.run(  # noqa: S603 - see above
             list(command),
             env=environment,
             stdin=subprocess.DEVNULL,

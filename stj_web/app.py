@@ -9,6 +9,7 @@ from flask import Flask, Request
 from jinja2 import StrictUndefined
 
 from stj_core.config import Config
+from stj_core.text import shown_in_html
 from stj_web import errors, params, security
 from stj_web.filters import register_words
 from stj_web.metrics import Metrics
@@ -53,6 +54,7 @@ def build(config: Config, web: WebConfig) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     # A name in a template that nobody gave is an error, and never an empty place on the page.
     app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.finalize = shown_in_html
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     metrics.register(app)
     security.register(app, web)

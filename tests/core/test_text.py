@@ -8,10 +8,12 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Environment
+from markupsafe import Markup
 
 from stj_core.cli import emit, emit_json, say
 from stj_core.console import make_table, show
-from stj_core.text import clean, inert, json_inert, markdown_inert, one_line, visible
+from stj_core.text import clean, inert, json_inert, markdown_inert, one_line, shown_in_html, visible
 
 ANY = st.text(
     alphabet=st.characters() | st.sampled_from("\x1b\x9b\x7f\u202e\u2028\ud800\ufeff\U000e0041\n\t\r"), max_size=80
@@ -80,6 +82,14 @@ def test_characters_beyond_the_first_plane_are_escaped_by_the_rules_of_each() ->
 def test_markdown_shows_as_it_is(text: str, written: str) -> None:
     """No link, picture, heading, table or HTML comes of it."""
     assert markdown_inert(text) == written
+
+
+def test_a_page_shows_text_without_what_acts_and_markup_as_it_is() -> None:
+    """Escaping is the templates' own business."""
+    template = Environment(autoescape=True, finalize=shown_in_html).from_string("{{ a }}|{{ b }}|{{ c }}|{{ a ~ '!' }}")
+    assert template.render(a="\x1b[31m<i>\u202ex", b=Markup("<b>\u202e</b>"), c=3) == (
+        "[31m&lt;i&gt;x|<b>\u202e</b>|3|[31m&lt;i&gt;x!"
+    )
 
 
 def test_the_command_lines_voice_never_acts_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
