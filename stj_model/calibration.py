@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stj_core.files import write_json
 from stj_model.damage import check_stored, reading
 from stj_model.head import Doubles, Ints, Normaliser, log_softmax
 
@@ -73,7 +74,7 @@ class Calibration:
 
     def save(self, path: Path) -> None:
         """Write `calibration.json`."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_json(asdict(self), path)
 
     @classmethod
     def load(cls, path: Path) -> Calibration:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError, PictureError, WeightsError
+from stj_core.files import atomic_writer, write_text
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
 from stj_model.damage import PARSER_ERRORS
@@ -93,13 +94,10 @@ class FeatureStore:
 
     def add(self, names: Sequence[str], rows: Floats) -> None:
         """Write a shard: the array first, then its names, which make it count."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         stem = self.folder / uuid.uuid4().hex
-        with stem.with_suffix(".part").open("wb") as stream:
+        with atomic_writer(stem.with_suffix(".npy")) as stream:
             np.save(stream, np.ascontiguousarray(rows, dtype=np.float32))
-        stem.with_suffix(".part").replace(stem.with_suffix(".npy"))
-        stem.with_suffix(".part").write_text(json.dumps(list(names)), encoding="utf-8")
-        stem.with_suffix(".part").replace(stem.with_suffix(".json"))
+        write_text(stem.with_suffix(".json"), json.dumps(list(names)))
         self._open(stem.with_suffix(".json"))
 
     def rows(self, names: Sequence[str]) -> Floats:

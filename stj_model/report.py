@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from stj_core.files import write_text
 from stj_core.text import shown_in_html
 from stj_dataset.manifest import ManifestRow, find_dataset
 from stj_model.data import LabelledPicture, picture_of
@@ -195,9 +196,7 @@ def _render(
     html = environment.get_template("report.html.j2").render(
         **content, **_common(run, head, guesses, plots, thumbs, drawings, content["samples"])
     )
-    part = folder / f"{REPORT}.part"
-    part.write_text(html, encoding="utf-8")
-    part.replace(folder / REPORT)
+    write_text(folder / REPORT, html)
 
 
 def _common(

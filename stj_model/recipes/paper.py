@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stj_core.errors import ModelError, UsageError
-from stj_core.files import write_json
+from stj_core.files import atomic_writer, write_json
 from stj_model.backbones.base import Backbone, NotebookCut
 from stj_model.backend import KerasModel, Tensor, as_array, keras
 from stj_model.calibration import Calibration, Neighbours
@@ -266,10 +266,8 @@ def _best_name(epoch: int) -> str:
 
 def _keep(variables: list[Any], path: Path) -> None:
     """Write variables in order, aside first; dropout's random states are among them."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as stream:
+    with atomic_writer(path) as stream:
         np.savez(stream, *map(as_array, variables))
-    part.replace(path)
 
 
 def _restore(variables: list[Any], path: Path) -> None:
