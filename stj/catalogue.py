@@ -181,12 +181,11 @@ class Catalogue:
         from stj_core.labels import load_labels
         from stj_dataset.export import export_dataset
         from stj_dataset.settings import ExportSettings
-        from stj_dataset.shares import Shares
+        from stj_dataset.shares import SHARES
         from stj_images.likeness import thresholds_of
         from stj_images.store import open_store
 
-        usual = Shares()
-        split, test = usual.split if split is None else split, usual.test if test is None else test
+        split, test = SHARES.split if split is None else split, SHARES.test if test is None else test
         made = export_dataset(
             self._catalog,
             open_store(self._config.images),
