@@ -36,6 +36,7 @@ PAGES = (
     "overview",
     "classify",
     "catalogue",
+    "mistakes",
     "picture",
     "duplicates",
     "why",
@@ -159,6 +160,8 @@ def visit(
             page.goto(origin + _address(name, page, origin))
             if name == "classify":
                 _classify(page, uploads if device == "desktop" else uploads[:1])
+            if name == "mistakes":
+                _choose(page)
             page.wait_for_load_state("networkidle")
             _keep(page.screenshot(), out / f"{name}-{device}-{theme}.png")
     finally:
@@ -170,6 +173,7 @@ def _address(name: str, page: Page, origin: str) -> str:
         "overview": "/",
         "classify": "/classify",
         "catalogue": "/catalogue",
+        "mistakes": "/catalogue?right=no&sort=surest",
         "duplicates": "/duplicates",
         "review": "/review?queue=kept&label=0",
         "dataset": "/datasets/1",
@@ -197,6 +201,14 @@ def _classify(page: Page, uploads: list[Path]) -> None:
         button.click()
         page.locator(".judged .heat:not([hidden])").first.wait_for()
     page.mouse.wheel(0, -5_000)
+
+
+def _choose(page: Page) -> None:
+    """Tick a few pictures, the filters out of the way."""
+    boxes = page.locator("[data-pick]")
+    boxes.nth(0).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    page.locator(".count").evaluate("line => scrollTo(0, line.getBoundingClientRect().top + scrollY - 110)")
 
 
 def _keep(data: bytes, path: Path) -> None:

@@ -135,7 +135,9 @@ def compare() -> str:
         raise RefusalError(400, "bad_request", f"{len(wanted)} runs are too many side by side: {_MOST} are shown.")
     entries = [here.entry(here.open(name).name) for name in wanted]
     shared = shared_splits(entries)
-    split = params.choice("split", tuple(SPLIT_NAMES)) or (shared[0] if shared else None)
+    # The first that both were asked about picture by picture, so that the comparison can say whether it is chance.
+    told = next((split for split in shared if split in JUDGED), shared[0] if shared else None)
+    split = params.choice("split", tuple(SPLIT_NAMES)) or told
     notes: list[str] = []
     return render_template(
         "compare.html",
