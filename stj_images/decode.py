@@ -21,6 +21,7 @@ from stj_images.pixels import BrokenPictureError, load, on_white, open_lazily, u
 
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 64_000_000
+BOMB_PIXELS, BOMB_PIXELS_A_BYTE = 12_000_000, 100
 THUMBNAIL_PIXELS = 192
 # Pillow holds four bytes a pixel, and as many again while it puts transparency on white.
 PIXELS_AT_ONCE = Budget(MAX_PIXELS)
@@ -97,7 +98,22 @@ def open_picture(data: bytes, formats: Sequence[str] = FORMATS) -> Iterator[Imag
             raise TooLargeError(
                 f"The picture has {picture.width}x{picture.height} pixels, over {MAX_PIXELS / 1e6:.0f} megapixels."
             )
+        if _is_bomb(picture, len(data)):
+            raise TooLargeError(
+                f"The picture is a decompression bomb: {len(data)} bytes promise {picture.width}x{picture.height} pixels."
+            )
         yield picture
+
+
+def _is_bomb(picture: Image.Image, size: int) -> bool:
+    """Whether so few bytes promise so many pixels that they hold nothing worth the memory.
+
+    Photographs have a pixel for each byte or ten; a blank field of 62 megapixels is a WebP of 34 bytes, and costs a gigabyte.
+    A JPEG that comes line by line is decoded at an eighth of its size, and costs little whatever it promises.
+    """
+    pixels = picture.width * picture.height
+    line_by_line = picture.format in {"JPEG", "MPO"} and not picture.info.get("progressive")
+    return not line_by_line and pixels > BOMB_PIXELS and pixels > BOMB_PIXELS_A_BYTE * size
 
 
 @contextlib.contextmanager

@@ -189,6 +189,29 @@ def test_more_pixels_or_bytes_than_a_photograph_has_are_too_large():
         decode(encode(photo(1), "PNG") + bytes(MAX_BYTES))
 
 
+@pytest.mark.parametrize(
+    ("form", "mode", "options"),
+    [
+        ("WEBP", "RGB", {"lossless": True, "quality": 0, "method": 0}),
+        ("PNG", "L", {}),
+        ("PNG", "1", {}),
+        ("GIF", "P", {}),
+        ("JPEG", "RGB", {"progressive": True, "quality": 5}),
+    ],
+)
+def test_a_blank_field_of_many_pixels_is_refused_before_it_is_decoded(form, mode, options):
+    data = encode(Image.new(mode, (4000, 3300)), form, **options)
+    for use in (decode, fingerprint, lambda bomb: shrink(bomb, 100)):
+        with pytest.raises(
+            TooLargeError, match=r"^The picture is a decompression bomb: \d+ bytes promise 4000x3300 pixels"
+        ):
+            use(data)
+
+
+def test_a_large_blank_jpeg_that_comes_line_by_line_costs_little_and_is_read():
+    assert fingerprint(encode(Image.new("RGB", (4000, 3300)), "JPEG", quality=5)).width == 4000
+
+
 def test_a_very_large_picture_is_hashed_in_another_process_with_the_same_hashes(monkeypatch):
     flat = Image.new("RGB", (5000, 3000), "white")
     flat.paste(photo(10, (1500, 2000)), (700, 500))
