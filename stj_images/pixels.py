@@ -32,6 +32,8 @@ _TURNS = {
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """Orientations that exchange width and height."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)\s*([1-8])")
+# Rows that are converted at a time.
+_BAND = 256
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
@@ -116,10 +118,15 @@ def upright(picture: Image.Image) -> Image.Image:
 def on_white(picture: Image.Image) -> Image.Image:
     """A loaded picture of any mode as RGB, transparency on white."""
     picture = with_eight_bits(picture)
-    if picture.has_transparency_data:
-        layered = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layered.size, WHITE), layered).convert("RGB")
-    return picture.convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    flat = Image.new("RGB", picture.size)
+    # In bands: three whole pictures with a transparency channel would be held at a time.
+    for top in range(0, picture.height, _BAND):
+        band = picture.crop((0, top, picture.width, min(top + _BAND, picture.height)))
+        layered = band.convert("RGBA")
+        flat.paste(Image.alpha_composite(Image.new("RGBA", layered.size, WHITE), layered).convert("RGB"), (0, top))
+    return flat
 
 
 def with_eight_bits(picture: Image.Image) -> Image.Image:
@@ -130,18 +137,24 @@ def with_eight_bits(picture: Image.Image) -> Image.Image:
     """
     if not picture.mode.startswith(("I", "F")):
         return picture
-    levels: npt.NDArray[np.float64] = np.nan_to_num(
-        np.asarray(picture).astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0
-    )
+    levels: npt.NDArray[np.generic] = np.asarray(picture)
     if picture.mode.startswith("I;16"):
-        white = 65535.0
-    else:
-        brightest = float(levels.max(initial=0.0))
-        ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
-        white = next((one for one in ranges if brightest <= one), 2.0**32 - 1)
-    # 65535 and 2^32 - 1 lose their lower bytes; 1 and 255 are rounded.
+        return Image.fromarray((levels >> 8).astype(np.uint8))  # type: ignore[operator]  # whole numbers in this mode
+    ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
+    bands = [levels[top : top + _BAND] for top in range(0, len(levels), _BAND)]
+    brightest = max((float(_numbers(band).max(initial=0.0)) for band in bands), default=0.0)
+    white = next((one for one in ranges if brightest <= one), 2.0**32 - 1)
+    return Image.fromarray(np.concatenate([_eight_bits(_numbers(band), white) for band in bands]))
+
+
+def _numbers(levels: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    return np.nan_to_num(levels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _eight_bits(levels: npt.NDArray[np.float64], white: float) -> npt.NDArray[np.uint8]:
+    """Levels from 0 to `white` as 0 to 255: 65535 and 2^32 - 1 lose their lower bytes, 1 and 255 are rounded."""
     scaled = np.floor(levels * (256 / (white + 1))) if white > 255 else np.round(levels * (255 / white))
-    return Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+    return scaled.clip(0, 255).astype(np.uint8)
 
 
 def without_odd_chunks(data: bytes) -> bytes:

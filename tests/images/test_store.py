@@ -103,8 +103,8 @@ def test_a_store_elsewhere_that_cannot_be_used_is_said(monkeypatch):
         raise RuntimeError("Unable to locate credentials")
 
     store = open_store(f"memory://{uuid.uuid4().hex}")
-    monkeypatch.setattr(type(store._files), "exists", locked)
-    monkeypatch.setattr(type(store._files), "cat_file", locked)
+    for method in ("exists", "cat_file", "pipe_file", "info", "find"):
+        monkeypatch.setattr(type(store._files), method, locked)
     for use in (lambda: store.put(SHA, "jpg", DATA), lambda: store.read(PATH), lambda: list(store.paths())):
         with pytest.raises(
             CatalogError, match=r"^Cannot use the image store memory://.*: Unable to locate credentials\. "
