@@ -75,7 +75,7 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None, shop: str = DE
     elsewhere = next((one for one in known if one.slug == wanted and one.shop != shop), None)
     if elsewhere is not None:
         raise UsageError(f"{wanted} is a category of the shop {elsewhere.shop}: use {elsewhere.shop}_category.")
-    category = find_category(wanted, categories)
+    category = find_category(wanted, [one for one in categories if one.node or one.slug == wanted])
     _ = category.listing_path  # says it where there is none
     return (
         Arguments(

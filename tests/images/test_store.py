@@ -112,6 +112,23 @@ def test_a_store_elsewhere_that_cannot_be_used_is_said(monkeypatch):
             use()
 
 
+@pytest.mark.parametrize("kind", ["folder", "elsewhere"])
+def test_a_file_is_set_aside_listed_and_taken_back(tmp_path, kind):
+    store = open_store(str(tmp_path) if kind == "folder" else f"memory://{uuid.uuid4().hex}")
+    assert store.is_empty()
+    store.put(SHA, "jpg", DATA)
+    assert 0 <= store.age(PATH) < 60
+    store.set_aside(PATH, "nobody's")
+    assert (list(store.paths()), store.is_empty()) == ([], True)
+    lost = store.lost()[SHA]
+    assert store.read(lost) == DATA
+    assert f",{PATH},nobody's" in store.read("lost+found/list.csv").decode()
+    store.take_back(lost, PATH)
+    assert (list(store.paths()), SHA in store.lost()) == ([PATH], False)
+    with pytest.raises(FileNotFoundError):
+        store.age("ab/none.jpg")
+
+
 def test_addresses_choose_the_store(tmp_path):
     assert isinstance(open_store(f"file://{tmp_path}"), FolderStore)
     assert isinstance(open_store("memory://x"), RemoteStore)
