@@ -46,6 +46,7 @@ FILES = {
     "out_of_fold.csv",
     "plots",
     "predictions.csv",
+    "provenance.csv",
     "report.html",
     "tensorboard",
 }
