@@ -185,7 +185,7 @@ def elsewhere(drawn: Path, tmp_path: Path) -> Path:
 def test_on_a_folder_both_are_asked_now(own_run: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
     original = module.Predictor
-    monkeypatch.setattr(module, "Predictor", lambda run: asked.append(run.name) or original(run))
+    monkeypatch.setattr(module, "Predictor", lambda run, **how: asked.append(run.name) or original(run, **how))
     found = compare(own_run, own_run, on=elsewhere)
     assert asked == ["mine", "mine"]
     assert (found.n, found.left_out, found.b, found.c) == (12, 1, 0, 0)

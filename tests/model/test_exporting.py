@@ -15,6 +15,8 @@ from PIL import Image
 
 from stj_core.cli import outcome
 from stj_core.errors import ModelError, UsageError
+from stj_core.picture_types import SERVED
+from stj_images.decode import MAX_BYTES, MAX_PIXELS
 from stj_model import exporting, formats, standalone
 from stj_model.cli import app
 from stj_model.exporting import Export, export_run, exportable
@@ -34,7 +36,7 @@ def predictor(run: Run) -> Predictor:
 @pytest.fixture
 def loaded(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's network is not loaded again: that takes seconds."""
-    monkeypatch.setattr(exporting, "Predictor", lambda run: predictor)
+    monkeypatch.setattr(exporting, "Predictor", lambda run, **_: predictor)
 
 
 QUICK, DEAR = ["saved_model", "onnx"], ["openvino", "litert"]
@@ -68,7 +70,7 @@ def test_every_format_agrees_with_keras_on_fifty_pictures(exports: list[Export])
         assert about["weights"]["licence"] == "none needed"
         assert about["largest_difference_to_keras"]["pictures"] == 50
         assert sorted(path.name for path in one.folder.iterdir() if path.suffix != ".bin") == sorted(
-            [FORMATS[one.format].file, "model.json", "predict.py"]
+            [FORMATS[one.format].file, "model.json", "pixels.py", "predict.py"]
         )
     assert sorted(path.name for path in exports[0].folder.parent.iterdir()) == sorted(one.format for one in exports)
 
@@ -118,7 +120,14 @@ def test_the_script_reads_pictures_as_stj_does(kind: str, tmp_path: Path, rng: n
         file = file.with_suffix(".jpg")
         picture.resize((900, 1400)).save(file)
     for how in (Preprocessing(64), Preprocessing(128, "nearest")):
-        assert np.array_equal(read_pixels(file, how), standalone.read(file, how.size, how.resample))
+        about = {
+            "size": how.size,
+            "resample": how.resample,
+            "max_bytes": MAX_BYTES,
+            "max_pixels": MAX_PIXELS,
+            "formats": list(SERVED),
+        }
+        assert np.array_equal(read_pixels(file, how), standalone.read(file, about))
 
 
 def test_the_distance_inside_the_network_is_the_one_that_predict_gives(predictor: Predictor, drawn: Path):

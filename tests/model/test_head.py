@@ -88,4 +88,4 @@ def test_temperature_makes_the_overconfident_humble(rng: np.random.Generator):
 
 def test_distances_are_to_the_nearest_picture_of_another_fold():
     points = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    assert held_out_distances(points, np.array([0, 1, 1])).tolist() == [0.0, 0.0, 1.0]
+    assert held_out_distances(points, np.array([0, 1, 1]), np.ones(3, dtype=bool)).tolist() == [0.0, 0.0, 1.0]

@@ -71,9 +71,9 @@ def test_a_large_jpeg_may_be_decoded_smaller_but_never_below_twice_the_input():
 
 def test_what_is_no_picture_says_why(tmp_path: Path):
     (tmp_path / "page.jpg").write_text("<html>")
-    with pytest.raises(NotAnImageError, match=r"page\.jpg is no picture"):
+    with pytest.raises(NotAnImageError, match=r"page\.jpg: These 6 bytes are no picture"):
         read_pixels(tmp_path / "page.jpg", Preprocessing())
-    with pytest.raises(TruncatedError, match="broken or cut short"):
+    with pytest.raises(TruncatedError, match="broken or ends too early"):
         read_pixels(encoded(half_and_half().resize((400, 400)), "JPEG")[:900], Preprocessing())
     with pytest.raises(PictureError, match=r"Cannot read .*missing\.jpg"):
         read_pixels(tmp_path / "missing.jpg", Preprocessing())
