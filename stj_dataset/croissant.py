@@ -12,7 +12,7 @@ from typing import Any
 
 from stj_core.files import file_sha256, write_json
 from stj_dataset.balance import Balance
-from stj_dataset.manifest import COLUMNS, CROISSANT, MANIFEST, PROVENANCE, column_type
+from stj_dataset.manifest import COLUMNS, CROISSANT, MANIFEST, column_type
 from stj_dataset.settings import ExportSettings
 
 _CONTEXT = {
@@ -75,22 +75,22 @@ def _document(root: Path, settings: ExportSettings, balance: Balance, digest: st
         "url": f"urn:sha256:{digest}",
         "version": f"1.0.0+{digest[:12]}",
         "isLiveDataset": False,
-        "distribution": [*_tables(root), *_files(root, settings)],
+        "distribution": [_manifest(root), *_files(root, settings)],
         "recordSet": records,
     }
 
 
-def _tables(root: Path) -> Iterator[dict[str, Any]]:
-    for name, what in ((MANIFEST, "One line for each picture."), (PROVENANCE, "When and in which crawl each was met.")):
-        yield {
-            "@type": "cr:FileObject",
-            "@id": name,
-            "name": name,
-            "description": what,
-            "contentUrl": name,
-            "encodingFormat": "text/csv",
-            "sha256": file_sha256(root / name),
-        }
+def _manifest(root: Path) -> dict[str, Any]:
+    """The manifest; provenance.csv is not described, because its bytes depend on when and in which crawl a picture was met."""
+    return {
+        "@type": "cr:FileObject",
+        "@id": MANIFEST,
+        "name": MANIFEST,
+        "description": "One line for each picture.",
+        "contentUrl": MANIFEST,
+        "encodingFormat": "text/csv",
+        "sha256": file_sha256(root / MANIFEST),
+    }
 
 
 def _files(root: Path, settings: ExportSettings) -> Iterator[dict[str, Any]]:

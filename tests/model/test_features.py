@@ -123,7 +123,7 @@ def test_everything_that_decides_a_feature_is_in_the_key(extractor):
         Extractor(extractor.model, Preprocessing(96), extractor.record),
         Extractor(extractor.model, Preprocessing(64), {"weights": "b"}),
         Extractor(extractor.model, Preprocessing(64), extractor.record, View("mirror")),
-        Extractor(extractor.model, Preprocessing(64), extractor.record, View("moved-0")),
+        Extractor(extractor.model, Preprocessing(64), extractor.record, View("closer")),
     ]
     assert len({extractor.key, *(other.key for other in others)}) == 6
 
