@@ -16,6 +16,7 @@ from stj_model.config import TrainConfig
 from tests.model.conftest import make_dataset
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_notebook_from_a_dataset_to_an_export(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     from stj_model import evaluate, export, load, train

@@ -54,6 +54,7 @@ def test_a_failed_import_leaves_the_collector_on():
     gc.unfreeze()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spared", [True, False])
 def test_keras_is_spared_the_large_libraries_of_others_in_our_own_process_only(spared: bool):
     code = (

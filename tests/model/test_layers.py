@@ -63,6 +63,7 @@ def test_an_epoch_speaks_as_keras_does():
     assert epoch_lines(found, 25, float("inf"), 4)[1] == "Epoch 3: val_loss improved from inf to 0.7500, saved"
 
 
+@pytest.mark.slow
 def test_a_second_backbone_trains_and_answers(drawn: Path, tmp_path: Path):
     config = replace(tiny(), architecture="efficientnetv2b0")
     run = train(drawn, config, runs=tmp_path / "runs", cache=tmp_path / "cache")

@@ -48,6 +48,7 @@ def test_v1_5_has_the_same_layers_weights_and_map_but_strides_in_the_3x3(stock):
         assert ours.get_layer(f"conv{stage}_block1_0_conv").strides == (2, 2)
 
 
+@pytest.mark.slow
 def test_a_weights_file_of_one_architecture_loads_into_both(stock, pixels, tmp_path: Path):
     path = tmp_path / "net.weights.h5"
     stock.save_weights(path)
@@ -69,6 +70,7 @@ def test_weights_of_another_network_are_a_sentence(tmp_path: Path):
         load_backbone(find_weights(str(tmp_path / "torn.weights.h5"), "resnet50"), SIZE)
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_random_weights():
     digests = []
     for seed in (5, 5, 6):

@@ -122,6 +122,7 @@ def test_the_promise_and_its_price_are_told_together(learned: Run, capsys: pytes
     assert f"{100 * promise['answered']:.1f}" in report
 
 
+@pytest.mark.slow
 def test_training_without_others_says_what_that_costs_and_how_to_get_some(
     drawn: Path, shared_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -133,6 +134,7 @@ def test_training_without_others_says_what_that_costs_and_how_to_get_some(
     assert "give a folder with --none" in err
 
 
+@pytest.mark.slow
 def test_the_dataset_s_own_pictures_of_something_else_are_learned_from_and_judged_by(
     dataset: Path, shared_cache: Path, tmp_path: Path
 ):

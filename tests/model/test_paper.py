@@ -66,6 +66,7 @@ def test_the_head_is_the_notebooks(networks):
     assert float(networks.tail.optimizer.learning_rate) == pytest.approx(1e-4)
 
 
+@pytest.mark.slow
 def test_one_step_of_the_tail_on_the_cache_equals_one_step_of_the_whole_network(networks):
     """Loss, weights and BatchNorm statistics after the step are the same bits."""
     rng = np.random.default_rng(0)
@@ -118,6 +119,7 @@ class Cached:
         return np.stack([np.random.default_rng(list(name.encode())).random(self.shape, np.float32) for name in names])
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_and_ends_with_the_same_bits(drawn: Path, tmp_path: Path):
     opened = open_dataset(drawn)
     weights = find_weights("random")
@@ -141,6 +143,7 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_bits(drawn: Path
     assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.slow
 def test_a_run_of_the_paper_recipe_after_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The same command goes on, and leaves a whole run without `out_of_fold.csv`."""
     folder = make_dataset(tmp_path / "dataset", per_class=10)

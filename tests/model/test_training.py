@@ -182,6 +182,7 @@ def test_the_same_pictures_and_folds_are_fitted_once():
     assert fitted == [2, 2, 2, 2, 1, 2]
 
 
+@pytest.mark.slow
 def test_heads_fitted_in_fewer_numbers_are_the_same_heads(
     shared: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -232,6 +233,7 @@ def test_titles_from_the_shop_cannot_break_the_report(run: Run, own_run: Run):
     assert "href=" not in html
 
 
+@pytest.mark.slow
 def test_both_layouts_train(tmp_path: Path, shared_cache: Path):
     folder = make_dataset(tmp_path / "dataset", layout="student")
     run = train(folder, tiny(epochs=3), runs=tmp_path / "runs", cache=shared_cache)
