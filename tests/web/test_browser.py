@@ -248,6 +248,7 @@ def test_two_reviewers_at_once_lose_no_decision(shelf: Shelf, serve: Serve, brow
         context.close()
 
 
+@pytest.mark.slow
 def test_watch_a_crawl_of_the_practice_shop_come_in(tmp_path: Path, serve: Serve, page: Any) -> None:
     (tmp_path / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n", encoding="utf-8")
     origin = serve()
@@ -479,6 +480,7 @@ def test_pictures_are_dropped_on_the_page(runs: Path, serve: Serve, page: Any) -
     assert set(page.locator(".judged .file").all_inner_texts()) == {"0.png", "2.png"}
 
 
+@pytest.mark.slow
 def test_the_first_paint_comes_within_a_second(shelf: Shelf, serve: Serve, page: Any) -> None:
     origin = serve()
     page.goto(origin + "/")
