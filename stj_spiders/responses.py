@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import urlsplit
 
 from scrapy.http import Response, TextResponse
@@ -13,8 +14,12 @@ from stj_spiders.request_meta import RENDERED_BY
 
 
 def body_text(response: Response) -> str:
-    """The decoded body, whatever it is."""
-    return response.text if isinstance(response, TextResponse) else response.body.decode("utf-8", errors="replace")
+    """The decoded body, whatever it is, and whatever character set it claims to have."""
+    if isinstance(response, TextResponse):
+        # Python knows codecs that are no character sets (`idna`, `punycode`, `undefined`), and those raise what they like.
+        with contextlib.suppress(Exception):
+            return response.text
+    return response.body.decode("utf-8", errors="replace")
 
 
 def host_of(url: str) -> str:
