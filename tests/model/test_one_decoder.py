@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import io
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +21,7 @@ from stj_model.cli import app
 from stj_model.predict import Predictor
 from stj_model.preprocess import Preprocessing, read_pixels
 from stj_model.run_dir import Run
+from tests.copies import copies, saved
 
 HOW = Preprocessing(64)
 ABOUT = {
@@ -40,40 +40,8 @@ def photograph() -> Image.Image:
     return Image.fromarray(np.clip(rows[..., None] + rng.integers(-8, 9, (90, 70, 3)), 0, 255).astype(np.uint8))
 
 
-def _saved(picture: Image.Image, form: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    picture.save(out, form, **options)
-    return out.getvalue()
-
-
-def _turned() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return _saved(photograph().transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif)
-
-
-def _see_through() -> Image.Image:
-    picture = photograph().convert("RGBA")
-    picture.putalpha(photograph().convert("L"))
-    return picture
-
-
 GREY = np.asarray(photograph().convert("L"))
-COPIES: dict[str, bytes] = {
-    "1": _saved(photograph().convert("1"), "PNG"),
-    "L": _saved(photograph().convert("L"), "PNG"),
-    "LA": _saved(_see_through().convert("LA"), "PNG"),
-    "P": _saved(photograph().quantize(64), "PNG"),
-    "I;16": _saved(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"),
-    "I": _saved(Image.fromarray(GREY.astype(np.int32) * 257), "TIFF"),
-    "F": _saved(Image.fromarray(GREY.astype(np.float32) / 255), "TIFF"),
-    "CMYK": _saved(photograph().convert("CMYK"), "TIFF"),
-    "RGBA": _saved(_see_through(), "PNG"),
-    "animated": _saved(
-        photograph(), "WEBP", save_all=True, append_images=[Image.new("RGB", (70, 90), "red")], lossless=True
-    ),
-    "turned": _turned(),
-}
+COPIES = copies(photograph())
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +101,7 @@ def test_predict_and_evaluate_on_a_folder_answer_every_mode_alike(
 
 @pytest.mark.parametrize(
     ("data", "why"),
-    [(bytes(MAX_BYTES + 1), "over 20 MiB"), (_saved(Image.new("1", (9000, 9000)), "PNG"), "over 64 megapixels")],
+    [(bytes(MAX_BYTES + 1), "over 20 MiB"), (saved(Image.new("1", (9000, 9000)), "PNG"), "over 64 megapixels")],
     ids=["bytes", "pixels"],
 )
 def test_one_limit_of_size_holds_everywhere(data: bytes, why: str, exported: ModuleType, tmp_path: Path):

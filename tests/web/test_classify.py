@@ -14,7 +14,10 @@ from flask.testing import FlaskClient
 
 from stj_dataset.manifest import read_manifest
 from stj_model.predict import Predictor
+from stj_model.preprocess import read_pixels
 from stj_model.run_dir import open_run
+from tests.copies import copies
+from tests.dataset.filling import draw as blots
 from tests.model.conftest import draw
 
 from .conftest import MakeApp, form_token
@@ -62,6 +65,21 @@ def test_the_answers_are_those_of_the_command_line(client: FlaskClient, runs: Pa
         distances = [one["distance"] for one in mine["nearest"]]
         assert distances == sorted(distances)
         assert distances[0] == pytest.approx(theirs["out_of_scope"], abs=1e-4)
+
+
+def test_the_studio_sees_the_pixels_that_a_run_was_trained_on_whatever_the_mode(
+    client: FlaskClient, runs: Path
+) -> None:
+    files = copies(blots(7, (70, 90)))
+    answers = send(client, *files.items()).json["answers"]
+    predictor = Predictor(open_run(None, runs))
+    for mine, (mode, data) in zip(answers, files.items(), strict=True):
+        pixels = read_pixels(data, predictor.preprocessing)[None]
+        assert mine["file"] == mode
+        assert mine["error"] is None
+        (wanted,) = predictor.answer(pixels, [mode])
+        assert wanted.probabilities is not None
+        assert list(mine["probabilities"].values()) == pytest.approx(list(wanted.probabilities.values()), abs=1e-4)
 
 
 def test_the_nearest_pictures_can_be_looked_at(client: FlaskClient, runs: Path) -> None:
