@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stj_catalog.damage import quick_check
 from stj_catalog.migrations import backup as copy_file
-from stj_catalog.migrations import known_revisions
+from stj_catalog.migrations import REVISIONS
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, UsageError
 from stj_core.files import atomic_path, sweep_unfinished
@@ -67,7 +67,7 @@ def restore(file: Path, backup: Path) -> tuple[Path | None, int]:
         raise UsageError(f"{backup} is no backup of a catalogue: stj-dataset restore lists those that there are.")
     if wrong := quick_check(backup):
         raise UsageError(f"The backup {backup} is damaged itself ({wrong}): take another one.")
-    if (made_by := _revision(backup)) not in known_revisions():
+    if (made_by := _revision(backup)) not in REVISIONS:
         raise UsageError(
             f"The backup {backup} has schema {made_by}, newer than this STJ's: upgrade STJ (pip install -U stj)."
         )

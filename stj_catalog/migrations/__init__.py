@@ -13,7 +13,9 @@ from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
 from stj_core.files import atomic_path
 
-HEAD = "0005"
+REVISIONS = tuple(sorted(path.name.split("_")[0] for path in Path(__file__).with_name("versions").glob("[0-9]*_*.py")))
+"""The schemas that this STJ can read, oldest first: one for each file of `versions/`."""
+HEAD = REVISIONS[-1]
 
 
 def upgrade(engine: Engine, file: Path | None) -> None:
@@ -58,7 +60,7 @@ def revision(connection: Connection) -> str | None:
             "Set STJ_CATALOG to another one."
         )
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if found is not None and found not in known_revisions():
+    if found is not None and found not in REVISIONS:
         raise NewerSchemaError(
             f"The catalogue {connection.engine.url!r} has schema {found}, newer than this STJ's {HEAD}: "
             "upgrade STJ (pip install -U stj)."
@@ -113,11 +115,6 @@ def backup(source: Path, target: Path) -> None:
     """Copy an SQLite file while others use it."""
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
-
-
-def known_revisions() -> set[str]:
-    """The revisions of every schema that this STJ can read."""
-    return {path.name.split("_")[0] for path in Path(__file__).with_name("versions").glob("[0-9]*_*.py")}
 
 
 def _run(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import shutil
 import sqlite3
 import threading
@@ -134,6 +135,16 @@ def test_a_released_catalogue_with_rows_in_it_migrates_after_a_backup(tmp_path, 
     catalog.close()
     migrated = dump.stem.split("-")[-1] != migrations.HEAD
     assert len(list(tmp_path.glob("catalog.sqlite.before-*"))) == migrated
+
+
+def test_every_migration_follows_the_one_before_it_and_the_newest_is_the_present_schema():
+    chain = []
+    for revision in migrations.REVISIONS:
+        (module,) = (Path(migrations.__file__).parent / "versions").glob(f"{revision}_*.py")
+        found = runpy.run_path(str(module))
+        assert (found["revision"], found["down_revision"]) == (revision, chain[-1] if chain else None)
+        chain.append(revision)
+    assert chain[-1] == migrations.HEAD
 
 
 def test_a_migration_of_an_older_schema_makes_a_backup_first(tmp_path, blank_catalog, monkeypatch):
