@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stj_catalog.damage import quick_check
-from stj_catalog.migrations import backup as copy_file
 from stj_catalog.migrations import REVISIONS
+from stj_catalog.migrations import backup as copy_file
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, UsageError
 from stj_core.files import atomic_path, sweep_unfinished
