@@ -13,7 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -45,6 +45,8 @@ class ManifestRow:
     is none of the classes; `sha256` is of that file, `original_sha256` of the bytes the shop sent; hashes are hex text. `asin`,
     `title`, `page_url` and the like are of the sighting under this label with the smallest page address and position. What is not
     known is empty (None for numbers). `crawl_id` and `seen_at` are of that sighting too, and stand in provenance.csv.
+
+    A column with a default may be missing in a manifest: a dataset that was made before there was such a column still opens.
     """
 
     file: str
@@ -69,6 +71,7 @@ class ManifestRow:
 
 _TYPES = {column.name: str(column.type) for column in fields(ManifestRow)}
 COLUMNS = tuple(column.name for column in fields(ManifestRow) if column.metadata.get("digested", True))
+_NEEDED = tuple(column.name for column in fields(ManifestRow) if column.default is MISSING)
 PROVENANCE_COLUMNS = ("file", *(name for name in _TYPES if name not in COLUMNS))
 
 
@@ -99,11 +102,11 @@ def read_manifest(dataset: Path) -> list[ManifestRow]:
     """Read the rows of `dataset/manifest.csv` (or of the file itself), joined with `provenance.csv` where it lies beside it.
 
     Raises:
-        DatasetError: there is no manifest, a column is missing, or a value cannot be right.
+        DatasetError: there is no manifest, a column without a default is missing, or a value cannot be right.
     """
     path = dataset if dataset.is_file() else dataset / MANIFEST
     columns, lines = _read_csv(path, "stj-dataset export makes one")
-    if missing := [name for name in COLUMNS if name not in columns]:
+    if missing := [name for name in _NEEDED if name not in columns]:
         raise DatasetError(f"The manifest {path} lacks the columns {', '.join(missing)}: export the dataset again.")
     if not set(PROVENANCE_COLUMNS) <= set(columns):
         # Older manifests hold these columns themselves.
@@ -320,9 +323,9 @@ def _files(dataset: Path) -> Iterator[str]:
 
 def _row(values: Mapping[str | None, str | None], path: Path, number: int) -> ManifestRow:
     try:
-        row = ManifestRow(
-            **{name: _value(name, values[name]) for name in _TYPES if name in COLUMNS or values.get(name)}
-        )
+        # A cell that a line lacks is a mistake, a column that the whole file lacks is not.
+        told = (name for name in _TYPES if name in values and (name in COLUMNS or values[name]))
+        row = ManifestRow(**{name: _value(name, values[name]) for name in told})
     except (TypeError, ValueError) as error:
         raise DatasetError(f"Line {number} of {path} cannot be read ({error}): export the dataset again.") from error
     if row.split not in SPLITS:

@@ -172,6 +172,27 @@ def test_an_older_manifest_that_holds_the_moments_itself_still_opens(folder: Pat
     assert kinds(folder) == []
 
 
+@pytest.mark.parametrize("column", ["page_number", "source"])
+def test_a_dataset_made_before_a_column_with_a_default_was_there_still_opens(folder: Path, column: str):
+    rows = read_manifest(folder)
+    columns = [name for name in COLUMNS if name != column]
+    lines = [
+        columns,
+        *(["" if (cell := getattr(row, name)) is None else str(cell) for name in columns] for row in rows),
+    ]
+    (folder / "manifest.csv").write_text("".join(f"{','.join(line)}\n" for line in lines))
+    (folder / "dataset.json").write_text(json.dumps({"digest": file_sha256(folder / "manifest.csv")}))
+    default = ManifestRow.__dataclass_fields__[column].default
+    assert check_files(folder) == [dataclasses.replace(row, **{column: default}) for row in rows]
+
+
+def test_a_line_that_ends_before_its_last_column_is_refused(folder: Path):
+    first, second, *rest = (folder / "manifest.csv").read_text().splitlines()
+    (folder / "manifest.csv").write_text("\n".join([first, second.rpartition(",")[0], *rest]) + "\n")
+    with pytest.raises(DatasetError, match=f"Line 2 of .*{COLUMNS[-1]} is missing"):
+        read_manifest(folder)
+
+
 def test_a_manifest_without_its_provenance_opens_and_is_told_of(folder: Path):
     rows = [dataclasses.replace(row, crawl_id=3, seen_at="2026-05-01T10:00:00Z") for row in read_manifest(folder)]
     rewrite(folder, rows)
