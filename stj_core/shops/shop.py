@@ -1,7 +1,7 @@
 """The shops whose addresses STJ can read and build, by name.
 
-Another shop is one more module beside `amazon.py` with these functions, one more package under `stj_spiders/shops/` for
-its pages, and a line in each of the two registries.
+Another shop is one more module beside `amazon.py` with these functions, a module or package of the same name under
+`stj_spiders/shops/` for its pages (the protocol `ShopPages` there), and a line in `SHOPS`.
 """
 
 from __future__ import annotations

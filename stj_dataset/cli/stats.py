@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def stats(catalog: CatalogOption = None, as_json: JsonOption = False) -> None:
     """Count pictures by label and status, groups, sightings and crawls.
 
-    Every picture has exactly one status: kept, duplicate, quarantined, rejected or forgotten.
+    Every picture has exactly one status.
     """
     from stj_catalog.stats import count_all
     from stj_core.labels import load_labels

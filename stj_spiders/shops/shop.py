@@ -1,13 +1,15 @@
-"""The shops whose pages STJ can read, by the names of `stj_core.shops.shop.SHOPS`."""
+"""The shops whose pages STJ can read: for each name in `stj_core.shops.shop.SHOPS` the module of that name beside this one."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast, runtime_checkable
 
-from stj_spiders.shops import amazon
+from stj_core.shops.shop import SHOPS
 from stj_spiders.shops.pages import Kind, Listing, Product, Verdict
 
 
+@runtime_checkable
 class ShopPages(Protocol):
     """What a module must know of a shop's pages.
 
@@ -36,4 +38,4 @@ class ShopPages(Protocol):
         """Whether an `empty` listing would get its cards from a script."""
 
 
-PAGES: dict[str, ShopPages] = {"amazon": amazon}
+PAGES = {name: cast("ShopPages", import_module(f"{__package__}.{name}")) for name in SHOPS}

@@ -1,8 +1,9 @@
-"""Another shop is two modules and a line in each registry: nothing in the crawl knows whose pages it reads."""
+"""Another shop is two modules of one name and a line in one registry: nothing in the crawl knows whose pages it reads."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import io
 import os
 from pathlib import Path
@@ -14,8 +15,11 @@ from PIL import Image
 import stj_spiders
 from stj_core.errors import UsageError
 from stj_core.labels import load_labels
+from stj_core.shops.shop import SHOPS
+from stj_spiders.shops.shop import PAGES, ShopPages
 from tests.conftest import ROOT
 from tests.spiders.conftest import Folder
+from tests.spiders.corner_shop import pages as corner_pages
 from tests.spiders.servers import Answer, serving
 
 LABELS = """
@@ -122,6 +126,17 @@ def test_each_shop_has_a_spider_and_each_category_that_names_one(corner: Folder)
     plan = run(corner, "crawl", "corner_bowls", "-a", "dry_run=1").out
     assert "corner_bowls would read http://corner.invalid/shelf/bowls" in plan
     assert "The corner shop asks to be asked." in plan
+
+
+def test_every_shop_that_is_known_has_pages_that_can_be_read_as_any_shop_s() -> None:
+    """The registry of addresses is the only one: the module of pages is found by its name, so what it offers is held here."""
+    assert PAGES.keys() == SHOPS.keys()
+    for module in (*PAGES.values(), corner_pages):
+        assert isinstance(module, ShopPages)
+        for name in ("parse_listing", "parse_product", "judge", "promises_script"):
+            promised = list(inspect.signature(getattr(ShopPages, name)).parameters.values())[1:]
+            given = list(inspect.signature(getattr(module, name)).parameters.values())
+            assert [(one.name, one.default) for one in given] == [(one.name, one.default) for one in promised]
 
 
 def test_a_shop_that_nobody_knows_is_named(tmp_path: Path) -> None:
