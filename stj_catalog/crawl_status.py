@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from stj_catalog.catalog import Catalog
 from stj_catalog.crawls import crawl_summary
 from stj_catalog.schema import categories, crawls, pages, sightings
-from stj_core.clock import moment_from_now
+from stj_core.clock import moment_from_now, seconds_since
 
 PACE_MINUTES = 5
 
@@ -93,7 +93,7 @@ def _pace(connection: Connection, crawl_id: int) -> dict[str, float]:
         .where(sightings.c.crawl_id == crawl_id, sightings.c.seen_at >= since)
     )
     began = connection.execute(select(crawls.c.started_at).where(crawls.c.id == crawl_id)).scalar_one()
-    minutes = max(1 / 60, min(PACE_MINUTES, (datetime.now(UTC) - datetime.fromisoformat(began)).total_seconds() / 60))
+    minutes = max(1 / 60, min(PACE_MINUTES, seconds_since(datetime.fromisoformat(began)) / 60))
     return {
         "pages_per_minute": round(connection.execute(fetched).scalar_one() / minutes, 1),
         "cards_per_minute": round(connection.execute(seen).scalar_one() / minutes, 1),

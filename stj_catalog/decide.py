@@ -13,7 +13,7 @@ from stj_catalog.families import FAMILY
 from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, products, reviews, sightings
 from stj_catalog.status import Bond, Decision, Outcome, Picture, resolve
 from stj_core.vocabulary import Reason, Status
-from stj_images.likeness import Thresholds
+from stj_images.likeness import DUPLICATE, Thresholds
 
 # A file under so many products is no photograph of any of them.
 MANY_PRODUCTS = 3
@@ -71,7 +71,7 @@ def find_doubtful(connection: Connection) -> list[int]:
     shown = sightings.c.image_id == images.c.id
     other = or_(sightings.c.reason.is_not(None), categories.c.label.is_(None), categories.c.label != images.c.label)
     against = select(sightings.c.id).join_from(sightings, categories).where(shown, other).exists()
-    duplicate = likenesses.c.kind == "duplicate"
+    duplicate = likenesses.c.kind == DUPLICATE
     bound = or_(
         *(
             select(likenesses.c.kind).where(side == images.c.id, duplicate).exists()
@@ -125,7 +125,7 @@ def _components(connection: Connection, ids: Iterable[int]) -> dict[int, dict[in
         for some in chunks(sorted(frontier)):
             for side in (likenesses.c.image_id, likenesses.c.other_id):
                 for pair in connection.execute(
-                    select(likenesses).where(likenesses.c.kind == "duplicate", side.in_(some))
+                    select(likenesses).where(likenesses.c.kind == DUPLICATE, side.in_(some))
                 ):
                     bond = Bond(pair.distance, pair.distance256)
                     bonds.setdefault(pair.image_id, {})[pair.other_id] = bond

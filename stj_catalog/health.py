@@ -12,6 +12,7 @@ from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import crawls, images, likenesses, pages, sightings
 from stj_core.problem import Problem
 from stj_core.vocabulary import CrawlState, PageState, Reason, Status
+from stj_images.likeness import DUPLICATE
 from stj_images.store import ImageStore
 
 _BATCH = 5_000
@@ -103,7 +104,7 @@ def _kept_duplicates(catalog: Catalog) -> Iterator[Problem]:
         .select_from(
             likenesses.join(one, one.c.id == likenesses.c.image_id).join(two, two.c.id == likenesses.c.other_id)
         )
-        .where(likenesses.c.kind == "duplicate", both)
+        .where(likenesses.c.kind == DUPLICATE, both)
     )
     with catalog.read() as connection:
         for path, other, near, near256 in connection.execute(pairs):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, or_, select, update
@@ -22,10 +22,10 @@ from stj_core.clock import now
 from stj_core.vocabulary import TRANSIENT, PageState, Reason, Status
 from stj_images.fingerprint import Fingerprint
 
-_PRINTED = (
-    *("sha256", "format", "width", "height", "phash", "phash256", "phash_mirror", "phash256_mirror"),
-    *("phash_trim", "phash256_trim"),
-)
+# A fingerprint's fields are columns of their names, but these two.
+_RENAMED = {"size": "bytes", "recipe": "hash_recipe"}
+_PRINTED = {one.name: _RENAMED.get(one.name, one.name) for one in fields(Fingerprint)}
+_OF_PRODUCT = ("parent_asin", "title", "brand", "breadcrumb", "price", "currency", "rating")
 # What a later crawl may ask for again: what may be better next time, and, where it is allowed, what was kept from us.
 _REPLACED = (*TRANSIENT, Reason.OPTED_OUT)
 LONGEST = 2_000
@@ -252,29 +252,26 @@ def _image_row(one: FetchedPicture) -> dict[str, Any]:
         "last_seen_at": moment,
     }
     print_ = one.fingerprint
-    row |= {name: getattr(print_, name) if print_ else None for name in _PRINTED}
-    row["bytes"] = print_.size if print_ else None
-    row["hash_recipe"] = print_.recipe if print_ else None
+    row |= {column: getattr(print_, name) if print_ else None for name, column in _PRINTED.items()}
     return row
 
 
 def _record_products(connection: Connection, cards: Sequence[CardSighting], moment: str) -> dict[str, int]:
     """Write the products of the cards, seen at `moment`, the newest word counting; returns their ids by ASIN."""
     rows: dict[str, dict[str, Any]] = {}
-    fields = ("parent_asin", "title", "brand", "breadcrumb", "price", "currency", "rating")
     for card in cards:
         if card.asin:
             row = rows.setdefault(
                 card.asin, {"asin": card.asin, "first_seen_at": moment, "last_seen_at": moment, "url": None}
             )
             row["url"] = row["url"] or _text(card.product_url, LONGEST_URL)
-            for name in fields:
+            for name in _OF_PRODUCT:
                 said = getattr(card, name)
                 said = _text(said) if isinstance(said, str) else said
                 row[name] = row.get(name) if row.get(name) is not None else said
     if not rows:
         return {}
-    newest = {name: lambda new, old, name=name: func.coalesce(new[name], old.c[name]) for name in (*fields, "url")}
+    newest = {name: lambda new, old, name=name: func.coalesce(new[name], old.c[name]) for name in (*_OF_PRODUCT, "url")}
     upsert(
         connection,
         products,

@@ -15,6 +15,7 @@ from stj_catalog.tombstones import ADDRESS, ASIN, tombs_of
 from stj_core.errors import CatalogError, UsageError
 from stj_core.shops.shop import picture_keys
 from stj_core.vocabulary import Status
+from stj_images.likeness import DUPLICATE
 
 _CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
 # Of several pictures of one checksum a person means the one that a decision changes.
@@ -138,7 +139,7 @@ def _duplicates(connection: Connection, ids: Iterable[int]) -> set[int]:
             (likenesses.c.image_id, likenesses.c.other_id),
             (likenesses.c.other_id, likenesses.c.image_id),
         ):
-            bound = select(other).where(one.in_(some), likenesses.c.kind == "duplicate")
+            bound = select(other).where(one.in_(some), likenesses.c.kind == DUPLICATE)
             found |= set(connection.execute(bound).scalars())
     return found
 

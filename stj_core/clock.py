@@ -15,6 +15,11 @@ def moment_from_now(seconds: float) -> str:
     return stamp(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
+def seconds_since(moment: datetime) -> float:
+    """How many seconds ago a moment with a time zone was; negative where it lies ahead."""
+    return (datetime.now(UTC) - moment).total_seconds()
+
+
 def stamp(moment: datetime) -> str:
     """A moment in UTC as the catalogue writes it: `2026-05-01T10:00:00.123Z`."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stj_core.errors import UsageError
+from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
 
 
 class Config(BaseSettings):
@@ -22,7 +23,7 @@ class Config(BaseSettings):
 
     catalog: str = Field("catalog.sqlite", description="SQLite file or SQLAlchemy URL of the catalogue")
     images: str = Field("images", description="folder or fsspec URL of the image store")
-    origin: str = Field("https://www.amazon.in", description="scheme and host of the shop")
+    origin: str = Field(SHOPS[DEFAULT_SHOP].ORIGIN, description="scheme and host of the shop")
     labels: Path | None = Field(None, description="another labels.toml")
     contact: str = Field("", description="an address or URL that goes into the user agent")
     weights: str = Field("imagenet", description="imagenet, random, or a .weights.h5 file")

@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from stj_core.vocabulary import Reason
+
 
 class StjError(Exception):
     """An expected failure, said in one sentence."""
@@ -51,7 +53,7 @@ class NewerSchemaError(CatalogError):
 class PictureError(StjError):
     """Bytes that do not become a picture; `reason` is the word that the catalogue keeps."""
 
-    reason: ClassVar[str] = "not_image"
+    reason: ClassVar[Reason] = Reason.NOT_IMAGE
 
 
 class NotAnImageError(PictureError):
@@ -61,19 +63,19 @@ class NotAnImageError(PictureError):
 class TruncatedError(PictureError):
     """The picture's data ends too early or is broken."""
 
-    reason = "truncated"
+    reason = Reason.TRUNCATED
 
 
 class TooSmallError(PictureError):
     """A side is shorter than the configured minimum."""
 
-    reason = "too_small"
+    reason = Reason.TOO_SMALL
 
 
 class TooLargeError(PictureError):
     """More pixels than a shop photograph ever has."""
 
-    reason = "too_large"
+    reason = Reason.TOO_LARGE
 
 
 class CrawlError(StjError):

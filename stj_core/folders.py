@@ -44,6 +44,7 @@ def swapped(folder: Path, target: Path) -> Iterator[None]:
     """Put `folder` in `target`'s place; if anything fails inside, what was there before comes back."""
     before = before_of(target)
     if target.exists():
+        shutil.rmtree(before, ignore_errors=True)  # of a process that died after its swap
         target.rename(before)
     try:
         folder.rename(target)

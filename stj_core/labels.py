@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stj_core.class_folders import folded
 from stj_core.errors import UsageError
-from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
+from stj_core.shops.shop import DEFAULT_SHOP, SHOPS, spider_of_any
 
 DEFAULT_LABELS = Path(__file__).with_name("labels.toml")
 CLASS, NONE = "class", "none"
@@ -38,7 +38,7 @@ class Category:
     slug: str
     name: str
     node: str = ""
-    spider: str = "amazon_category"
+    spider: str = spider_of_any(DEFAULT_SHOP)
     shop: str = DEFAULT_SHOP
     fits: tuple[str, ...] = ()
     contradicts: tuple[str, ...] = ()
@@ -190,7 +190,7 @@ def _category(block: object, source: Path) -> Category:
         slug=block["slug"],
         name=block["name"],
         node=node.strip().strip("-"),
-        spider=block.get("spider", f"{shop}_category"),
+        spider=block.get("spider", spider_of_any(shop)),
         shop=shop,
         fits=tuple(block.get("fits", ())),
         contradicts=tuple(block.get("contradicts", ())),

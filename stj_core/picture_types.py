@@ -12,32 +12,40 @@ class PictureType:
     Attributes:
         name: Pillow's name of it.
         extension: the ending that the image store gives it.
+        media_type: what an HTTP answer calls it.
         suffixes: endings that people's files of it have, in lower case.
         served: whether a shop's image server may answer with it. A decoder that is never called cannot be attacked.
     """
 
     name: str
     extension: str
+    media_type: str
     suffixes: tuple[str, ...]
     served: bool = False
 
 
 PICTURE_TYPES = (
     PictureType(
-        "JPEG", "jpg", (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"), served=True
+        "JPEG",
+        "jpg",
+        "image/jpeg",
+        (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"),
+        served=True,
     ),
-    PictureType("PNG", "png", (".png", ".apng"), served=True),
-    PictureType("WEBP", "webp", (".webp",), served=True),
-    PictureType("GIF", "gif", (".gif",), served=True),
-    PictureType("AVIF", "avif", (".avif", ".avifs"), served=True),
-    PictureType("BMP", "bmp", (".bmp", ".dib")),
-    PictureType("TIFF", "tiff", (".tif", ".tiff")),
-    PictureType("PPM", "ppm", (".ppm", ".pgm", ".pbm", ".pnm")),
-    PictureType("HEIF", "heic", (".heic", ".heif", ".hif")),
+    PictureType("PNG", "png", "image/png", (".png", ".apng"), served=True),
+    PictureType("WEBP", "webp", "image/webp", (".webp",), served=True),
+    PictureType("GIF", "gif", "image/gif", (".gif",), served=True),
+    PictureType("AVIF", "avif", "image/avif", (".avif", ".avifs"), served=True),
+    PictureType("BMP", "bmp", "image/bmp", (".bmp", ".dib")),
+    PictureType("TIFF", "tiff", "image/tiff", (".tif", ".tiff")),
+    PictureType("PPM", "ppm", "image/x-portable-anymap", (".ppm", ".pgm", ".pbm", ".pnm")),
+    PictureType("HEIF", "heic", "image/heic", (".heic", ".heif", ".hif")),
 )
 FORMATS = tuple(one.name for one in PICTURE_TYPES)
 SERVED = tuple(one.name for one in PICTURE_TYPES if one.served)
 EXTENSIONS = {one.name: one.extension for one in PICTURE_TYPES}
+MEDIA_TYPES = {one.extension: one.media_type for one in PICTURE_TYPES}
+"""By the endings that the image store gives."""
 SUFFIXES = frozenset(suffix for one in PICTURE_TYPES for suffix in one.suffixes)
 _SIGNATURES = (
     b"\xff\xd8\xff",
@@ -49,7 +57,8 @@ _SIGNATURES = (
     b"MM\0*",
     *(b"P%d\n" % n for n in range(1, 7)),
 )
-_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+_BRANDS = (b"avif", b"avis", *_HEIF_BRANDS)
 
 
 def is_picture_signature(head: bytes) -> bool:
@@ -63,4 +72,4 @@ def is_picture_signature(head: bytes) -> bool:
 
 def is_heif(head: bytes) -> bool:
     """Whether a file that begins with these bytes is a HEIC picture, which Pillow alone cannot read."""
-    return head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS

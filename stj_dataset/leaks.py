@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stj_core.errors import DatasetError, PictureError
 from stj_images.fingerprint import fingerprint
-from stj_images.likeness import HASHES, KINDS, WAYS, Looks, Thresholds, compare, pairs_within
+from stj_images.likeness import DUPLICATE, HASHES, KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
 Ints = NDArray[np.int64]
 _CHUNK, _TASK = 256, 16
@@ -137,7 +137,7 @@ def check_leaks(
             "place: run the same command again."
         )
     across = list(_pairs(looks, splits, thresholds))
-    duplicates = [one for one in across if one.kind == "duplicate"]
+    duplicates = [one for one in across if one.kind == DUPLICATE]
     relatives = [one for one in across if one.kind == "related"]
     alike = {(one.one, one.two) for one in (*duplicates, *relatives)}
     return LeakReport(

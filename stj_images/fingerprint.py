@@ -101,17 +101,12 @@ def fingerprint(data: bytes, formats: Sequence[str] = FORMATS) -> Fingerprint:
         width=width,
         height=height,
         size=len(data),
-        phash=hashes["phash"],
-        phash256=hashes["phash256"],
-        phash_mirror=hashes["phash_mirror"],
-        phash256_mirror=hashes["phash256_mirror"],
-        phash_trim=hashes["phash_trim"],
-        phash256_trim=hashes["phash256_trim"],
+        **hashes,
     )
 
 
 def hashes_of(picture: Image.Image, data: bytes) -> dict[str, str]:
-    """All six perceptual hashes of a picture that was opened from `data`, by the names of `Fingerprint`'s fields.
+    """All perceptual hashes of a picture that was opened from `data`, by the names of `Fingerprint`'s fields.
 
     Raises:
         TruncatedError: the data ends too early or is broken.

@@ -20,6 +20,7 @@ from stj_images.fingerprint import Fingerprint
 from stj_images.neighbours import Hashes, Ids, NeighbourIndex, hashes_from_hex, wide_distance, wide_from_hex
 
 KINDS = ("duplicate", "related", "weak", "unlike")
+DUPLICATE = KINDS[0]
 WAYS = ("plain", "mirrored", "trimmed")
 # The hashes that pictures are compared by, by their names in fingerprints and in the catalogue, in the order of Looks.from_hex.
 HASHES = ("phash", "phash_trim", "phash256", "phash256_mirror", "phash256_trim")

@@ -13,7 +13,7 @@ from PIL import Image
 from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError
 from stj_core.files import write_csv, write_json
-from stj_core.folders import beside, sweep
+from stj_core.folders import beside, swapped, sweep
 from stj_model.evaluation import Evaluation, JudgedPicture
 from stj_model.explain import Maps, last_maps, warmth
 from stj_model.features import FeatureStore
@@ -114,9 +114,8 @@ def write_evaluation(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
         write_json(evaluation.document, part / METRICS)
         write_heat(evaluation.judged, evaluation.predictor, part, talk)
         write_evaluation_report(evaluation, part)
-        if target.exists():
-            shutil.rmtree(target)
-        part.rename(target)
+        with swapped(part, target):
+            pass
     except OSError as error:
         raise ModelError(
             f"Cannot keep the evaluation in {target} ({error.strerror}): make the run's folder one that can be written."

@@ -14,7 +14,7 @@ import numpy as np
 from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError, UsageError
 from stj_core.files import atomic_path, explained, write_json
-from stj_core.folders import beside, sweep
+from stj_core.folders import beside, swapped, sweep
 from stj_core.picture_types import FORMATS as PICTURE_FORMATS
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import find_dataset
@@ -239,9 +239,8 @@ def _aside(target: Path, name: str) -> Iterator[Path]:
         raise _unwritable(target, error) from error
     try:
         yield part
-        if final.exists():
-            final.rename(aside / "older")
-        part.rename(final)
+        with swapped(part, final):
+            pass
     except OSError as error:
         raise _unwritable(target, error) from error
     finally:

@@ -14,12 +14,14 @@ import numpy as np
 
 from stj_core.files import write_text
 from stj_core.text import shown_in_html
+from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import ManifestRow, find_dataset
 from stj_model.data import LabelledPicture, picture_of
 from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
 from stj_model.run_dir import CONFIG, ENVIRONMENT, HEAT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
 from stj_model.runs import HEADLINES
+from stj_model.runs import SPLIT_NAMES as JUDGED_BY
 from stj_model.thumbnails import ReportThumbnails
 
 UNUSED = {
@@ -30,13 +32,7 @@ UNUSED = {
 """Settings that a recipe does not look at, beside those that the report shows elsewhere."""
 TEMPLATES = Path(__file__).with_name("templates")
 SAMPLES_PER_CLASS, TEST_TILES, WORST, PAGES = 12, 60, 24, 40
-SPLIT_NAMES = {
-    "test": "Test",
-    "out_of_fold": "Out of fold",
-    "leave_sources_out": "Shops held out",
-    "val": "Validation",
-    "train": "Training",
-}
+SPLIT_NAMES = {split: name.capitalize() for split, name in JUDGED_BY.items()}
 JUDGED_ON = {
     "test": "test pictures",
     "out_of_fold": "pictures, each judged out of fold,",
@@ -284,7 +280,7 @@ def _samples(rows: Sequence[ManifestRow], label: int, folder: Path) -> list[Path
 
 
 def _counts(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> dict[str, dict[int, int]]:
-    counts = {split: dict.fromkeys(labels, 0) for split in ("train", "val", "test")}
+    counts = {split: dict.fromkeys(labels, 0) for split in SPLITS}
     for row in rows:
         if row.label is not None:
             counts[row.split][row.label] += 1

@@ -15,7 +15,15 @@ from stj_model.damage import PARSER_ERRORS, reason
 from stj_model.run_dir import CONFIG, LATEST, METRICS, UNFINISHED, open_run
 
 Status = Literal["finished", "training", "interrupted", "broken"]
-HEADLINES = ("leave_sources_out", "test", "out_of_fold", "val", "train")
+SPLIT_NAMES = {
+    "leave_sources_out": "shops held out",
+    "test": "test",
+    "out_of_fold": "out of fold",
+    "val": "validation",
+    "train": "training",
+}
+"""What a run is judged on, by the names in metrics.json, for people; the most believable first."""
+HEADLINES = tuple(SPLIT_NAMES)
 """The splits by how far their figure can be believed for pictures of other shops, the most honest first."""
 _SUMMARY = ("n", "accuracy", "interval")
 

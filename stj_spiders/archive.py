@@ -12,13 +12,13 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
 from stj_core import __version__
+from stj_core.clock import compact_now
 from stj_core.errors import CrawlError
 
 # A file is closed and the next one begun when it is as large as this.
@@ -118,8 +118,7 @@ class PageArchive:
 
         self._folder.mkdir(parents=True, exist_ok=True)
         self._files += 1
-        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        path = self._folder / f"{self._name}-{moment}-{os.getpid()}-{self._files:05d}.warc.gz"
+        path = self._folder / f"{self._name}-{compact_now()}Z-{os.getpid()}-{self._files:05d}.warc.gz"
         self._file = path.open("xb")
         self._writer = WARCWriter(self._file, gzip=True)
         about = {"software": f"STJ/{__version__} (warcio)", "format": "WARC File Format 1.0", "robots": "obey"}

@@ -9,7 +9,7 @@ from typing import Any
 from stj_core.config import Config, read_config
 from stj_core.errors import UsageError
 from stj_core.labels import Category, find_category, load_categories
-from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
+from stj_core.shops.shop import DEFAULT_SHOP, SHOPS, spider_of_any
 
 _NAMES = ("category", "origin", "pages", "limit", "fresh", "details", "dry_run")
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -66,15 +66,15 @@ def read_arguments(given: Mapping[str, str], *, slug: str | None, shop: str = DE
     categories = tuple(one for one in known if one.shop == shop)
     if slug is not None and given.get("category") not in {None, slug}:
         raise UsageError(
-            f"This spider crawls {slug}, not {given['category']}: use {shop}_category -a category={given['category']}."
+            f"This spider crawls {slug}, not {given['category']}: use {spider_of_any(shop)} -a category={given['category']}."
         )
     wanted = slug or given.get("category")
     if not wanted:
         listed = ", ".join(category.slug for category in categories if category.node)
-        raise UsageError(f"{shop}_category needs -a category=NAME, one of {listed}.")
+        raise UsageError(f"{spider_of_any(shop)} needs -a category=NAME, one of {listed}.")
     elsewhere = next((one for one in known if one.slug == wanted and one.shop != shop), None)
     if elsewhere is not None:
-        raise UsageError(f"{wanted} is a category of the shop {elsewhere.shop}: use {elsewhere.shop}_category.")
+        raise UsageError(f"{wanted} is a category of the shop {elsewhere.shop}: use {spider_of_any(elsewhere.shop)}.")
     category = find_category(wanted, [one for one in categories if one.node or one.slug == wanted])
     _ = category.listing_path  # says it where there is none
     return (

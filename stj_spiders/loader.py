@@ -9,7 +9,7 @@ from scrapy.spiderloader import SpiderLoader
 
 from stj_core.config import read_config
 from stj_core.labels import load_labels
-from stj_core.shops.shop import SHOPS
+from stj_core.shops.shop import SHOPS, spider_of_any
 from stj_spiders.spiders.category import CategorySpider
 
 
@@ -21,7 +21,7 @@ class CategoryLoader(SpiderLoader):
 
     @cached_property
     def _made(self) -> dict[str, type[CategorySpider]]:
-        made = {f"{shop}_category": _spider(f"{shop}_category", shop, None) for shop in SHOPS}
+        made = {spider_of_any(shop): _spider(spider_of_any(shop), shop, None) for shop in SHOPS}
         for category in load_labels(read_config().labels):
             if category.spider not in made:
                 made[category.spider] = _spider(category.spider, category.shop, category.slug)

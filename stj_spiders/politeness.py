@@ -14,10 +14,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from stj_core.addresses import is_loopback
+from stj_core.clock import seconds_since
 from stj_spiders.config import Pace, Patience
 
 # What a request carries: that it asks for a picture, and the moment of the monotonic clock when it was sent.
@@ -216,7 +217,7 @@ def retry_after_seconds(value: str | None) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return max(0.0, -seconds_since(moment))
 
 
 def spell(seconds: float) -> str:

@@ -18,7 +18,7 @@ from stj_core.addresses import is_loopback
 from stj_core.cli import INTERRUPTED, counted, emit, emit_json, say
 from stj_core.config import Config
 from stj_core.errors import CatalogError, CrawlError, StjError, UsageError
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import CrawlState, Status
 from stj_spiders.asking_rules import ask_rules
 from stj_spiders.config import CrawlConfig
 from stj_spiders.coverage import FIELDS
@@ -220,7 +220,7 @@ def _print_summary(summaries: Sequence[dict[str, Any]]) -> None:
         _print_coverage(one)
     if any(one["cards"] for one in summaries) and not any(one["new"] for one in summaries):
         emit("Nothing new was fetched: every picture was known.")
-    if any(one["state"] == "finished" and one["images"].get("kept") for one in summaries):
+    if any(one["state"] == CrawlState.FINISHED and one["images"].get(Status.KEPT) for one in summaries):
         emit("next: stj-dataset stats, then stj-dataset export --split 0.2")
 
 
@@ -231,7 +231,7 @@ def _print_coverage(summary: dict[str, Any]) -> None:
         fields = ", ".join(f"{name} {coverage.get(name, 0):.0%}" for name in FIELDS)
         emit(f"{summary['spider']}: of {counted(int(coverage['cards']), 'card')} had: {fields}")
     results, cards = summary.get("results") or 0, summary["cards"]
-    if summary["state"] == "finished" and results > cards:
+    if summary["state"] == CrawlState.FINISHED and results > cards:
         emit(
             f"{summary['spider']}: the listing counts {counted(results, 'result')}; {counted(cards, 'card')} were read"
         )

@@ -56,7 +56,7 @@ def gallery_sightings(product: Product, category: Category, origin: str) -> list
             product_url=SHOPS[category.shop].product_url(origin, product.asin) if product.asin else None,
             price=product.price,
             currency=product.currency,
-            reason="title_mismatch" if contradicted else None if picture else "no_image",
+            reason=Reason.TITLE_MISMATCH if contradicted else None if picture else Reason.NO_IMAGE,
         )
         for position, picture in enumerate(product.pictures or ((None,) if said else ()), 1)
     ]
@@ -69,7 +69,7 @@ def product_pages(cards: Sequence[CardSighting], listing: int) -> list[NextPage]
         cards: of one listing page.
         listing: its number.
     """
-    wanted = (card.product_url for card in cards if card.asin and card.reason in {None, "no_image"})
+    wanted = (card.product_url for card in cards if card.asin and card.reason in {None, Reason.NO_IMAGE})
     addresses = dict.fromkeys(filter(None, wanted))
     first = _PRODUCTS_A_PAGE * listing
     return [NextPage("product", first + place, url) for place, url in enumerate(addresses)]

@@ -12,7 +12,9 @@ from flask import Flask, request, session, url_for
 from markupsafe import Markup
 
 from stj_catalog.reviews import said, user_name
+from stj_core.clock import seconds_since
 from stj_core.vocabulary import Action, Status, why
+from stj_model.runs import SPLIT_NAMES
 from stj_web import security
 from stj_web.charts import bar, confusion, curves, stacked
 from stj_web.studio import studio
@@ -57,7 +59,7 @@ def moment(stamp: str | None) -> str:
         then = datetime.fromisoformat(stamp)
     except ValueError:
         return stamp
-    seconds = (datetime.now(UTC) - then).total_seconds()
+    seconds = seconds_since(then)
     if 0 <= seconds < 90:
         return "just now"
     if 0 <= seconds < 5_400:
@@ -97,13 +99,7 @@ def words(text: str | None) -> str:
 
 def split_name(split: str) -> str:
     """What a run was judged on, for people."""
-    known = {
-        "leave_sources_out": "shops left out",
-        "out_of_fold": "out of fold",
-        "val": "validation",
-        "train": "training",
-    }
-    return known.get(split, split)
+    return SPLIT_NAMES.get(split, split)
 
 
 def css_word(text: object) -> str:

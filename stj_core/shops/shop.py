@@ -46,6 +46,11 @@ SHOPS: dict[str, ShopAddresses] = {"amazon": amazon}
 DEFAULT_SHOP = "amazon"
 
 
+def spider_of_any(shop: str) -> str:
+    """The name of the spider that crawls any category of a shop, told which by `-a category=`."""
+    return f"{shop}_category"
+
+
 def picture_keys(url: str) -> set[str]:
     """Every identity that a pasted picture address may have in the catalogue: as each shop folds it."""
     return {shop.fold_image_url(url) for shop in SHOPS.values()}

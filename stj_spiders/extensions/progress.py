@@ -11,6 +11,7 @@ from scrapy import Spider, signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import NotConfigured
 
+from stj_core.vocabulary import Status
 from stj_spiders.politeness import spell
 from stj_spiders.session import Session, find_session
 
@@ -114,8 +115,8 @@ def describe(session: Session, seconds: float) -> tuple[str, ...]:
         str(session.pages_done),
         str(sum(session.tally.values())),
         f"{session.kept}/{session.arguments.limit}",
-        str(session.tally["duplicate"]),
-        str(session.tally["rejected"]),
+        str(session.tally[Status.DUPLICATE]),
+        str(session.tally[Status.REJECTED]),
         f"{pace:.1f}/s",
         _time_left(session, pace),
     )

@@ -22,6 +22,7 @@ from stj_catalog.catalog import open_catalog
 from stj_catalog.frontier import LeasedPage
 from stj_catalog.intake import NextPage
 from stj_core.config import Config
+from stj_core.shops.shop import DEFAULT_SHOP, spider_of_any
 from stj_core.vocabulary import PageState
 from stj_spiders.arguments import Arguments, read_arguments
 from stj_spiders.config import CrawlConfig
@@ -54,8 +55,8 @@ class CategorySpider(scrapy.Spider):
         slug: its own category; None when `-a category=` says it.
     """
 
-    name = "amazon_category"
-    shop: ClassVar[str] = "amazon"
+    name = spider_of_any(DEFAULT_SHOP)
+    shop: ClassVar[str] = DEFAULT_SHOP
     slug: ClassVar[str | None] = None
     session: Session
 

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, render_template, request, send_file
 from stj_catalog.gallery import Filter, Tile, count_pictures, duplicate_pairs, tiles_of
 from stj_catalog.provenance import trace, whole_picture
 from stj_core.errors import ModelError, PictureError
+from stj_core.picture_types import MEDIA_TYPES
 from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
@@ -42,7 +43,6 @@ COLUMNS = (
     *("model_run", "model_judged", "model_answer", "model_guess", "model_probability", "model_right", "model_label"),
     *("model_split", "model_source", "model_out_of_scope"),
 )
-_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
 # Kept by browsers and asked for anew each time, at the cost of a 304: a picture may be forgotten at any time.
 _ASK_AGAIN = "private, no-cache"
 
@@ -152,7 +152,7 @@ def original(image_id: int) -> Response:
         data = studio().store.read(tile["path"])
     except FileNotFoundError:
         raise not_found(f"The file of picture {image_id} is gone: stj-dataset verify says more.") from None
-    kind = _TYPES.get(str(tile["path"]).rsplit(".", 1)[-1], "application/octet-stream")
+    kind = MEDIA_TYPES.get(str(tile["path"]).rsplit(".", 1)[-1], "application/octet-stream")
     response = Response(data, content_type=kind)
     response.set_etag(tile["sha256"])
     response.headers["Cache-Control"] = _ASK_AGAIN

@@ -15,6 +15,8 @@ from stj_catalog.crawl_status import crawl_pulse, crawls_page
 from stj_catalog.gallery import Tile, newest_pictures
 from stj_core.errors import StjError
 from stj_core.labels import find_category
+from stj_core.shops.shop import spider_of_any
+from stj_core.vocabulary import CrawlState
 from stj_web import params, security
 from stj_web.errors import RefusalError, busy, not_found
 from stj_web.studio import Studio, studio
@@ -23,7 +25,6 @@ pages = Blueprint("crawls", __name__)
 _SECONDS_BETWEEN = 1.0
 # A stream ends after so long and the browser opens the next: a thread is never held by somebody who left.
 _SECONDS_OPEN = 45.0
-_OVER = {"finished", "refused", "abandoned", "blocked", "interrupted"}
 _MOST_PAGES = 200
 
 
@@ -84,7 +85,7 @@ def start() -> Reply:
     for name in ("details", "fresh"):
         if request.form.get(name):
             arguments[name] = "1"
-    if category.spider == "amazon_category":
+    if category.spider == spider_of_any(category.shop):
         arguments["category"] = category.slug
     job = here.scrapyd.start(category.spider, arguments)
     flash(f"The crawl of {category.name} is queued (job {job[:8]}).")
@@ -139,7 +140,7 @@ def _told(here: Studio, crawl_id: int) -> Iterator[str]:
         text = json.dumps(pulse, ensure_ascii=False)
         yield ": nothing new\n\n" if text == before else f"event: pulse\ndata: {text}\n\n"
         before = text
-        if pulse["state"] in _OVER:
+        if pulse["state"] != CrawlState.RUNNING:
             yield "event: over\ndata: {}\n\n"
             return
         time.sleep(_SECONDS_BETWEEN)

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template
 
 from stj_catalog.exports import export_sheet, export_story, newest_exports
+from stj_core.vocabulary import SPLITS
 from stj_web import params
 from stj_web.errors import not_found
 from stj_web.studio import studio
@@ -34,7 +35,7 @@ def dataset(export_id: int) -> str:
     story = export_story(catalog, export_id)
     if story is None:
         raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
-    split = params.choice("split", ("train", "val", "test", "withheld"))
+    split = params.choice("split", (*SPLITS, "withheld"))
     limit = params.limit()
     sheet = export_sheet(
         catalog, export_id, split=split, label=params.whole("label"), after=params.whole("after"), limit=limit
@@ -51,7 +52,7 @@ def download_dataset(export_id: int, kind: str) -> Response:
     catalog = studio().catalog
     if export_story(catalog, export_id) is None:
         raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
-    split = params.choice("split", ("train", "val", "test", "withheld"))
+    split = params.choice("split", (*SPLITS, "withheld"))
     label = params.whole("label")
 
     def rows() -> Iterator[dict[str, Any]]:

@@ -11,10 +11,9 @@ from flask import Blueprint, Response, render_template, request, url_for
 from stj_catalog.lookup import stored_paths
 from stj_core.cli import counted
 from stj_core.errors import ModelError
-from stj_model.runs import HEADLINES, RunEntry
+from stj_model.runs import HEADLINES, SPLIT_NAMES, RunEntry
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
-from stj_web.filters import split_name
 from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
 from stj_web.predictions import JUDGED, Prediction, by_shop, reliability
 from stj_web.runs import shared_splits, verdict
@@ -25,7 +24,6 @@ from stj_web.views.catalogue import sent_thumbnail
 pages = Blueprint("runs", __name__)
 _MOST = 6
 _NAME = "string(maxlength=255):name"
-SPLIT_NAMES = {split: split_name(split) for split in HEADLINES}
 T = TypeVar("T")
 
 
