@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from PIL import Image
 
+from stj_core.picture_types import MEDIA_TYPES
 from stj_demo.sources import Source, encode, flat
 
-_CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
 _MODIFIER = re.compile(r"(?P<kind>SL|UL|SX|UX|SY|UY|SS|US|SR|QL)(?P<first>\d+)(?:,(?P<second>\d+))?")
 _TWIN = "41"
 _TWIN_SIDE = 500
@@ -119,7 +119,7 @@ class ImageServer:
     @staticmethod
     def _serve(picture: Picture, box: Box) -> Served:
         content = picture.source.read()
-        content_type = picture.content_type or _CONTENT_TYPES[picture.extension]
+        content_type = picture.content_type or MEDIA_TYPES[picture.extension]
         return Served(content if picture.fixed else shrink(content, box), content_type)
 
 

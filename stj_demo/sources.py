@@ -10,9 +10,8 @@ from typing import Protocol
 from PIL import Image, ImageDraw, ImageOps
 
 from stj_core.files import write_bytes
+from stj_core.picture_types import EXTENSIONS
 from stj_demo.drawing import draw, recipe
-
-EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 
 
 class Source(Protocol):

@@ -9,6 +9,7 @@ import typer
 
 from stj_core.cli import JsonOption, emit, emit_json
 from stj_core.errors import UsageError
+from stj_model.cli.options import BackboneOption
 
 if TYPE_CHECKING:
     from stj_model.leakage import Leakage
@@ -28,14 +29,7 @@ def leakage(
     weights: Annotated[
         str | None, typer.Option(help="imagenet, random, or a .weights.h5 file [STJ_WEIGHTS, imagenet].")
     ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            "--architecture",
-            help="resnet50, resnet50_v1_5 or efficientnetv2b0: for random weights, or a file without its .json.",
-        ),
-    ] = None,
+    architecture: BackboneOption = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many times the folds are drawn.")] = 5,
     seed: Annotated[int, typer.Option(help="The first of them.")] = 42,
     json_: JsonOption = False,

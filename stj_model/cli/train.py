@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stj_core.cli import JsonOption, emit, emit_json
+from stj_model.cli.options import BackboneOption
 
 
 def train(
@@ -23,14 +24,7 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="imagenet, random, or a .weights.h5 file [STJ_WEIGHTS, imagenet].")
     ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            "--architecture",
-            help="resnet50, resnet50_v1_5 or efficientnetv2b0: for random weights, or a file without its .json.",
-        ),
-    ] = None,
+    architecture: BackboneOption = None,
     balance: Annotated[
         str | None,
         typer.Option(
