@@ -1,4 +1,4 @@
-"""The authority on sameness: likenesses, statuses and groups of the whole catalogue, worked out anew.
+"""Compare every picture of the catalogue with every other, and derive all statuses and groups from that anew.
 
 Settling keeps the catalogue true as pictures come in; this starts from the hashes, sightings and reviews alone, so that it also
 follows changed thresholds, pictures that were lost, and products that were regrouped. A second run changes nothing.

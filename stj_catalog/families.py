@@ -1,4 +1,4 @@
-"""Products that are variants of one another are one family."""
+"""The family of a product, as an SQL expression: sizes and colours of one product share a family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the catalogue says that its files, and its own rules, should agree with."""
+"""Find what is wrong in a catalogue: files that its image store should hold, and rows that contradict each other."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from stj_catalog.migrations import backup as copy_file
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, UsageError
 from stj_core.files import atomic_path, sweep_unfinished
+from stj_core.vocabulary import Status
 
 _BUSY_SECONDS = 5
 
@@ -143,8 +144,8 @@ def _forget_again(present: Path, restored: Path) -> int:
         return 0
     try:
         with closing(sqlite3.connect(f"{present.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            wanted = "SELECT DISTINCT sha256 FROM images WHERE status = 'forgotten' AND sha256 IS NOT NULL"
-            checksums = [row[0] for row in connection.execute(wanted)]
+            wanted = "SELECT DISTINCT sha256 FROM images WHERE status = ? AND sha256 IS NOT NULL"
+            checksums = [row[0] for row in connection.execute(wanted, (Status.FORGOTTEN.value,))]
     except sqlite3.DatabaseError:
         return -1
     if not checksums:

@@ -1,4 +1,4 @@
-"""How many there are of everything, in one word each."""
+"""Counts of what the catalogue holds: pictures by class and status, reasons, groups, sightings, crawls and exports."""
 
 from __future__ import annotations
 

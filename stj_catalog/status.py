@@ -65,7 +65,7 @@ class Picture:
 
     @property
     def rank(self) -> tuple[bool, bool, int, str, str]:
-        """Smaller is kept."""
+        """Sort key: of pictures that duplicate each other the one with the smallest is kept."""
         return self.decision is None, not self.trusted, -self.area, self.sha256, self.key
 
 

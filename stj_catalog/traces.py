@@ -17,6 +17,7 @@ import numpy as np
 
 from stj_core.files import atomic_path, atomic_writer, write_json
 from stj_core.stale import STALE
+from stj_core.vocabulary import Status
 
 _BLOCK = 1 << 20
 # Longer than any title or address that is kept: a word may lie across two blocks.
@@ -182,6 +183,6 @@ def _holds(backup: Path, checksums: Sequence[str]) -> bool:
         suppress(sqlite3.DatabaseError),
         closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as copy,
     ):
-        wanted = "SELECT 1 FROM images WHERE sha256 = ? AND status <> 'forgotten'"
-        return any(copy.execute(wanted, (one,)).fetchone() for one in checksums)
+        wanted = "SELECT 1 FROM images WHERE sha256 = ? AND status <> ?"
+        return any(copy.execute(wanted, (one, Status.FORGOTTEN.value)).fetchone() for one in checksums)
     return False

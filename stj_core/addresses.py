@@ -37,7 +37,7 @@ class Place:
 
 
 def place_of(url: str) -> Place:
-    """Where an address leads.
+    """Scheme, host and port of an address.
 
     Raises:
         ValueError: it is no address of http or https, or names no host, or a port that there cannot be.

@@ -1,4 +1,4 @@
-"""The one interval of a share: an accuracy is never printed without it."""
+"""Wilson's score interval of a proportion, which stands beside every accuracy that is printed."""
 
 from __future__ import annotations
 

@@ -117,14 +117,14 @@ class Families:
 
     @property
     def whole(self) -> tuple[Ints, Ints]:
-        """All places and numbers."""
+        """The places of all pictures that were added, int64[n], and the numbers of their families, int64[n]."""
         if not self.places:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         return np.concatenate(self.places), np.concatenate(self.names)
 
 
 def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -> Balance:
-    """Count the plan."""
+    """Count the plan's pictures, groups and products for each split and class."""
     pictures, shares = plan.pictures, settings.shares
     _, groups, sizes = np.unique(pictures.groups, return_inverse=True, return_counts=True)
     places, names = families

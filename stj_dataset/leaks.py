@@ -1,4 +1,4 @@
-"""The proof: read the written files again, and look at every pair across splits.
+"""Check that nothing leaks between splits: read the written files again, and compare every pair across splits.
 
 Every file is read and its sha256 compared with the manifest's. Where a file has the bytes whose perceptual hashes the catalogue
 holds, those are its hashes; a converted file has none there and is decoded and hashed afresh, and so is a seeded sample of the

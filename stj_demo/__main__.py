@@ -1,4 +1,4 @@
-"""``python -m demo`` opens the practice shop."""
+"""`python -m stj_demo`: open the practice shop."""
 
 from stj_demo.cli import main
 

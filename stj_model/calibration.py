@@ -33,7 +33,7 @@ _BOUNDS = (np.log(0.05), np.log(20.0))
 
 @dataclass(frozen=True)
 class Calibration:
-    """When to believe the model.
+    """The temperature and the thresholds that turn a network's outputs into a class, "unsure" or "none".
 
     Attributes:
         temperature: divides the logits (it is inside model.keras already).

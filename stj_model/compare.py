@@ -73,7 +73,7 @@ class RunComparison:
 
     @property
     def accuracy_b(self) -> float:
-        """The second's."""
+        """The second run's share of right answers."""
         return self.correct_b / self.n
 
     @property

@@ -128,11 +128,11 @@ class Run:
             return [line["sha256"] for line in csv.DictReader(stream)]
 
     def calibration(self) -> Calibration:
-        """When to believe it."""
+        """Its temperature and thresholds."""
         return Calibration.load(self.folder / CALIBRATION)
 
     def neighbours(self) -> Neighbours:
-        """What it has seen."""
+        """The features of pictures that it learned from: how far a new picture is from all of them."""
         return Neighbours.load(self.folder / NEIGHBOURS)
 
     def history(self) -> list[dict[str, float]]:

@@ -1,4 +1,4 @@
-"""The few questions that pages and pictures are asked alike."""
+"""Read a response of Scrapy's: its text, its host, and the record of it that an archive keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put the application together."""
+"""Build the Flask application of the studio from its settings."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Deck:
 def make_deck(
     catalog: Catalog, runs: Runs, doubts: Doubts, queue: str, wanted: Filter, *, after: int | None, limit: int
 ) -> Deck:
-    """A page of a queue.
+    """Read the next page of a review queue.
 
     Args:
         catalog: where the pictures are.

@@ -1,4 +1,4 @@
-"""Lists as files: CSV for spreadsheets, JSON for programs, written while they are read."""
+"""Downloads of lists: CSV for spreadsheets, JSON for programs, written while they are read."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What stands between a spider and a shop: robots.txt, manners, and accidents on the way."""
+"""What stands between a spider and a shop: robots.txt, the pace, addresses that are not for us, and connections that fail."""

@@ -1,4 +1,4 @@
-"""Try again after an accident on the line; an answer is an answer."""
+"""Repeat requests whose connection failed, and pictures that met a failing server; answers to pages are judged elsewhere."""
 
 from __future__ import annotations
 

@@ -8,6 +8,10 @@ from html.parser import HTMLParser
 import pytest
 from flask.testing import FlaskClient
 
+from stj_catalog.crawls import begin_crawl, end_crawl
+from stj_catalog.stats import count_all
+from stj_core.labels import load_labels
+from stj_core.vocabulary import CrawlState
 from tests.dataset.filling import Shelf
 
 from .conftest import MakeApp
@@ -133,3 +137,22 @@ def test_help_imports_neither_flask_nor_tensorflow() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Serve the studio" in re.sub(r"\s+", " ", done.stdout)
+
+
+@pytest.mark.parametrize("state", [one for one in CrawlState if one is not CrawlState.RUNNING])
+def test_the_live_page_of_a_crawl_that_ended_in_whatever_way_asks_no_more(
+    make_app: MakeApp, shelf: Shelf, state: CrawlState
+) -> None:
+    category = load_labels()[0]
+    crawl = begin_crawl(
+        shelf.catalog, spider="late", category=category, origin="http://a", settings={}, first_url="http://a/s"
+    )
+    end_crawl(shelf.catalog, crawl.id, state)
+    told = make_app().test_client().get(f"/crawls/{crawl.id}/events").get_data(as_text=True)
+    assert told.endswith("event: over\ndata: {}\n\n")
+
+
+def test_every_status_that_occurs_stands_in_the_legend_and_no_other(make_app: MakeApp, shelf: Shelf) -> None:
+    counts = {status for (_, status), n in count_all(shelf.catalog).images.items() if n}
+    legend = make_app().test_client().get("/").get_data(as_text=True).split('<p class="legend">')[1].split("</p>")[0]
+    assert set(re.findall(r'class="key (\w+)"', legend)) == counts

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from stj_core.service import make_credentials
+from stj_core.shops.shop import SHOPS
 from stj_web.scrapyd import Scrapyd
 
 from .conftest import MakeApp, form_token
@@ -127,6 +128,23 @@ def test_a_password_goes_to_the_service_and_to_nobody_else(make_app: MakeApp) ->
     said = answer.get_data(as_text=True) + client.get("/crawls").get_data(as_text=True)
     assert "open-sesame" not in said
     assert "http://127.0.0.1:9" in said
+
+
+def test_a_category_without_a_spider_of_its_own_is_named_to_its_shops_spider(
+    make_app: MakeApp, scrapyd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHOPS, "corner", SHOPS["amazon"])
+    block = '[[category]]\nlabel = {}\nslug = "{}"\nname = "{}"\nnode = "7"\nshop = "{}"\n'
+    (tmp_path / "labels.toml").write_text(
+        block.format(0, "mug", "Mug", "corner") + block.format(1, "kurta", "Kurta", "amazon")
+    )
+    monkeypatch.setenv("STJ_LABELS", str(tmp_path / "labels.toml"))
+    client = make_app(scrapyd=scrapyd).test_client()
+    for slug in ("mug", "kurta"):
+        fields = {"csrf_token": form_token(client, "/crawls"), "category": slug}
+        assert client.post("/crawls/start", data=fields).status_code == 302
+    sent = [(one["spider"], one["category"]) for _, one in StandIn.asked]
+    assert sent == [(["corner_category"], ["mug"]), (["amazon_category"], ["kurta"])]
 
 
 def test_the_services_own_password_is_found_beside_it(make_app: MakeApp, scrapyd: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One card of a listing: what is printed on it, and nothing that is not."""
+"""Read one card of a listing: title, brand, price, rating, picture, and whether it is an advertisement."""
 
 from __future__ import annotations
 
