@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from stj_core.errors import NotAnImageError, PictureError, TooLargeError, TruncatedError
 from stj_core.picture_types import FORMATS, is_heif
 from stj_images.budget import Budget
-from stj_images.pixels import BrokenPictureError, load, on_white, open_lazily, upright
+from stj_images.pixels import JPEGS, BrokenPictureError, load, on_white, open_lazily, upright
 
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 64_000_000
@@ -112,7 +112,7 @@ def _is_bomb(picture: Image.Image, size: int) -> bool:
     A JPEG that comes line by line is decoded at an eighth of its size, and costs little whatever it promises.
     """
     pixels = picture.width * picture.height
-    line_by_line = picture.format in {"JPEG", "MPO"} and not picture.info.get("progressive")
+    line_by_line = picture.format in JPEGS and not picture.info.get("progressive")
     return not line_by_line and pixels > BOMB_PIXELS and pixels > BOMB_PIXELS_A_BYTE * size
 
 

@@ -21,7 +21,7 @@ from stj_core.picture_types import EXTENSIONS, FORMATS
 from stj_images.apart import answer_apart, ask_apart
 from stj_images.budget import Budget
 from stj_images.decode import decoding, open_picture
-from stj_images.pixels import SIDEWAYS, load, on_white, orientation, upright, with_eight_bits
+from stj_images.pixels import JPEGS, SIDEWAYS, load, on_white, orientation, upright, with_eight_bits
 
 HASH_RECIPE = 1
 DRAFT_SIDE = 256
@@ -141,7 +141,7 @@ def upright_grey(picture: Image.Image, data: bytes) -> Image.Image:
 
 def _pixels_held(picture: Image.Image, whole: int) -> int:
     """How many pixels' memory decoding takes: a drafted JPEG's own, unless all its scans are needed before the first pixel."""
-    if picture.format in {"JPEG", "MPO"}:
+    if picture.format in JPEGS:
         return whole if picture.info.get("progressive") else picture.width * picture.height
     return whole
 

@@ -31,6 +31,8 @@ _TURNS = {
 }
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """Orientations that exchange width and height."""
+JPEGS = frozenset({"JPEG", "MPO"})
+"""Pillow's names of JPEG files; an MPO holds several."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)\s*([1-8])")
 # Rows that are converted at a time.
 _BAND = 256
@@ -86,7 +88,7 @@ def load(picture: Image.Image, data: bytes) -> None:
     try:
         picture.load()
     except Exception as error:  # decoders of damaged data raise anything: AVIF's a RuntimeError, others IndexError
-        if picture.format in {"JPEG", "MPO"} and isinstance(error, OSError):
+        if picture.format in JPEGS and isinstance(error, OSError):
             _load_without_end(picture, data, error)
         else:
             raise BrokenPictureError(str(error) or type(error).__name__) from error

@@ -19,6 +19,7 @@ from stj_core.errors import StjError
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import ManifestRow
 from stj_model.compare import FILES
+from stj_model.standalone import NONE, UNSURE
 from stj_web.errors import RefusalError
 from stj_web.runs import Runs
 from stj_web.studio import Studio
@@ -26,7 +27,7 @@ from stj_web.studio import Studio
 JUDGED = tuple(FILES)
 """How a picture was judged: as a test picture, or out of fold."""
 SORTS = ("newest", "surest", "least_sure", "farthest", "nearest")
-ANSWERS_BESIDE_CLASSES = ("unsure", "none")
+ANSWERS_BESIDE_CLASSES = (UNSURE, NONE)
 _SECONDS_GROWING, _SECONDS_KEPT = 30.0, 600.0
 _BINS = 10
 _LISTS_KEPT = 16
