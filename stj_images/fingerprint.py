@@ -101,6 +101,7 @@ def fingerprint(data: bytes, formats: Sequence[str] = FORMATS) -> Fingerprint:
         width=width,
         height=height,
         size=len(data),
+        recipe=HASH_RECIPE,
         **hashes,
     )
 

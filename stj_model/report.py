@@ -280,7 +280,7 @@ def _samples(rows: Sequence[ManifestRow], label: int, folder: Path) -> list[Path
 
 
 def _counts(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> dict[str, dict[int, int]]:
-    counts = {split: dict.fromkeys(labels, 0) for split in SPLITS}
+    counts: dict[str, dict[int, int]] = {split: dict.fromkeys(labels, 0) for split in SPLITS}
     for row in rows:
         if row.label is not None:
             counts[row.split][row.label] += 1
