@@ -78,6 +78,7 @@ class Listing:
         total_results: how many results the listing says it has.
         cards: in the page's order.
         ending: the mark that the listing ends here; None where it goes on, or where the page does not say.
+        unusable_next: what the page names as the one after it, where that is nothing that could be asked for.
     """
 
     verdict: Verdict
@@ -85,6 +86,7 @@ class Listing:
     total_results: int | None
     cards: tuple[Card, ...]
     ending: Ending | None = None
+    unusable_next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
