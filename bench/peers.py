@@ -84,9 +84,7 @@ async def loop(origin: str) -> None:
         async def fetch(url: str) -> None:
             async with gate, session.get(url) as answer:
                 answer.raise_for_status()
-                Path("images", url.rsplit("/", 1)[-1]).write_bytes(
-                    await answer.read()
-                )  # as FilesPipeline does: on the event loop
+                _write(url.rsplit("/", 1)[-1], await answer.read())
 
         following: str | None = origin + "/s?rh=n%3A1968256031&fs=true"
         while following:
@@ -96,6 +94,11 @@ async def loop(origin: str) -> None:
             await asyncio.gather(*(fetch(fold_image_url(urljoin(following, one))) for one in found))
             links = page.xpath('//a[contains(@class, "s-pagination-next")]/@href')
             following = urljoin(following, links[0]) if links else None
+
+
+def _write(name: str, body: bytes) -> None:
+    """On the event loop, as FilesPipeline does."""
+    Path("images", name).write_bytes(body)
 
 
 if __name__ == "__main__":

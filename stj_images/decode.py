@@ -43,7 +43,7 @@ def decode(data: bytes, draft: int | None = None, formats: Sequence[str] = FORMA
     Raises:
         NotAnImageError: no picture of these formats.
         TruncatedError: the data ends too early or is damaged.
-        TooLargeError: more than 20 MiB or 64 megapixels, or a decompression bomb.
+        TooLargeError: more than 20 MiB, 64 megapixels or 340 MB when decoded, or a decompression bomb.
     """
     with open_picture(data, formats) as picture:
         if draft:
@@ -82,7 +82,7 @@ def open_picture(data: bytes, formats: Sequence[str] = FORMATS) -> Iterator[Imag
     Raises:
         NotAnImageError: no picture of these formats.
         TruncatedError: its header is damaged.
-        TooLargeError: more than 20 MiB or 64 megapixels.
+        TooLargeError: more than 20 MiB, 64 megapixels or 340 MB when decoded.
     """
     if len(data) > MAX_BYTES:
         raise TooLargeError(f"The picture has {len(data) / 2**20:.1f} MiB, over {MAX_BYTES >> 20}.")

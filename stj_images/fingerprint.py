@@ -83,7 +83,7 @@ def fingerprint(data: bytes, formats: Sequence[str] = FORMATS) -> Fingerprint:
     Raises:
         NotAnImageError: no picture of these formats.
         TruncatedError: the data ends too early or is broken.
-        TooLargeError: more than 20 MiB or 64 megapixels, or a decompression bomb.
+        TooLargeError: more than 20 MiB, 64 megapixels or 340 MB when decoded, or a decompression bomb.
     """
     with open_picture(data, formats) as picture:
         name, (width, height) = picture.format or "", picture.size
@@ -248,11 +248,14 @@ def differs_from_imagehash(picture: Image.Image) -> str | None:
 
 
 def _hash_apart(data: bytes, formats: Sequence[str]) -> dict[str, str]:
-    with open_picture(data, formats) as picture:
-        grey = upright_grey(picture, data)
-        sideways = orientation(picture) in SIDEWAYS
-    # The picture itself is given back before its hashes are made.
+    grey, sideways = _look_at(data, formats)
     return _hashes(grey, sideways=sideways)
+
+
+def _look_at(data: bytes, formats: Sequence[str]) -> tuple[Image.Image, bool]:
+    """A picture in grey, and whether it was turned to its side; the picture itself is given back before it is hashed."""
+    with open_picture(data, formats) as picture:
+        return upright_grey(picture, data), orientation(picture) in SIDEWAYS
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ _TURNS = {
 SIDEWAYS = frozenset({5, 6, 7, 8})
 """Orientations that exchange width and height."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)\s*([1-8])")
-# Rows that are converted at a time.
-_BAND = 256
+# Pixels that are converted at a time.
+_BAND_PIXELS = 1 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 # What a JPEG decoder fills a picture with whose data ends too early.
@@ -139,9 +139,15 @@ def on_white(picture: Image.Image) -> Image.Image:
 def in_bands(picture: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     """A loaded picture converted pixel by pixel, some rows at a time: no second whole picture is held on the way."""
     made = Image.new(mode, picture.size)
-    for top in range(0, picture.height, _BAND):
-        made.paste(convert(picture.crop((0, top, picture.width, min(top + _BAND, picture.height)))), (0, top))
+    for top, rows in _bands(picture.size):
+        made.paste(convert(picture.crop((0, top, picture.width, top + rows))), (0, top))
     return made
+
+
+def _bands(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each band of a picture."""
+    rows = max(1, _BAND_PIXELS // max(1, size[0]))
+    yield from ((top, min(rows, size[1] - top)) for top in range(0, size[1], rows))
 
 
 def _laid_on_white(picture: Image.Image) -> Image.Image:
@@ -166,7 +172,7 @@ def with_eight_bits(picture: Image.Image) -> Image.Image:
         return in_bands(picture, "L", _high_bytes)
     levels: npt.NDArray[np.generic] = np.asarray(picture)
     ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
-    bands = [levels[top : top + _BAND] for top in range(0, len(levels), _BAND)]
+    bands = [levels[top : top + rows] for top, rows in _bands(picture.size)]
     brightest = max((float(_numbers(band).max(initial=0.0)) for band in bands), default=0.0)
     white = next((one for one in ranges if brightest <= one), 2.0**32 - 1)
     return Image.fromarray(np.concatenate([_eight_bits(_numbers(band), white) for band in bands]))
@@ -281,6 +287,6 @@ def _decoded(data: bytes, mode: str | None = None, size: tuple[int, int] | None 
 
 def _checksum(picture: Image.Image) -> int:
     found = 0
-    for top in range(0, picture.height, _BAND):
-        found = zlib.crc32(picture.crop((0, top, picture.width, min(top + _BAND, picture.height))).tobytes(), found)
+    for top, rows in _bands(picture.size):
+        found = zlib.crc32(picture.crop((0, top, picture.width, top + rows)).tobytes(), found)
     return found

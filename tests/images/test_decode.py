@@ -199,7 +199,7 @@ def test_a_png_s_end_has_no_pixels():
 
 
 @pytest.mark.parametrize("size", [(90, 120), (900, 1200)])
-@pytest.mark.parametrize("kept", [0.2, 0.6, 0.9])
+@pytest.mark.parametrize("kept", [0.4, 0.7, 0.9])
 @pytest.mark.parametrize("after", [b"", b"<p>and more</p>" * 300, b"\xff\xd9"], ids=["", "more", "twice"])
 def test_half_a_jpeg_is_truncated_though_somebody_closed_it(size, kept, after):
     """The marker of an end stands where the pixels broke off; the decoder fills the rest with grey, and says nothing."""
@@ -268,19 +268,23 @@ def test_a_blank_field_of_many_pixels_is_refused_before_it_is_decoded(form, mode
             use(data)
 
 
-def promising(form: str, size: tuple[int, int], **options: object) -> bytes:
-    """A picture of some pixels whose file is large enough to be none that swells."""
-    return encode(Image.new("RGB", size, "white"), form, **options) + bytes(size[0] * size[1] // 50)
+def claiming(form: str, side: int) -> bytes:
+    """A small picture whose header claims many pixels, in a file that is large enough to hold them."""
+    if form == "WEBP":
+        data = bytearray(encode(photo(1), "WEBP", lossless=True))
+        place = data.index(b"VP8L") + 9
+        data[place : place + 4] = ((side - 1) | (side - 1) << 14 | 1 << 28).to_bytes(4, "little")
+    else:
+        data = bytearray(encode(photo(1), "JPEG", progressive=True, subsampling=0))
+        place = data.index(b"\xff\xc2") + 5
+        data[place : place + 4] = struct.pack(">HH", side, side)
+    return bytes(data) + bytes(side * side // 50)
 
 
-@pytest.mark.parametrize(
-    ("form", "options"),
-    [("WEBP", {"lossless": True, "quality": 0, "method": 0}), ("JPEG", {"progressive": True, "subsampling": 0})],
-)
-def test_what_would_take_too_much_memory_to_decode_is_too_large(form, options):
+@pytest.mark.parametrize(("form", "side"), [("WEBP", 4500), ("JPEG", 7600)])
+def test_what_would_take_too_much_memory_to_decode_is_too_large(form, side):
     """Fewer pixels than are allowed, in a form that costs many bytes for each."""
-    side = 5000 if form == "WEBP" else 7600
-    data = promising(form, (side, side), **options)
+    data = claiming(form, side)
     for use in (decode, fingerprint):
         with pytest.raises(
             TooLargeError, match=rf"^Decoding {side}x{side} pixels of {form} takes \d+ MB of memory, over 340\.$"
