@@ -79,6 +79,7 @@ class Listing:
         cards: in the page's order.
         ending: the mark that the listing ends here; None where it goes on, or where the page does not say.
         unusable_next: what the page names as the one after it, where that is nothing that could be asked for.
+        nameless: results of the page that are no cards because what they carry is no product's number.
     """
 
     verdict: Verdict
@@ -87,6 +88,7 @@ class Listing:
     cards: tuple[Card, ...]
     ending: Ending | None = None
     unusable_next: str | None = None
+    nameless: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.card import read_card
 from stj_spiders.shops.amazon.pictures import absolute, shared_by_many
-from stj_spiders.shops.amazon.tiles import find_tiles
+from stj_spiders.shops.amazon.tiles import count_nameless, find_tiles
 from stj_spiders.shops.amazon.values import read_total
 from stj_spiders.shops.amazon.verdict import found_nothing, judge_tree
 from stj_spiders.shops.html import condition, elements, is_page, is_whole, parse_html, text_of
@@ -62,9 +62,9 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
         return Listing(verdict, None, None, ())
     cards = _read_cards(tiles, url)
     next_url, named = _next_url(root, url)
-    if next_url or named is not None:
-        return Listing(verdict, next_url, _total(root, text), cards, unusable_next=None if next_url else named)
-    return Listing(verdict, None, _total(root, text), cards, _ending(root, text, cards))
+    ending = _ending(root, text, cards) if named is None else None
+    unusable = named if next_url is None else None
+    return Listing(verdict, next_url, _total(root, text), cards, ending, unusable, count_nameless(root))
 
 
 def _read_cards(tiles: Sequence[tuple[str, Element]], url: str) -> tuple[Card, ...]:

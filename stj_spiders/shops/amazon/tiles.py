@@ -50,6 +50,15 @@ def find_tiles(root: Element, text: str) -> list[tuple[str, Element]]:
     return found or _lone_cards(root, text)
 
 
+def count_nameless(root: Element) -> int:
+    """Results of the listing whose number is none of a product's; a tile without any belongs to the page, not to the listing."""
+    found = 0
+    for element in _NAMED(root):
+        number = (element.get("data-asin") or "").strip()
+        found += bool(number) and not _ASIN.fullmatch(number) and _is_result(element)
+    return found
+
+
 def _place(element: Element) -> str:
     """What tells two tiles of one product apart, or "" for a tile that does not say."""
     if element.tag == "li" and _RESULT_ID.fullmatch(element.get("id") or ""):

@@ -115,6 +115,14 @@ def test_tags_that_had_to_go_make_a_page_incomplete() -> None:
     assert (read.verdict, read.cards, read.ending) == (Verdict.INCOMPLETE, (), None)
 
 
+@pytest.mark.parametrize("number", ["../../../x", "B0';DROP--", "ＡＢＣＤＥＦＧＨＩＪ", "B00000001", "b000000001"])
+def test_a_result_without_a_products_number_is_counted(number: str) -> None:
+    """It is no card, and not passed over in silence; a widget without any number is no result at all."""
+    widget = '<div data-asin="" data-component-type="s-search-result" class="s-result-item">More results</div>'
+    read = parse_listing(listing([tile(1), tile(2).replace(asin_of(2), number), widget, tile(3)]), URL)
+    assert ([card.asin for card in read.cards], read.nameless) == ([asin_of(1), asin_of(3)], 1)
+
+
 @pytest.mark.parametrize(
     "address",
     [
