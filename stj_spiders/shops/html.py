@@ -107,6 +107,7 @@ _END = re.compile(r"</html\s*>", re.IGNORECASE)
 # A tag that is still open where the page's last end tags begin: what stood there was lost.
 _OPEN_TAG = re.compile(r"<[a-z][^<>]*(?:</[a-z][^<>]*>\s*)*\Z", re.IGNORECASE)
 _BEFORE_END = 2_000
+_TAIL = 4_000
 
 
 def is_page(text: str) -> bool:
@@ -178,13 +179,13 @@ def _without_attribute_soup(text: str) -> tuple[str, bool]:
     """`text` with the attributes of each tag cut after the first thousand, and whether the page has an end tag of its own."""
     kept: list[str] = []
     end = 0
-    ends = [found.start() for found in _END.finditer(text)]
-    own = None
+    ends = _end_tags(text)
+    own = -1
     for tag in _MARKUP.finditer(text):
-        while ends and ends[0] < tag.end():
-            first = ends.pop(0)
-            own = first if first < tag.start() else own
         start, stop = tag.span("attributes")
+        if ends and ends[0] < tag.end():
+            own = max([own, *(place for place in ends if place < tag.start())])
+            ends = [place for place in ends if place >= tag.end()]
         if stop - start < _LONG_TAG:
             continue
         for number, attribute in enumerate(_ONE_ATTRIBUTE.finditer(text, start, stop)):
@@ -192,9 +193,15 @@ def _without_attribute_soup(text: str) -> tuple[str, bool]:
                 kept.append(text[end : attribute.start()])
                 end = stop
                 break
-    own = ends[-1] if ends else own
-    whole = own is not None and _OPEN_TAG.search(text[max(0, own - _BEFORE_END) : own]) is None
+    own = max([own, *ends])
+    whole = own >= 0 and _OPEN_TAG.search(text[max(0, own - _BEFORE_END) : own]) is None
     return ("".join([*kept, text[end:]]) if kept else text), whole
+
+
+def _end_tags(text: str) -> list[int]:
+    """Where a page may end; looked for at its end first, where it nearly always is."""
+    found = [match.start() for match in _END.finditer(text, max(0, len(text) - _TAIL))]
+    return found or [match.start() for match in _END.finditer(text)]
 
 
 def clean(text: str | None) -> str | None:

@@ -51,6 +51,44 @@ _CHALLENGE = re.compile(
     """,
     re.VERBOSE,
 )
+# Each of the patterns above holds one of these, which are looked for twenty times faster.
+_CHALLENGE_MARKS = (
+    *(
+        "/_sec/",
+        "bm-verify",
+        "triggerInterstitial",
+        "sec-if-cpt",
+        "gokuProps",
+        "AwsWaf",
+        "awswaf",
+        "_cf_chl_opt",
+        "cf-chl-",
+    ),
+    *(
+        "challenge-platform",
+        "_px",
+        "px-c",
+        "perimeterx",
+        "captcha-delivery",
+        "datadome",
+        "_Incapsula",
+        "incap_ses_",
+        "KPSDK",
+    ),
+    *(
+        "/ips.js?",
+        "perfdrive",
+        "sucuri_",
+        "bobcmn",
+        "/TSPD/",
+        "_tmd_",
+        "x5secdata",
+        "queue-it",
+        "hcaptcha",
+        "recaptcha/",
+    ),
+    *("challenges.cloudflare", "geetest", "arkoselabs", "frc-captcha", "friendlycaptcha"),
+)
 _ROBOT_WORDS = re.compile(
     r"^(?:robot check|.*\b(?:enter|type) the characters you see\b.*|geben sie die (?:angezeigten )?zeichen .*"
     r"|digite os caracteres .*|saisissez les caract.res .*|introduce los caracteres .*|bot check|just a moment\W*$"
@@ -209,7 +247,7 @@ def product_title(root: Element) -> str | None:
 
 def _turned_away(root: Element, url: str) -> Verdict | None:
     """The block that this page is, by its structure, then by the words in its title and headings."""
-    if any(_CHALLENGE.search(piece) for piece in _SCRIPTED(root)):
+    if any(map(_is_challenge, _SCRIPTED(root))):
         return Verdict.CHALLENGE
     if _CAPTCHA(root):
         return Verdict.ROBOT_CHECK
@@ -222,6 +260,10 @@ def _turned_away(root: Element, url: str) -> Verdict | None:
     if _ERROR_PAGE(root):
         return Verdict.UNAVAILABLE
     return _by_headings(root) or _by_sentences(root)
+
+
+def _is_challenge(piece: str) -> bool:
+    return any(mark in piece for mark in _CHALLENGE_MARKS) and _CHALLENGE.search(piece) is not None
 
 
 def _by_address(url: str) -> Verdict | None:
