@@ -180,12 +180,16 @@ def _without_attribute_soup(text: str) -> tuple[str, bool]:
     kept: list[str] = []
     end = 0
     ends = _end_tags(text)
-    own = -1
+    own, raw, raw_before = -1, 0, 0
     for tag in _MARKUP.finditer(text):
-        start, stop = tag.span("attributes")
         if ends and ends[0] < tag.end():
-            own = max([own, *(place for place in ends if place < tag.start())])
+            before = [place for place in ends if place < tag.start()]
+            own, raw_before = (before[-1], raw) if before else (own, raw_before)
             ends = [place for place in ends if place >= tag.end()]
+        if tag.lastgroup != "attributes":
+            raw = tag.end()
+            continue
+        start, stop = tag.span("attributes")
         if stop - start < _LONG_TAG:
             continue
         for number, attribute in enumerate(_ONE_ATTRIBUTE.finditer(text, start, stop)):
@@ -193,8 +197,9 @@ def _without_attribute_soup(text: str) -> tuple[str, bool]:
                 kept.append(text[end : attribute.start()])
                 end = stop
                 break
-    own = max([own, *ends])
-    whole = own >= 0 and _OPEN_TAG.search(text[max(0, own - _BEFORE_END) : own]) is None
+    own, raw_before = (ends[-1], raw) if ends else (own, raw_before)
+    # Scripts compare with "<", which opens no tag.
+    whole = own >= 0 and _OPEN_TAG.search(text[max(raw_before, own - _BEFORE_END) : own]) is None
     return ("".join([*kept, text[end:]]) if kept else text), whole
 
 
