@@ -1,9 +1,10 @@
-"""CPU time and memory of a crawl, beside Scrapy's stock pipelines, in one run.
+"""CPU time and memory of a crawl, beside Scrapy's stock pipelines and a plain loop, in one run.
 
-    python -m bench.crawl [--pictures 1000] [--size 600x800] [--rounds 2] [--ours-only]
+    python -m bench.crawl [--pictures 1000] [--size 600x800] [--rounds 2] [--borderless] [--ours-only] [--beside FOLDER]
 
-One loopback shop in a process of its own sells noise; each crawler starts in an empty folder, in turns (A B C D A B C D). What
-is counted is the user and system time of the crawl's process from its first import to its exit, and its largest resident size.
+One loopback shop in a process of its own sells noise on white; each crawler starts in an empty folder, in turns (A B C A B C).
+What is counted is the user and system time of the crawl's process from its first import to its exit, and its largest resident
+size. `--beside` adds another checkout of STJ, such as a worktree of an earlier revision.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import urllib.request
 from pathlib import Path
 
 from bench.noise import make_pictures
-from bench.peers import PIPELINES
+from bench.peers import LOOP, PIPELINES
 
 OURS = "STJ"
-LIMITS = {"FilesPipeline": (1.7, 1.3), "ImagesPipeline": (0.65, 0.5), "ImagesPipeline + imagehash": (0.45, 0.35)}
+EARLIER = "STJ beside"
+GOALS = {"FilesPipeline": 2.0, "ImagesPipeline + imagehash": 0.6}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -33,30 +35,56 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--size", default="600x800", help="width and height in pixels")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--borderless", action="store_true", help="pictures without a white border: a third less to hash"
+    )
     parser.add_argument("--ours-only", action="store_true", help="no peers: for memory over many pictures")
+    parser.add_argument("--beside", type=Path, help="another checkout of STJ, to be measured in the same turns")
     given = parser.parse_args()
-    names = [OURS] if given.ours_only else [OURS, *PIPELINES]
+    roots = {OURS: ROOT} | ({EARLIER: given.beside.resolve()} if given.beside else {})
+    names = [*roots] if given.ours_only else [*roots, LOOP, *PIPELINES]
     with tempfile.TemporaryDirectory() as folder:
-        measured = run(Path(folder), names, given.pictures, given.rounds, given.size)
-    report: dict[str, object] = {"pictures": given.pictures, "size": given.size, "rounds": given.rounds}
+        make_pictures(
+            Path(folder) / "goods" / "0_saree",
+            given.pictures,
+            seed=1,
+            size=size_of(given.size),
+            bordered=not given.borderless,
+        )
+        measured = run(Path(folder), names, given.pictures, given.rounds, roots)
+    report: dict[str, object] = {
+        "pictures": given.pictures,
+        "size": given.size,
+        "bordered": not given.borderless,
+        "rounds": given.rounds,
+    }
     for name, runs in measured.items():
         report[name] = {
             "cpu_s_per_1000": [round(cpu * 1000 / given.pictures, 2) for cpu, _ in runs],
             "peak_mb": [round(peak) for _, peak in runs],
         }
-    for name, (most, goal) in LIMITS.items():
-        if name in measured:
-            ratio = statistics.median(cpu for cpu, _ in measured[OURS]) / statistics.median(
-                cpu for cpu, _ in measured[name]
-            )
-            report[f"STJ / {name}"] = {"ratio": round(ratio, 2), "at_most": most, "goal": goal}
+    for name, runs in measured.items():
+        if name != OURS:
+            ratio = middle_cpu(measured[OURS]) / middle_cpu(runs)
+            report[f"STJ / {name}"] = {"ratio": round(ratio, 2), "goal": GOALS.get(name)}
     print(json.dumps(report, indent=2))
 
 
-def run(folder: Path, names: list[str], pictures: int, rounds: int, size: str) -> dict[str, list[tuple[float, float]]]:
-    """CPU seconds and peak megabytes of every round, by crawler."""
-    width, height = map(int, size.split("x"))
-    make_pictures(folder / "goods" / "0_saree", pictures, seed=1, size=(width, height))
+def size_of(text: str) -> tuple[int, int]:
+    """Width and height of "600x800"."""
+    width, height = map(int, text.split("x"))
+    return width, height
+
+
+def middle_cpu(runs: list[tuple[float, float]]) -> float:
+    """The median of the CPU seconds."""
+    return statistics.median(cpu for cpu, _ in runs)
+
+
+def run(
+    folder: Path, names: list[str], pictures: int, rounds: int, roots: dict[str, Path]
+) -> dict[str, list[tuple[float, float]]]:
+    """CPU seconds and peak megabytes of every round, by crawler; those of `roots` are STJ's own, from their checkouts."""
     shop, origin = open_shop(folder)
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     try:
@@ -64,7 +92,7 @@ def run(folder: Path, names: list[str], pictures: int, rounds: int, size: str) -
             for name in names:
                 place = folder / f"{turn} {name}"
                 place.mkdir()
-                used = crawl(place, name, origin, pictures)
+                used = crawl(place, name, origin, pictures, roots.get(name))
                 if turn >= 0:  # the round before the first fills caches: the shop's, and compiled modules
                     measured[name].append(used)
     finally:
@@ -88,28 +116,20 @@ def open_shop(folder: Path) -> tuple[subprocess.Popen[str], str]:
     return shop, origin
 
 
-def crawl(place: Path, name: str, origin: str, pictures: int) -> tuple[float, float]:
-    """One crawl from start to exit: its CPU seconds and peak megabytes."""
+def crawl(place: Path, name: str, origin: str, pictures: int, root: Path | None) -> tuple[float, float]:
+    """One crawl from start to exit: its CPU seconds and peak megabytes; `root` is STJ's checkout, None for a peer."""
     (place / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
-    if name == OURS:
-        command = ["-m", "scrapy", "crawl", "amazon_sarees", "-a", f"origin={origin}", "-L", "WARNING"]
-        command += [
-            "-a",
-            "limit=1000000",
-            "-a",
-            "pages=100000",
-            "-s",
-            "STJ_PICTURES_AT_ONCE=8",
-            "-s",
-            "STJ_IMAGE_SIZE=",
-        ]
-    else:
+    if root is None:
         command = ["-m", "bench.peers", origin, name]
+    else:
+        command = ["-m", "scrapy", "crawl", "amazon_sarees", "-a", f"origin={origin}", "-L", "WARNING"]
+        command += ["-a", "limit=1000000", "-a", "pages=100000"]
+        command += ["-s", "STJ_PICTURES_AT_ONCE=8", "-s", "STJ_IMAGE_SIZE="]
     # Compiled modules are read as on any machine; the first crawl of all writes them.
     environment = {
         **os.environ,
         "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root or ROOT), os.environ.get("PYTHONPATH", "")])),
     }
     process = subprocess.Popen([sys.executable, *command], cwd=place, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)

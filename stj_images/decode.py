@@ -21,6 +21,10 @@ from stj_images.pixels import JPEGS, BrokenPictureError, load, on_white, open_la
 
 MAX_BYTES = 20 << 20
 MAX_PIXELS = 64_000_000
+# Memory that decoding a picture may take, as `decoded_bytes` estimates it.
+MAX_DECODED_BYTES = 340_000_000
+# Bytes that Pillow holds for a pixel of a mode; for all others four.
+_HELD = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 BOMB_PIXELS, BOMB_PIXELS_A_BYTE = 12_000_000, 100
 THUMBNAIL_PIXELS = 192
 # Pillow holds four bytes a pixel, and as many again while it puts transparency on white.
@@ -38,7 +42,7 @@ def decode(data: bytes, draft: int | None = None, formats: Sequence[str] = FORMA
     Raises:
         NotAnImageError: no picture of these formats.
         TruncatedError: the data ends too early or is damaged.
-        TooLargeError: more than 20 MiB or 64 megapixels, or a decompression bomb.
+        TooLargeError: more than 20 MiB, 64 megapixels or 340 MB when decoded, or a decompression bomb.
     """
     with open_picture(data, formats) as picture:
         if draft:
@@ -77,7 +81,7 @@ def open_picture(data: bytes, formats: Sequence[str] = FORMATS) -> Iterator[Imag
     Raises:
         NotAnImageError: no picture of these formats.
         TruncatedError: its header is damaged.
-        TooLargeError: more than 20 MiB or 64 megapixels.
+        TooLargeError: more than 20 MiB, 64 megapixels or 340 MB when decoded.
     """
     if len(data) > MAX_BYTES:
         raise TooLargeError(f"The picture has {len(data) / 2**20:.1f} MiB, over {MAX_BYTES >> 20}.")
@@ -102,7 +106,40 @@ def open_picture(data: bytes, formats: Sequence[str] = FORMATS) -> Iterator[Imag
             raise TooLargeError(
                 f"The picture is a decompression bomb: {len(data)} bytes promise {picture.width}x{picture.height} pixels."
             )
+        needed = _coefficient_bytes(picture) if picture.format in JPEGS else decoded_bytes(picture)
+        if needed > MAX_DECODED_BYTES:
+            raise TooLargeError(
+                f"Decoding {picture.width}x{picture.height} pixels of {picture.format} takes {needed / 1e6:.0f} MB of "
+                f"memory, over {MAX_DECODED_BYTES / 1e6:.0f}."
+            )
         yield picture
+
+
+def decoded_bytes(picture: Image.Image) -> int:
+    """About how much memory a picture that is open and not yet loaded takes until it is grey (as a fingerprint sees it).
+
+    A drafted JPEG costs its drafted size; one whose scans refine each other keeps two bytes for each of its coefficients before
+    the first pixel. WebP keeps two canvases and two copies of what it hands over, AVIF its planes and two copies.
+    """
+    pixels = picture.width * picture.height
+    if picture.format in JPEGS:
+        return pixels * (_HELD.get(picture.mode, 4) + 1) + _coefficient_bytes(picture)
+    if picture.format == "WEBP":
+        return pixels * 17
+    if picture.format == "AVIF":
+        return pixels * 11
+    return pixels * max(_HELD.get(picture.mode, 4) + 1, 3)
+
+
+def _coefficient_bytes(picture: Image.Image) -> int:
+    """What a progressive JPEG's coefficients take, at its whole size."""
+    layers = getattr(picture, "layer", None)
+    if not picture.info.get("progressive") or not layers:
+        return 0
+    drafted = next(iter(getattr(picture, "decoderconfig", ())), 0) or 1
+    across, down = max(layer[1] for layer in layers), max(layer[2] for layer in layers)
+    shares = sum(layer[1] * layer[2] for layer in layers) / (across * down)
+    return int(2 * picture.width * picture.height * drafted**2 * shares)
 
 
 def _is_bomb(picture: Image.Image, size: int) -> bool:

@@ -20,13 +20,13 @@ from PIL import Image
 from stj_core.picture_types import EXTENSIONS, FORMATS
 from stj_images.apart import answer_apart, ask_apart
 from stj_images.budget import Budget
-from stj_images.decode import decoding, open_picture
-from stj_images.pixels import JPEGS, SIDEWAYS, load, on_white, orientation, upright, with_eight_bits
+from stj_images.decode import decoded_bytes, decoding, open_picture
+from stj_images.pixels import SIDEWAYS, in_bands, load, on_white, orientation, turned, with_eight_bits
 
 HASH_RECIPE = 1
 DRAFT_SIDE = 256
-# A crawl stays below 400 MB: at up to 16 bytes a pixel (WebP keeps two canvases) what is larger is decoded in another process.
-_PIXELS_AT_ONCE = Budget(12_000_000)
+# A crawl stays below 400 MB: what takes more memory than this is decoded in another process, one at a time.
+_BYTES_AT_ONCE = Budget(190_000_000)
 # Measured on shop photographs: JPEG's noise along an edge stays below these grey levels, and a frame may stand in a margin.
 _BORDER_LEVELS = 24
 _BORDERS = 3
@@ -83,18 +83,19 @@ def fingerprint(data: bytes, formats: Sequence[str] = FORMATS) -> Fingerprint:
     Raises:
         NotAnImageError: no picture of these formats.
         TruncatedError: the data ends too early or is broken.
-        TooLargeError: more than 20 MiB or 64 megapixels, or a decompression bomb.
+        TooLargeError: more than 20 MiB, 64 megapixels or 340 MB when decoded, or a decompression bomb.
     """
     with open_picture(data, formats) as picture:
         name, (width, height) = picture.format or "", picture.size
-        if orientation(picture) in SIDEWAYS:
-            width, height = height, width
         picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
-        cost = _pixels_held(picture, width * height)
-        with _PIXELS_AT_ONCE.taken(cost):
-            hashes = (
-                ask_apart(__spec__.name, data, formats) if cost > _PIXELS_AT_ONCE.units else hashes_of(picture, data)
-            )
+        cost = decoded_bytes(picture)
+        with _BYTES_AT_ONCE.taken(cost):
+            if cost > _BYTES_AT_ONCE.units:
+                hashes = ask_apart(__spec__.name, data, formats)
+            else:
+                hashes = _hashes(upright_grey(picture, data), sideways=orientation(picture) in SIDEWAYS)
+    if hashes.pop("turned"):
+        width, height = height, width
     return Fingerprint(
         sha256=hashlib.sha256(data).hexdigest(),
         format="JPEG" if name == "MPO" else name,
@@ -106,13 +107,13 @@ def fingerprint(data: bytes, formats: Sequence[str] = FORMATS) -> Fingerprint:
     )
 
 
-def hashes_of(picture: Image.Image, data: bytes) -> dict[str, str]:
-    """All perceptual hashes of a picture that was opened from `data`, by the names of `Fingerprint`'s fields.
+def _hashes(grey: Image.Image, *, sideways: bool) -> dict[str, str]:
+    """All six perceptual hashes of what `upright_grey` made of a picture, by the names of `Fingerprint`'s fields.
 
-    Raises:
-        TruncatedError: the data ends too early or is broken.
+    Args:
+        grey: the picture.
+        sideways: whether it was turned to its side; it is passed on as `turned`.
     """
-    grey = upright_grey(picture, data)
     phash, phash_mirror = phashes(grey, 8)
     phash256, phash256_mirror = phashes(grey, 16)
     inside = trimmed(grey)
@@ -124,6 +125,7 @@ def hashes_of(picture: Image.Image, data: bytes) -> dict[str, str]:
         "phash256_mirror": phash256_mirror,
         "phash_trim": phash if bare else phashes(inside, 8)[0],
         "phash256_trim": phash256 if bare else phashes(inside, 16)[0],
+        "turned": "sideways" if sideways else "",
     }
 
 
@@ -136,15 +138,16 @@ def upright_grey(picture: Image.Image, data: bytes) -> Image.Image:
     with decoding():
         picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
         load(picture, data)
-        turned = with_eight_bits(upright(picture))
-        return turned.convert("L") if turned.mode in {"L", "RGB"} else on_white(turned).convert("L")
+        turn = orientation(picture)
+        grey = _grey(with_eight_bits(picture))
+        # Grey is turned, which is a quarter of the picture; the pixels are the same.
+        return turned(grey, turn)
 
 
-def _pixels_held(picture: Image.Image, whole: int) -> int:
-    """How many pixels' memory decoding takes: a drafted JPEG's own, unless all its scans are needed before the first pixel."""
-    if picture.format in JPEGS:
-        return whole if picture.info.get("progressive") else picture.width * picture.height
-    return whole
+def _grey(picture: Image.Image) -> Image.Image:
+    if picture.mode in {"L", "RGB"}:
+        return picture.convert("L")
+    return in_bands(picture, "L", lambda band: on_white(band).convert("L"))
 
 
 def trimmed(grey: Image.Image) -> Image.Image:
@@ -241,8 +244,14 @@ def differs_from_imagehash(picture: Image.Image) -> str | None:
 
 
 def _hash_apart(data: bytes, formats: Sequence[str]) -> dict[str, str]:
+    grey, sideways = _look_at(data, formats)
+    return _hashes(grey, sideways=sideways)
+
+
+def _look_at(data: bytes, formats: Sequence[str]) -> tuple[Image.Image, bool]:
+    """A picture in grey, and whether it was turned to its side; the picture itself is given back before it is hashed."""
     with open_picture(data, formats) as picture:
-        return hashes_of(picture, data)
+        return upright_grey(picture, data), orientation(picture) in SIDEWAYS
 
 
 if __name__ == "__main__":

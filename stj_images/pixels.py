@@ -11,7 +11,7 @@ import io
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -34,11 +34,15 @@ SIDEWAYS = frozenset({5, 6, 7, 8})
 JPEGS = frozenset({"JPEG", "MPO"})
 """Pillow's names of JPEG files; an MPO holds several."""
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)\s*([1-8])")
-# Rows that are converted at a time.
-_BAND = 256
+# Pixels that are converted at a time.
+_BAND_PIXELS = 1 << 20
 _PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"})
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+# What a JPEG decoder fills a picture with whose data ends too early.
+_FILLING = {"L": 128, "RGB": (128, 128, 128)}
+# A JPEG with more pixels than this is looked at in grey where it must be decoded whole.
+_MANY_PIXELS = 12_000_000
+_PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"IDAT", b"tRNS"})
 # Text and colour profiles say nothing of the pixels, and Pillow refuses the picture where one unpacks to a megabyte.
 _PNG_TALK = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 _PNG_XMP = b"XML:com.adobe.xmp\0\0"  # keyword, and a flag that says "not compressed"
@@ -85,20 +89,24 @@ def load(picture: Image.Image, data: bytes) -> None:
     Raises:
         BrokenPictureError: the data ends too early or is damaged.
     """
+    jpeg = picture.format in JPEGS
     try:
         picture.load()
     except Exception as error:  # decoders of damaged data raise anything: AVIF's a RuntimeError, others IndexError
-        if picture.format in JPEGS and isinstance(error, OSError):
-            _load_without_end(picture, data, error)
-        else:
+        if not (jpeg and isinstance(error, OSError)):
             raise BrokenPictureError(str(error) or type(error).__name__) from error
+        _load_without_end(picture, data, error)
+        return
+    if jpeg and _ends_in_filling(picture) and not _has_all_pixels(data):
+        raise BrokenPictureError("its last marker comes before its last pixels")
 
 
 def orientation(picture: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read.
 
     Only this number is looked at: writing the other tags anew, as Pillow's own `exif_transpose` does, fails where a camera
-    wrote one of them in the wrong type.
+    wrote one of them in the wrong type. A PNG must be loaded before: its tags may stand behind its pixels, and Pillow would
+    load it here, where an error is taken for one of the tags.
     """
     try:
         value = picture.getexif().get(ORIENTATION)
@@ -113,8 +121,13 @@ def orientation(picture: Image.Image) -> int:
 
 def upright(picture: Image.Image) -> Image.Image:
     """A loaded picture turned as its EXIF orientation asks."""
-    turn = _TURNS.get(orientation(picture))
-    return picture if turn is None else picture.transpose(turn)
+    return turned(picture, orientation(picture))
+
+
+def turned(picture: Image.Image, turn: int) -> Image.Image:
+    """A loaded picture turned as an EXIF orientation says."""
+    method = _TURNS.get(turn)
+    return picture if method is None else picture.transpose(method)
 
 
 def on_white(picture: Image.Image) -> Image.Image:
@@ -122,13 +135,31 @@ def on_white(picture: Image.Image) -> Image.Image:
     picture = with_eight_bits(picture)
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    flat = Image.new("RGB", picture.size)
-    # In bands: three whole pictures with a transparency channel would be held at a time.
-    for top in range(0, picture.height, _BAND):
-        band = picture.crop((0, top, picture.width, min(top + _BAND, picture.height)))
-        layered = band.convert("RGBA")
-        flat.paste(Image.alpha_composite(Image.new("RGBA", layered.size, WHITE), layered).convert("RGB"), (0, top))
-    return flat
+    return in_bands(picture, "RGB", _laid_on_white)
+
+
+def in_bands(picture: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """A loaded picture converted pixel by pixel, some rows at a time: no second whole picture is held on the way."""
+    made = Image.new(mode, picture.size)
+    for top, rows in _bands(picture.size):
+        made.paste(convert(picture.crop((0, top, picture.width, top + rows))), (0, top))
+    return made
+
+
+def _bands(size: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each band of a picture."""
+    rows = max(1, _BAND_PIXELS // max(1, size[0]))
+    yield from ((top, min(rows, size[1] - top)) for top in range(0, size[1], rows))
+
+
+def _laid_on_white(picture: Image.Image) -> Image.Image:
+    layered = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layered.size, WHITE), layered).convert("RGB")
+
+
+def _high_bytes(picture: Image.Image) -> Image.Image:
+    levels: npt.NDArray[np.uint16] = np.asarray(picture)
+    return Image.fromarray((levels >> 8).astype(np.uint8))
 
 
 def with_eight_bits(picture: Image.Image) -> Image.Image:
@@ -139,11 +170,11 @@ def with_eight_bits(picture: Image.Image) -> Image.Image:
     """
     if not picture.mode.startswith(("I", "F")):
         return picture
-    levels: npt.NDArray[np.generic] = np.asarray(picture)
     if picture.mode.startswith("I;16"):
-        return Image.fromarray((levels >> 8).astype(np.uint8))  # type: ignore[operator]  # whole numbers in this mode
+        return in_bands(picture, "L", _high_bytes)
+    levels: npt.NDArray[np.generic] = np.asarray(picture)
     ranges = (1.0, 255.0, 65535.0) if picture.mode == "F" else (255.0, 65535.0)
-    bands = [levels[top : top + _BAND] for top in range(0, len(levels), _BAND)]
+    bands = [levels[top : top + rows] for top, rows in _bands(picture.size)]
     brightest = max((float(_numbers(band).max(initial=0.0)) for band in bands), default=0.0)
     white = next((one for one in ranges if brightest <= one), 2.0**32 - 1)
     return Image.fromarray(np.concatenate([_eight_bits(_numbers(band), white) for band in bands]))
@@ -189,32 +220,75 @@ def without_odd_chunks(data: bytes) -> bytes:
 
 
 def _load_without_end(picture: Image.Image, data: bytes, error: OSError) -> None:
-    """Decode a JPEG that lacks its last marker, if all its pixels are there.
-
-    With the marker added, a decoder fills what is missing with grey; with other bytes before the marker, with something else.
-    Where the two agree at full size nothing was missing.
-    """
+    """Decode a JPEG that lacks its last marker, if all its pixels are there."""
     if _JPEG_END in data[-64:] or not data.startswith(_JPEG):
         raise BrokenPictureError(str(error)) from error
-    wanted = picture.mode, picture.size
+    mode, size = picture.mode, picture.size
     try:
-        whole, padded = (
-            zlib.crc32(_with_tail(data, tail).tobytes()) for tail in (_JPEG_END, _JPEG_PADDING + _JPEG_END)
-        )
-        mended = _with_tail(data, _JPEG_END, *wanted)
+        whole = _ends_alike(data)
+        mended = _decoded(data + _JPEG_END, mode, size)
     except Exception as again:
         raise BrokenPictureError(str(error)) from again
-    if whole != padded or mended.size != picture.size:
+    if not whole or mended.size != size:
         raise BrokenPictureError(str(error)) from error
     assert isinstance(picture, ImageFile.ImageFile)
     picture.im = mended.im
     picture.tile = []
 
 
-def _with_tail(data: bytes, tail: bytes, mode: str | None = None, size: tuple[int, int] | None = None) -> Image.Image:
-    """A JPEG with some more bytes at its end, decoded; drafted where a mode and a size are given."""
-    with Image.open(io.BytesIO(data + tail), formats=("JPEG",)) as mended:
+def _ends_in_filling(picture: Image.Image) -> bool:
+    """Whether a JPEG's last pixel is the grey that stands for missing ones, as one of many hundred is by chance."""
+    return (
+        picture.mode in _FILLING and picture.getpixel((picture.width - 1, picture.height - 1)) == _FILLING[picture.mode]
+    )
+
+
+def _has_all_pixels(data: bytes) -> bool:
+    """Whether a JPEG's first marker of an end is where its pixels end, too; true where that cannot be found out."""
+    scan = _first_scan(data)
+    end = data.find(_JPEG_END, scan)
+    if scan < 0 or end < 0:
+        return True
+    try:
+        return _ends_alike(data[:end])
+    except Exception:  # noqa: BLE001 - then what looked like its end was something else
+        return True
+
+
+def _first_scan(data: bytes) -> int:
+    """Where the first scan of a JPEG begins, past the pictures that its metadata may hold; -1 if there is none."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        if data[place : place + 2] == _JPEG_SCAN:
+            return place
+        length = 0 if data[place + 1] in {0x01, 0xFF} else int.from_bytes(data[place + 2 : place + 4])
+        place += 1 if data[place + 1] == 0xFF else 2 + length
+    return -1
+
+
+def _ends_alike(data: bytes) -> bool:
+    """Whether a JPEG without its last marker holds all its pixels.
+
+    With the marker added, a decoder fills what is missing with grey; with other bytes before the marker, with something else.
+    Where the two agree at full size nothing was missing.
+    """
+    whole, padded = (_checksum(_decoded(data + tail)) for tail in (_JPEG_END, _JPEG_PADDING + _JPEG_END))
+    return whole == padded
+
+
+def _decoded(data: bytes, mode: str | None = None, size: tuple[int, int] | None = None) -> Image.Image:
+    """A JPEG, drafted where a mode and a size are given; one of many pixels comes in grey at least."""
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
         if mode and size:
-            mended.draft(mode, size)
-        mended.load()
-        return mended.copy()
+            picture.draft(mode, size)
+        elif picture.width * picture.height > _MANY_PIXELS:
+            picture.draft("L", picture.size)
+        picture.load()
+        return picture.copy()
+
+
+def _checksum(picture: Image.Image) -> int:
+    found = 0
+    for top, rows in _bands(picture.size):
+        found = zlib.crc32(picture.crop((0, top, picture.width, top + rows)).tobytes(), found)
+    return found

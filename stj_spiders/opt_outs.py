@@ -1,36 +1,44 @@
 """What a shop or a maker says about learning from its pages and pictures, and whether it binds us.
 
-Three conventions are read. `X-Robots-Tag` on a picture's own answer: `noai`, `noimageai`, `noindex`, `noimageindex` and `none`,
-alone or for an agent's name (ours are STJ and Scrapy; what is said to others does not bind). On a page, its header and its robots
-`<meta>` count for `noai`, `noimageai` and `noimageindex` alone: filtered listings often say `noindex`, which is about search
-engines. And the W3C community group's TDM Reservation Protocol: `tdm-reservation: 1` in a header or a `<meta>`, or in the host's
-`/.well-known/tdmrep.json`, whose first matching location counts. The nearest word counts: a meta outweighs a header, a header the
-file.
+Three conventions are read. `X-Robots-Tag` on a picture's own answer: `noai`, `noimageai`, `noindex`, `noimageindex`, `none` and
+an `unavailable_after` that is over, alone or for an agent's name (ours are STJ and Scrapy; what is said to others does not bind).
+On a page, its header and its robots `<meta>` count for `noai`, `noimageai` and `noimageindex` alone: filtered listings often say
+`noindex`, which is about search engines. And the W3C community group's TDM Reservation Protocol: `tdm-reservation: 1` in a header
+or a `<meta>`, or in the host's `/.well-known/tdmrep.json`, whose first matching location counts. The nearest word counts: a meta
+outweighs a header, a header the file. Where one place says both, or says it carelessly (quotes, semicolons, spaces for commas),
+the word that keeps a picture from us counts.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from scrapy.http import Headers
 
 from stj_core.text import one_line, shortened
 from stj_spiders.identity import AGENT_NAMES
 from stj_spiders.robots_rules import Pattern, path_of
+from stj_spiders.shops.html import elements, read_tree
 
 WELL_KNOWN = "/.well-known/tdmrep.json"
 MOST_BYTES = 500 * 1000
-PICTURE_WORDS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+PICTURE_WORDS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none", "unavailable_after"})
 PAGE_WORDS = frozenset({"noai", "noimageai", "noimageindex"})
 _OURS = frozenset(name.lower() for name in AGENT_NAMES)
 # Directives that have a value of their own; any other word before a colon is an agent's name.
-_VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-_RAW = r"<!--.*?(?:-->|\Z)|<(?P<raw>script|style|textarea|title|noscript|template)\b.*?(?:</(?P=raw)|\Z)"
-_META = re.compile(rf"{_RAW}|<meta\b(?P<meta>[^<>]{{0,2000}})>", re.IGNORECASE | re.DOTALL)
-_ATTRIBUTE = re.compile(r"""\b(name|content)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_VALUED = frozenset({"max-snippet", "max-image-preview", "max-video-preview"})
+# A date holds commas and colons, which elsewhere part directives and agents.
+_UNTIL = re.compile(r"\bunavailable_after\s*:\s*(?P<moment>(?:[a-z]{3,9},\s*)?[^,;]*)", re.IGNORECASE)
+_AGENT = re.compile(r"\*|[a-z][a-z0-9._-]*(?:/\S*)?")
+_QUOTES = "\"' \t"
+# Only a page with one of these is looked through for its `<meta>` elements.
+_MAY_SPEAK = re.compile(r"noai|noimageai|noimageindex|tdm-reservation", re.IGNORECASE)
+_METAS = elements("//meta[@content][@name or @http-equiv][not(ancestor::template)]")
 _MOST_SHOWN = 200
 
 
@@ -40,7 +48,7 @@ class Said:
 
     Attributes:
         robots: values of its `X-Robots-Tag` headers.
-        reservation: of its `tdm-reservation` header, if there is one.
+        reservation: of its `tdm-reservation` headers, if there is one.
         policy: of its `tdm-policy` header, if there is one.
     """
 
@@ -50,14 +58,16 @@ class Said:
 
     @classmethod
     def of(cls, headers: Headers) -> Said:
-        """Read the headers of an answer; of a reservation that is given twice the last one counts."""
+        """Read the headers of an answer."""
 
         def values(name: str) -> list[str]:
             return [value.decode("latin-1").strip() for value in headers.getlist(name)]
 
         reservation, policy = values("tdm-reservation"), values("tdm-policy")
         return cls(
-            tuple(values("X-Robots-Tag")), reservation[-1] if reservation else None, policy[-1] if policy else None
+            tuple(values("X-Robots-Tag")),
+            ",".join(reservation) if reservation else None,
+            policy[-1] if policy else None,
         )
 
 
@@ -80,25 +90,31 @@ class TdmFile:
 
 
 def read_tdm_file(body: bytes) -> TdmFile | None:
-    """Read a tdmrep.json; None where it is none."""
+    """Read a tdmrep.json; None where it is none. An entry that is no location is passed over."""
     try:
-        document = json.loads(body[: MOST_BYTES + 1].decode("utf-8-sig"))
+        document = json.loads(body[: MOST_BYTES + 1])
     except (ValueError, RecursionError):
         return None
     entries = document if isinstance(document, list) else [document]
-    if not all(isinstance(one, dict) and isinstance(one.get("location"), str) for one in entries):
+    rules = [
+        _rule({str(name).lower(): value for name, value in one.items()}) for one in entries if isinstance(one, dict)
+    ]
+    found = tuple(rule for rule in rules if rule is not None)
+    return TdmFile(found) if found or entries == [] else None
+
+
+def _rule(entry: dict[str, object]) -> tuple[Pattern, bool, str] | None:
+    location, reservation = entry.get("location"), entry.get("tdm-reservation")
+    if not isinstance(location, str):
         return None
-    rules = []
-    for one in entries:
-        said = f"{WELL_KNOWN}: location {one['location']}, tdm-reservation {one.get('tdm-reservation')}"
-        rules.append(
-            (
-                Pattern.of(one["location"]),
-                _is_one(one.get("tdm-reservation")),
-                _with_policy(said, one.get("tdm-policy")),
-            )
-        )
-    return TdmFile(tuple(rules))
+    if location.startswith(("http://", "https://")):
+        try:
+            location = path_of(location)
+        except ValueError:
+            return None
+    said = _with_policy(f"{WELL_KNOWN}: location {location}, tdm-reservation {reservation}", entry.get("tdm-policy"))
+    rooted = location if location.startswith(("/", "*")) else f"/{location}"
+    return Pattern.of(rooted), _is_one(reservation), said
 
 
 def picture_opt_out(said: Said, url: str, file: TdmFile) -> str | None:
@@ -139,7 +155,7 @@ def page_opt_out(said: Said, text: str, url: str, file: TdmFile) -> str | None:
     reservations = [content for name, content in metas if name == "tdm-reservation"]
     if reservations:
         policy = next((content for name, content in metas if name == "tdm-policy"), None)
-        reserved = _is_one(reservations[-1])
+        reserved = any(map(_is_one, reservations))
         return _shown(_with_policy('the page\'s <meta name="tdm-reservation">: 1', policy)) if reserved else None
     if said.reservation is not None:
         reserved_by = _reserved_by_header(said)
@@ -155,33 +171,61 @@ def _reserved_by_header(said: Said) -> str | None:
 def _word(values: Iterable[str], words: frozenset[str]) -> str | None:
     """The first directive among `words` that is said to everybody or to us, with the name it is said to."""
     for value in values:
-        agent = ""
-        for piece in value.split(","):
-            name, colon, rest = piece.partition(":")
-            name = name.strip().lower()
-            if colon and name not in _VALUED:
-                agent, name = name, rest.strip().lower()
-            # A directive holds for the name before it, until another one is named.
-            if name in words and agent in {"", "*", *_OURS}:
+        for agent, name in _directives(value.lower()):
+            token = agent.partition("/")[0]
+            if name in words and token in {"", "*", *_OURS}:
                 return f"{agent}: {name}" if agent else name
     return None
 
 
+def _directives(value: str) -> Iterator[tuple[str, str]]:
+    """The directives of a header or a `content` in small letters, each with the name it is said to ("" for everybody).
+
+    An `unavailable_after` is one only once it is over.
+    """
+    value = _UNTIL.sub(lambda found: "unavailable_after" if _is_over(found["moment"]) else "", value)
+    agent = ""
+    for piece in re.split("[,;]", value):
+        name, colon, rest = piece.partition(":")
+        name = name.strip(_QUOTES)
+        if not colon:
+            rest = name
+        elif name in _VALUED:
+            continue
+        elif _AGENT.fullmatch(name):
+            # What follows is said to this one, until another is named.
+            agent = name
+        yield from ((agent, word.strip(_QUOTES)) for word in rest.split())
+
+
+def _is_over(said: str) -> bool:
+    """Whether a moment is in the past; one that nobody can read is not."""
+    text = said.strip(_QUOTES)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            return False
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < datetime.now(UTC)
+
+
 def _metas(text: str) -> list[tuple[str, str]]:
     """Name, in small letters, and content of every `<meta>` that a reader of the page would heed."""
+    if not _MAY_SPEAK.search(text):
+        return []
     found = []
-    for match in _META.finditer(text):
-        given = {
-            one[1].lower(): next((value for value in one.groups()[1:] if value is not None), "")
-            for one in _ATTRIBUTE.finditer(match["meta"] or "")
-        }
-        if "name" in given and "content" in given:
-            found.append((given["name"].strip().lower(), given["content"].strip()))
+    for meta in _METAS(read_tree(text)):
+        name = (meta.get("name") or meta.get("http-equiv") or "").strip().lower()
+        found.append(("robots" if name == "x-robots-tag" else name, (meta.get("content") or "").strip()))
     return found
 
 
 def _is_one(value: object) -> bool:
-    return value is True or str(value).strip() in {"1", "1.0"}
+    """Whether a reservation is made: 1, also in quotes, with parameters behind it, or beside a 0."""
+    said = str(value).lower()
+    return any(one.partition(";")[0].strip(_QUOTES) in {"1", "1.0", "true"} for one in said.split(","))
 
 
 def _with_policy(said: str, policy: object) -> str:

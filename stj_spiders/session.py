@@ -205,11 +205,12 @@ class Session(Setbacks):
         self._moved.clear()
 
     async def has_seen_all(self, page: LeasedPage, cards: Sequence[Card]) -> bool:
-        """Whether a listing page shows nothing but products of this crawl's earlier pages."""
+        """Whether a listing page shows nothing but products of this crawl's earlier pages, its advertisements aside."""
         if page.number == 1 or not cards:
             return False
         before = await self.writer.run(crawls.products_before, self.writer.catalog, self.crawl.id, page.number)
-        return all(card.asin in before for card in cards)
+        listed = [card for card in cards if not card.sponsored] or cards
+        return all(card.asin in before for card in listed)
 
     async def keep(self, response: Response, page: LeasedPage) -> None:
         """Keep an answer as it came, where somebody asked for an archive.

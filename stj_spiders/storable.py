@@ -51,10 +51,12 @@ def number(value: float | None, least: float, most: float) -> float | None:
 
 def storable_listing(listing: Listing) -> Listing:
     """A listing that can be stored, whatever its page said."""
-    total = listing.total_results
+    total, next_url = listing.total_results, address(listing.next_url)
+    unusable = listing.unusable_next if listing.next_url is None or next_url is not None else listing.next_url
     return replace(
         listing,
-        next_url=address(listing.next_url),
+        next_url=next_url,
+        unusable_next=clean(unusable, MOST_TITLE) if unusable is not None else None,
         total_results=total if total is not None and 0 <= total <= MOST_RESULTS else None,
         cards=tuple(map(_card, listing.cards)),
     )

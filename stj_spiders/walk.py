@@ -5,14 +5,19 @@ Pure: every way in which a listing may end, and every way in which it may only s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import urldefrag
 
+from stj_core.text import one_line, shortened
 from stj_spiders.shops.pages import READ, Ending, Listing, Product, Verdict
 
 NO_CARD = "shows no card"
 _GONE = frozenset({404, 410})
+# A part of a page, though nobody asked for one.
+_PARTIAL = 206
+_IN_PART = "came in part only (status 206)"
 
 
 class Step(Enum):
@@ -55,23 +60,37 @@ def judge_listing(listing: Listing, status: int, *addresses: str, size: int, not
     """
     if listing.verdict not in READ:
         return _unread(listing.verdict, status, size)
+    if status == _PARTIAL:
+        return Answer(Step.AGAIN, _IN_PART)
     if listing.ending is Ending.NO_RESULTS:
         return Answer(Step.NOTHING, "says that it has no results")
     if listing.verdict is Verdict.EMPTY:
         return Answer(Step.AGAIN, f"{NO_CARD}, and does not say that there is none")
     if nothing_new:
         return Answer(Step.LAST, "shows nothing that earlier pages did not")
+    why = _how_it_goes_on(listing, addresses)
+    return Answer(Step.AGAIN, why) if why else Answer(Step.READ)
+
+
+def _how_it_goes_on(listing: Listing, addresses: Sequence[str]) -> str | None:
+    """What is wrong with the way in which a page of cards goes on or ends, or None."""
     if listing.next_url is not None and _bare(listing.next_url) in map(_bare, addresses):
-        return Answer(Step.AGAIN, "names itself as the next page")
+        return "names itself as the next page"
+    if listing.unusable_next is not None:
+        return (
+            f"names {shortened(one_line(listing.unusable_next), 200)!r} as the next page, which is no address of a page"
+        )
     if listing.next_url is None and listing.ending is None:
-        return Answer(Step.AGAIN, "is a piece of a page, without head and end")
-    return Answer(Step.READ)
+        return "is a piece of a page, without head and end"
+    return None
 
 
 def judge_product(product: Product, status: int, *, size: int) -> Answer:
     """What an answer to a product's page means; a product that is no longer sold is an answer."""
     if product.verdict not in READ:
         return _unread(product.verdict, status, size)
+    if status == _PARTIAL:
+        return Answer(Step.AGAIN, _IN_PART)
     return Answer(Step.AGAIN, "shows no product") if product.verdict is Verdict.EMPTY else Answer(Step.READ)
 
 
@@ -82,7 +101,7 @@ def _unread(verdict: Verdict, status: int, size: int) -> Answer:
         return Answer(Step.BLOCKED)
     if not size:
         return Answer(Step.AGAIN, f"came without a single byte (status {status})")
-    return Answer(Step.AGAIN, "came without its end, or is nested deeper than can be read")
+    return Answer(Step.AGAIN, "came without its end or its beginning, or is nested deeper than can be read")
 
 
 def _bare(address: str) -> str:

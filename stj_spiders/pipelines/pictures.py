@@ -33,7 +33,7 @@ from stj_spiders.politeness import ASKED_AT, PICTURE, retry_after_seconds
 from stj_spiders.reach import shown, shown_host
 from stj_spiders.responses import body_text, host_of
 from stj_spiders.session import session_of
-from stj_spiders.shops.pages import READ, Verdict
+from stj_spiders.shops.pages import BLOCKS, Verdict
 from stj_spiders.shops.shop import ShopPages
 from stj_spiders.tdm_files import TdmFiles
 
@@ -294,7 +294,7 @@ def _turned_away(response: Response, pages: ShopPages) -> str | None:
     if response.body[:512].lstrip()[:1] != b"<" or len(response.body) > PAGE_BYTES:
         return None
     verdict = pages.judge(body_text(response), response.url)
-    return None if verdict in READ or verdict is Verdict.UNAVAILABLE else f"picture is a {verdict} page"
+    return f"picture is a {verdict} page" if verdict in BLOCKS - {Verdict.UNAVAILABLE} else None
 
 
 def _asked_at(response: Response) -> float:

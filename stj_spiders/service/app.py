@@ -72,8 +72,9 @@ def refusal(request: Request, hosts: frozenset[str]) -> str | None:
     host = (request.getHeader("host") or "").lower()
     if _name(f"//{host}") not in hosts:
         return "this service is not called by that name"
-    origin = request.getHeader("origin")
-    if origin is not None and urlsplit(origin.lower()).netloc != host:
+    # Browsers that say no origin say whose page sends them.
+    sender = request.getHeader("origin") or request.getHeader("referer")
+    if sender is not None and _netloc(sender.lower()) != host:
         return "another site's page may not use this service"
     site = request.getHeader("sec-fetch-site")
     if site is not None and site.strip().lower() not in _SAME_SITE:
@@ -83,7 +84,16 @@ def refusal(request: Request, hosts: frozenset[str]) -> str | None:
 
 def _name(address: str) -> str | None:
     try:
-        return urlsplit(address).hostname
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    # A Host is a name and a port, and nothing else that an address may have.
+    return parts.hostname if address == f"//{parts.netloc}" and "@" not in address else None
+
+
+def _netloc(address: str) -> str | None:
+    try:
+        return urlsplit(address).netloc
     except ValueError:
         return None
 

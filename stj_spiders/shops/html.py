@@ -74,10 +74,12 @@ class Tree:
     Attributes:
         root: its outermost element.
         cut: whether the parser gave up before the page's end, or tags had to go that may have meant something.
+        ends: whether the page has an end tag of its own, which no script, comment or attribute holds, and no tag is open there.
     """
 
     root: Element
     cut: bool = False
+    ends: bool = False
 
 
 def read_tree(text: str) -> Element:
@@ -90,33 +92,34 @@ def parse_html(text: str) -> Tree:
 
     Comments are left out: what a page hides in them (the next page's cards, in 2019) is not on it.
     """
-    text = _without_attribute_soup(text.replace("\0", "\ufffd"))
+    text, ends = _without_attribute_soup(text.replace("\0", "\ufffd"))
     root, gave_up = _parse(text)
     if not gave_up:
-        return Tree(root)
+        return Tree(root, ends=ends)
     flat, lost = _flattened(text)
     root, gave_up = _parse(flat)
-    return Tree(root, cut=gave_up or lost)
+    return Tree(root, cut=gave_up or lost, ends=ends)
 
 
-_PAGE = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
+_PAGE = re.compile(r"<(?:!doctype|/?html|head|/?body)[\s>]", re.IGNORECASE)
+_BEGINNING = re.compile(r"<(?:!doctype|html|head|body)[\s>]", re.IGNORECASE)
 _END = re.compile(r"</html\s*>", re.IGNORECASE)
-# The end is looked for at the end first.
+# A tag that is still open where the page's last end tags begin: what stood there was lost.
+_OPEN_TAG = re.compile(r"<[a-z][^<>]*(?:</[a-z][^<>]*>\s*)*\Z", re.IGNORECASE)
+_BEFORE_END = 2_000
 _TAIL = 4_000
 
 
 def is_page(text: str) -> bool:
-    """Whether a text is a page, with a head and a body, and no fragment of one."""
+    """Whether a text is a page, with a head and a body, or what is left of one, and no fragment of one."""
     return _PAGE.search(text) is not None
 
 
 def is_whole(tree: Tree, text: str) -> bool:
-    """Whether a page came to its end, and was read to it; of a fragment nobody can tell, so it counts as whole."""
-    return not tree.cut and bool(text.strip()) and (not is_page(text) or _ends(text))
-
-
-def _ends(text: str) -> bool:
-    return _END.search(text, max(0, len(text) - _TAIL)) is not None or _END.search(text) is not None
+    """Whether a page came from its beginning to its end, and was read; of a fragment nobody can tell: it counts as whole."""
+    if tree.cut or not text.strip():
+        return False
+    return not is_page(text) or (tree.ends and _BEGINNING.search(text) is not None)
 
 
 def _parse(text: str) -> tuple[Element, bool]:
@@ -172,11 +175,20 @@ def _flattened(text: str) -> tuple[str, bool]:
     return "".join([*kept, text[place:]]), lost
 
 
-def _without_attribute_soup(text: str) -> str:
-    """`text` with the attributes of each tag cut after the first thousand."""
+def _without_attribute_soup(text: str) -> tuple[str, bool]:
+    """`text` with the attributes of each tag cut after the first thousand, and whether the page has an end tag of its own."""
     kept: list[str] = []
     end = 0
+    ends = _end_tags(text)
+    own, raw, raw_before = -1, 0, 0
     for tag in _MARKUP.finditer(text):
+        if ends and ends[0] < tag.end():
+            before = [place for place in ends if place < tag.start()]
+            own, raw_before = (before[-1], raw) if before else (own, raw_before)
+            ends = [place for place in ends if place >= tag.end()]
+        if tag.lastgroup != "attributes":
+            raw = tag.end()
+            continue
         start, stop = tag.span("attributes")
         if stop - start < _LONG_TAG:
             continue
@@ -185,7 +197,16 @@ def _without_attribute_soup(text: str) -> str:
                 kept.append(text[end : attribute.start()])
                 end = stop
                 break
-    return "".join([*kept, text[end:]]) if kept else text
+    own, raw_before = (ends[-1], raw) if ends else (own, raw_before)
+    # Scripts compare with "<", which opens no tag.
+    whole = own >= 0 and _OPEN_TAG.search(text[max(raw_before, own - _BEFORE_END) : own]) is None
+    return ("".join([*kept, text[end:]]) if kept else text), whole
+
+
+def _end_tags(text: str) -> list[int]:
+    """Where a page may end; looked for at its end first, where it nearly always is."""
+    found = [match.start() for match in _END.finditer(text, max(0, len(text) - _TAIL))]
+    return found or [match.start() for match in _END.finditer(text)]
 
 
 def clean(text: str | None) -> str | None:

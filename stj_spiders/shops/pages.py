@@ -78,6 +78,8 @@ class Listing:
         total_results: how many results the listing says it has.
         cards: in the page's order.
         ending: the mark that the listing ends here; None where it goes on, or where the page does not say.
+        unusable_next: what the page names as the one after it, where that is nothing that could be asked for.
+        nameless: results of the page that are no cards because what they carry is no product's number.
     """
 
     verdict: Verdict
@@ -85,6 +87,8 @@ class Listing:
     total_results: int | None
     cards: tuple[Card, ...]
     ending: Ending | None = None
+    unusable_next: str | None = None
+    nameless: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from stj_catalog import frontier
 from stj_catalog.catalog import open_catalog
 from stj_catalog.frontier import LeasedPage
 from stj_catalog.intake import NextPage
+from stj_core.cli import counted
 from stj_core.config import Config
 from stj_core.shops.shop import DEFAULT_SHOP, spider_of_any
 from stj_core.vocabulary import PageState
@@ -189,6 +190,9 @@ class CategorySpider(scrapy.Spider):
         else:
             if answer.why:
                 self.logger.info("%s %s: the listing ends here", session.page_name(page), answer.why)
+            if listing.nameless:
+                passed = counted(listing.nameless, "result")
+                self.logger.warning("%s: %s without a product's number passed over", session.page_name(page), passed)
             item = self._page_item(listing, page, record, goes_on=answer.step is Step.READ)
             item.opted_out = await self._opt_out(response, text)
             yield item

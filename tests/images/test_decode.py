@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, PngImagePlugin, features
 
 from stj_core.errors import NotAnImageError, TooLargeError, TruncatedError
 from stj_images.budget import Budget
@@ -160,6 +160,66 @@ def test_a_png_whose_pixels_do_not_match_their_checksum_is_truncated(mode):
             use(bytes(data))
 
 
+def rebuilt(data: bytes, change) -> bytes:
+    """A PNG whose compressed pixels are what `change` makes of them, with checksums that fit."""
+    place, pixels = len(PNG), b""
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 4])
+        if data[place + 4 : place + 8] == b"IDAT":
+            pixels += data[place + 8 : place + 8 + length]
+        place += 12 + length
+    return data[:33] + chunk(b"IDAT", change(pixels)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pixels: pixels[: len(pixels) // 2],
+        lambda pixels: pixels[:-1] + bytes([pixels[-1] ^ 1]),
+        lambda pixels: (
+            pixels[: len(pixels) // 2] + bytes([pixels[len(pixels) // 2] ^ 255]) + pixels[len(pixels) // 2 + 1 :]
+        ),
+        lambda pixels: pixels[:2] + bytes(40) + pixels[42:],
+    ],
+    ids=["half", "its own checksum", "one byte", "its beginning"],
+)
+def test_a_png_whose_pixels_cannot_be_unpacked_is_truncated_whatever_its_checksums_say(change):
+    """By both roads alike: what a crawl takes in, a training can read."""
+    data = rebuilt(encode(photo(8), "PNG"), change)
+    for use in (decode, fingerprint):
+        with pytest.raises(TruncatedError):
+            use(data)
+
+
+def test_a_png_s_end_has_no_pixels():
+    data = encode(photo(8), "PNG")
+    for end in (data[:-1] + b"\0", data[:-4], data[:-12], data + b"<script>"):
+        assert np.array_equal(levels(decode(end)), levels(photo(8)))
+        assert fingerprint(end).phash256 == fingerprint(data).phash256
+
+
+@pytest.mark.parametrize("size", [(90, 120), (900, 1200)])
+@pytest.mark.parametrize("kept", [0.4, 0.7, 0.9])
+@pytest.mark.parametrize("after", [b"", b"<p>and more</p>" * 300, b"\xff\xd9"], ids=["", "more", "twice"])
+def test_half_a_jpeg_is_truncated_though_somebody_closed_it(size, kept, after):
+    """The marker of an end stands where the pixels broke off; the decoder fills the rest with grey, and says nothing."""
+    data = encode(photo(9, size), "JPEG")
+    closed = data[: int(len(data) * kept)] + b"\xff\xd9" + after
+    for use in (decode, fingerprint, lambda cut: shrink(cut, 100)):
+        with pytest.raises(TruncatedError, match="its last marker comes before its last pixels"):
+            use(closed)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_that_ends_in_grey_is_whole(mode):
+    grey = photo(9).convert("RGB")
+    grey.paste((128, 128, 128), (0, 100, *grey.size))
+    data = encode(grey.convert(mode), "JPEG")
+    for whole in (data, data[:-2], data + b"more", encode(grey.convert(mode), "JPEG", progressive=True)):
+        assert fingerprint(whole).phash == fingerprint(data).phash
+        assert decode(whole).size == grey.size
+
+
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}, {"subsampling": 0}], ids=str)
 def test_a_jpeg_without_its_last_marker_is_whole(options):
     data = encode(photo(9), "JPEG", **options)
@@ -208,6 +268,44 @@ def test_a_blank_field_of_many_pixels_is_refused_before_it_is_decoded(form, mode
             use(data)
 
 
+def claiming(form: str, side: int) -> bytes:
+    """A small picture whose header claims many pixels, in a file that is large enough to hold them."""
+    if form == "WEBP":
+        data = bytearray(encode(photo(1), "WEBP", lossless=True))
+        place = data.index(b"VP8L") + 9
+        data[place : place + 4] = ((side - 1) | (side - 1) << 14 | 1 << 28).to_bytes(4, "little")
+    else:
+        data = bytearray(encode(photo(1), "JPEG", progressive=True, subsampling=0))
+        place = data.index(b"\xff\xc2") + 5
+        data[place : place + 4] = struct.pack(">HH", side, side)
+    return bytes(data) + bytes(side * side // 50)
+
+
+@pytest.mark.parametrize(("form", "side"), [("WEBP", 4500), ("JPEG", 7600)])
+def test_what_would_take_too_much_memory_to_decode_is_too_large(form, side):
+    """Fewer pixels than are allowed, in a form that costs many bytes for each."""
+    data = claiming(form, side)
+    for use in (decode, fingerprint):
+        with pytest.raises(
+            TooLargeError, match=rf"^Decoding {side}x{side} pixels of {form} takes \d+ MB of memory, over 340\.$"
+        ):
+            use(data)
+
+
+def test_a_png_is_not_decoded_before_its_memory_was_asked_for(monkeypatch):
+    """Looking for its turn, Pillow loads a PNG that has no such tag; whatever is large is loaded in another process alone."""
+    data = encode(photo(4), "PNG")
+    loaded = []
+    honest = PngImagePlugin.PngImageFile.load
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: loaded.append(1) or honest(self))
+    here = fingerprint(data)
+    assert loaded
+    loaded.clear()
+    monkeypatch.setattr("stj_images.fingerprint._BYTES_AT_ONCE", Budget(1))
+    assert fingerprint(data) == here
+    assert not loaded
+
+
 def test_a_large_blank_jpeg_that_comes_line_by_line_costs_little_and_is_read():
     assert fingerprint(encode(Image.new("RGB", (4000, 3300)), "JPEG", quality=5)).width == 4000
 
@@ -215,11 +313,13 @@ def test_a_large_blank_jpeg_that_comes_line_by_line_costs_little_and_is_read():
 def test_a_very_large_picture_is_hashed_in_another_process_with_the_same_hashes(monkeypatch):
     flat = Image.new("RGB", (5000, 3000), "white")
     flat.paste(photo(10, (1500, 2000)), (700, 500))
-    data = encode(flat, "PNG", compress_level=1)
-    apart = fingerprint(data)
-    monkeypatch.setattr("stj_images.fingerprint._PIXELS_AT_ONCE", Budget(10**9))
-    assert apart == fingerprint(data)
-    monkeypatch.setattr("stj_images.fingerprint._PIXELS_AT_ONCE", Budget(1))
+    turn = Image.Exif()
+    turn[0x0112] = 6
+    data = encode(flat, "PNG", compress_level=1, exif=turn)
+    here = fingerprint(data)
+    assert (here.width, here.height) == (3000, 5000)
+    monkeypatch.setattr("stj_images.fingerprint._BYTES_AT_ONCE", Budget(1))
+    assert fingerprint(data) == here
     with pytest.raises(TruncatedError):
         fingerprint(data[: len(data) // 2])
 

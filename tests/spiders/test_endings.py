@@ -62,6 +62,12 @@ NO_END = {
         lambda honest: Answer(honest.body.replace(b"page=3", b"page=2")),
         "names itself as the next page",
     ),
+    "a page without its beginning": (lambda honest: Answer(honest.body[300:]), "came without its end or its beginning"),
+    "a part": (lambda honest: Answer(honest.body, 206), "came in part only (status 206)"),
+    "a next page that nobody can ask for": (
+        lambda honest: Answer(honest.body.replace(b'href="/s?', b'href="file:///s?')),
+        "as the next page, which is no address of a page",
+    ),
     "a piece of a page": (
         lambda honest: Answer(tile(77).encode()),
         "is a piece of a page",
@@ -114,6 +120,18 @@ def test_a_listing_that_goes_in_circles_ends(folder: Folder, shop: LyingShop) ->
     assert crawl(folder, shop).summary["cards"] == 8
 
 
+def test_old_cards_with_new_advertisements_are_a_circle(folder: Folder, shop: LyingShop) -> None:
+    """What the shop is paid to show changes with every look; the listing does not go on for that."""
+    paid = tile(77, "Saree number 77").replace("s-result-item s-asin", "s-result-item s-asin AdHolder")
+    tiles = [tile(n, f"Saree number {n}") for n in (1002, 1000, 1003, 1001)]
+    shop.pages = 9
+    shop.lies[2] = saying(listing([paid, *tiles], following="/s?rh=n%3A1968256031&page=3"))
+    ended = crawl(folder, shop)
+    assert (ended.code, ended.summary["state"], ended.summary["pages"]) == (0, "finished", 2), ended.err
+    assert shop.server is not None
+    assert shop.server.count("page=3") == 0
+
+
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_page_that_is_not_there_is_the_end_or_a_wrong_node(folder: Folder, shop: LyingShop, status: int) -> None:
     """On page 1 the category's node is wrong, which is said; later the listing ends there."""
@@ -157,6 +175,22 @@ def test_pictures_that_are_refused_one_after_another_are_a_block(folder: Folder,
     shop.lies.clear()
     again = crawl(folder, shop)
     assert (again.code, again.summary["images"]) == (0, {"kept": 24}), again.err
+
+
+def test_a_page_in_a_pictures_place_is_no_block_unless_it_says_so(folder: Folder, shop: LyingShop) -> None:
+    """Whatever is wrong with it: cut, empty, an error's; one picture after another."""
+    shop.cards = 6
+    bodies = (
+        "<html><body>Not here",
+        "<html>",
+        "<html><head><title>404 Not Found</title></head></html>",
+        "<!doctype html><p>Hm",
+    )
+    for n, body in enumerate(bodies * 2):
+        shop.lies[f"p{1000 + n if n < 6 else 1994 + n:08d}"] = saying(body, 200 if n % 2 else 404)
+    ended = crawl(folder, shop, "-s", "STJ_PICTURES_AT_ONCE=1")
+    assert (ended.code, ended.summary["images"]) == (0, {"kept": 4, "rejected": 8}), ended.err
+    assert "turned us away" not in ended.err
 
 
 def test_one_picture_that_is_refused_is_about_that_picture(folder: Folder, shop: LyingShop) -> None:

@@ -39,7 +39,18 @@ def said(*robots: str, **headers: str) -> Said:
         (["stj: noai"], "stj: noai"),
         (["Scrapy: nofollow, noindex"], "scrapy: noindex"),
         (["*: noai"], "*: noai"),
-        (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], "noai"),
+        (["unavailable_after: 25 Jun 2060 15:00:00 PST, noai"], "noai"),
+        (["unavailable_after: Wed, 25 Jun 2060 15:00:00 GMT, noai"], "noai"),
+        (["unavailable_after: Wed, 25 Jun 2060 15:00:00 GMT", "nofollow"], None),
+        (["unavailable_after: 2060-06-25T15:00:00Z"], None),
+        (["unavailable_after: when it rains"], None),
+        (["unavailable_after: 25 Jun 2010 15:00:00 PST"], "unavailable_after"),
+        (["nofollow, unavailable_after: Fri, 25 Jun 2010 15:00:00 GMT"], "unavailable_after"),
+        (["googlebot: unavailable_after: 2010-06-25"], None),
+        (["STJ/0.1: noai"], "stj/0.1: noai"),
+        (["nofollow;noai"], "noai"),
+        (["nofollow noimageai"], "noimageai"),
+        (['"noai"'], "noai"),
         (["otherbot: noai, stj: noai"], "stj: noai"),
         (["otherbot: noai", "noimageai"], "noimageai"),
         (["otherbot: noai, nofollow"], None),
@@ -73,6 +84,11 @@ def test_a_pictures_own_header(robots: list[str], word: str | None) -> None:
         ([], '<meta name="description" content="robots: noai">', None),
         ([], '<meta name="tdm-reservation" content="1">', 'the page\'s <meta name="tdm-reservation">: 1'),
         ([], '<meta name="tdm-reservation" content="0">', None),
+        ([], '<template><meta name="robots" content="noai"></template>', None),
+        ([], '<meta http-equiv="X-Robots-Tag" content="noai">', 'the page\'s <meta name="robots">: noai'),
+        ([], '<meta data-x="a>b" name="robots" content="noai">', 'the page\'s <meta name="robots">: noai'),
+        ([], f'<meta name="robots" content="{" " * 5000}noai">', 'the page\'s <meta name="robots">: noai'),
+        (["unavailable_after: 25 Jun 2010 15:00:00 PST"], "", None),
         (
             [],
             '<meta name="tdm-reservation" content="1"><meta name="tdm-policy" content="https://p.example/x.json">',
@@ -100,6 +116,41 @@ def test_the_nearest_word_about_reservation_counts() -> None:
     assert page_opt_out(said(tdm_reservation="1"), "", PAGE, NO_FILE) == "the page's tdm-reservation: 1"
     assert page_opt_out(said(tdm_reservation="0"), "", PAGE, file) is None
     assert (page_opt_out(said(), "", PAGE, file) or "").startswith("for the page, /.well-known/tdmrep.json")
+
+
+@pytest.mark.parametrize(
+    ("values", "reserved"),
+    [
+        (["1"], True), ([" 1 "], True), (['"1"'], True), (["1; until=x"], True), (["true"], True), (["0, 1"], True),
+        (["1", "0"], True), (["0", "1"], True), (["0"], False), (["0", "0"], False), ([""], False), (["2"], False),
+        (["-1"], False), (["no"], False), (["10"], False),
+    ],
+)  # fmt: skip
+def test_a_reservation_that_is_made_anyhow_is_made(values: list[str], reserved: bool) -> None:
+    """In quotes, with parameters, or beside a 0: of two words from one place the one that keeps a picture from us counts."""
+    headers = Headers()
+    for value in values:
+        headers.appendlist("tdm-reservation", value)
+    assert (picture_opt_out(Said.of(headers), URL, NO_FILE) is not None) is reserved
+    metas = "".join(f'<meta content="{value.replace(chr(34), "&quot;")}" name="TDM-Reservation">' for value in values)
+    assert (page_opt_out(said(), f"<html><head>{metas}</head></html>", PAGE, NO_FILE) is not None) is reserved
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[{"location": "/images/", "tdm-reservation": 1}, {"note": "none"}, 7]',
+        '{"Location": "/images/*", "TDM-Reservation": 1}',
+        '[{"location": "images/", "tdm-reservation": 1}]',
+        '[{"location": "https://m.shop.example/images/", "tdm-reservation": 1}]',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_list_of_reservations_that_is_written_carelessly_still_counts(body: str, encoding: str) -> None:
+    """What is no location is passed over; the others hold."""
+    file = read_tdm_file(body.encode(encoding))
+    assert file is not None
+    assert file.reservation(URL) is not None
 
 
 @pytest.mark.parametrize(

@@ -12,35 +12,36 @@ from stj_spiders.shops.html import clean
 
 _MOST_CHARACTERS = 60
 _MOST_WORDS = 8
-# The shop's own words for "nobody's".
-_NOBODY = frozenset(
-    [
-        *(
-            "generic",
-            "unbranded",
-            "unknown",
-            "none",
-            "null",
-            "n/a",
-            "na",
-            "nil",
-            "nobrand",
-            "no-brand",
-            "no brand",
-            "no name",
-        ),
-        *(
-            "other",
-            "others",
-            "miscellaneous",
-            "various",
-            "multiple",
-            "not applicable",
-            "does not apply",
-            "not available",
-        ),
-        *("not specified", "-", "--"),
-    ]
+# Words of which a name may have some, and never only: of whom, what, how large, of what, and what shops say of anything.
+_GENERAL_WORDS = """
+    men man mens women woman womens ladies lady girl girls boy boys kid kids baby babies infant toddler unisex adult adults
+    his her male female teen teens s m l xs xl xxl xxxl xxxxl small medium large extra plus regular free size sizes one
+    x waist length inch tall short petite grade age ages year years month months page
+    saree sarees sari saris blouse blouses piece pieces jean jeans trouser trousers pant pants chino chinos shirt shirts kurta
+    kurtas clothing clothes apparel garment garments ethnic dress dresses lehenga dupatta material unstitched stitched
+    cotton silk linen wool woollen denim polyester viscose rayon georgette chiffon satin crepe net velvet leather banarasi
+    kanjivaram blend mix mixed pure handloom handmade handwoven woven printed embroidered embellished solid plain striped
+    checked floral fit slim skinny straight loose relaxed tapered bootcut stretch stretchable stretchy casual formal party
+    wedding festive festival office daily sleeve sleeves half full high low rise mid
+    red blue green black white grey gray pink yellow orange purple maroon navy beige brown gold golden silver cream multicolor
+    multicolour multi color colour colored coloured light dark
+    new arrival arrivals release releases latest trending trendy hot popular top best seller sellers bestseller bestselling
+    selling rated choice amazon amazon's prime fulfilled verified certified premium quality original genuine imported local
+    assorted combo offer offers sale discount deal deals exclusive exclusively special limited edition value pick
+    brand brands branded store stores shop official visit follow author authors see view show more all now learn add cart
+    basket bag buy options option other others buying choices results result products product items item page
+    your our this is not no non un
+    eco friendly organic sustainable recycled vegan fairtrade business english hindi german french tamil language
+"""
+_GENERAL = frozenset(_GENERAL_WORDS.split())
+_BETWEEN = frozenset(
+    ["the", "a", "an", "and", "or", "of", "for", "in", "on", "with", "without", "from", "by", "at", "to"]
+)
+# The shop's own words for "nobody's", and what a page prints where it meant to print a name.
+_NOBODY = re.compile(
+    r"(?:generic|un-?branded|non-?brand(?:ed)?|no[ -]?brand|no name|unknown|none|null|nil|undefined|nan|true|false|n\.?/?a\.?"
+    r"|miscellaneous|various|multiple|not applicable|does not apply|not (?:available|specified)|[-–—]+)\.?|\[object object\]",
+    re.IGNORECASE,
 )
 _MONTHS = (
     "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
@@ -63,18 +64,29 @@ _PACK = re.compile(r"\b(?:pack|set|combo|box|case|lot)\s+of\s+\d+\b|\b\d+\s*[-x]
 # Certificates, ribbons, prices, deliveries and other things that are said of a product.
 _SAID = re.compile(
     r"\bcertifi(?:ed|cate|cation|cado|é)\b|\bzertifi|\bclimate\b.*\b(?:pledge|friendly)\b|\bcarbon\s*(?:neutral|trust)"
-    r"|\bsustainab|\bcompact by design\b|\bbest\s*sellers?\b|\bamazon.s choice\b|\boverall pick\b|\btop (?:reviewed|rated)"
-    r"|\bhighly rated\b|\blimited[- ]time\b|\bdeal\b|\bcoupon\b|\bsave\s+\d|\d\s*% ?off\b|\bin stock\b|\bout of stock\b"
-    r"|\bonly \d+ left|\bbought in past\b|\bfree (?:delivery|shipping)\b|\bget it by\b|\bdeliver|\bships? to\b|\bstars?\b"
-    r"|\bratings?\b|\breviews?\b|\bresults?\b|\boptions?:?\b|\bcolou?rs?/patterns?\b|\bavailable\b|\bsizes?\b|\bsponsored\b"
-    r"|\bage range\b|\b(?:ages?|suitable for)\s+\d|\bpaperback\b|\bhardcover\b|\bkindle\b|\baudiobook\b|\bblu-ray\b|\bDVD\b"
-    r"|\b(?:size|scent|flavou?r|colou?r|material|style|pattern|format|fit type|item form)\s*:"
-    r"|^(?:by|von|di|door|av|od|por)\s|₹|€|£|\$\s*\d|\brs\.?\s*\d|https?:|www\.|\||@",
+    r"|\bsustainab|\bcompact by design\b|\boeko-?tex\b|^gots$|\btextile standard\b|\bfair ?trade\b"
+    r"|\b(?:silk|handloom|wool) ?mark\b"
+    r"|\bbest\s*sellers?\b|\bamazon.s choice\b|\bpicks?$|\btop (?:reviewed|rated)\b|\bhighly rated\b|\blimited[- ]time\b"
+    r"|\bdeals?$|\bdeal of\b|\bcoupon\b|^save\s+(?:\S*\d|extra|up|more|big)|\d\s*% ?off\b|\boffers?$|\bsale$|\bbuy \d|\bget \d"
+    r"|\bemi\b|\bm\.?\s?r\.?\s?p\b|\bgreat \w+ festival\b|\bcash on\b|\bpay on\b|\breturn(?:s|able)?$|\breturns?\b.*\bdays?\b"
+    r"|\b(?:in|out of) stock\b|\bonly \d+ left|\bbought in past\b|\bfree (?:delivery|shipping)\b|\bget it\b|\bdeliver"
+    r"|\bships?\s(?:to|from)\b|\b(?:dispatched|sold|fulfilled|shipped|illustrated|written|translated|directed) (?:by|from)\b"
+    r"|^(?:today|tomorrow)\b|\bunavailable\b|\bavailable\b|\bmay vary\b|\bmade in\b|\bimported\b"
+    r"|\d\s*stars?\b|\bout of 5\b|\bratings?\b|\breviews?\b|\bresults?\b|\boptions?:?\b|\bcolou?rs?/patterns?\b|\bsizes?\b"
+    r"|\bsponsored\b|\bage range\b|\b(?:ages?|suitable for)\s+\d|^\d+(?:st|nd|rd|th) edition\b|\bedition$"
+    r"|\((?:author|editor|illustrator|translator|director|actor|artist|narrator|publisher)s?\)|,\s*(?:19|20)\d\d$"
+    r"|\bpaperback\b|\bhardcover\b|\bkindle\b|\baudiobook\b|^audible\b|^audio cd$|^vinyl$|\bbinding$|\bblu-ray\b|\bDVD\b"
+    r"|\bsku\b|^B0[A-Z0-9]{8}$|^(?:style|model|item|article|art|ref|no|gr|size|taille|größe|talla|taglia)\b\.?[\s#:-]*(?:no\.?\s*)?(?:\d|[XSML]+$)"
+    r"|meilleure vente|más vendido|più venduto|meistverkauft|ベストセラー|最佳卖家|畅销|热卖"
+    r"|बेस्ट ?सेलर|सबसे ज़्यादा|प्रायोजित|डिलीवरी|में निर्मित|मेड इन|में से|स्टार|द्वारा$|^लेखक|(?:^|\s)रु"
+    r"|^(?:by|von|di|door|av|od|por)\s|₹|€|£|\$\s*\d|\brs\.?\s*\d|https?:|www\.|[|@<>{}%$★☆]|&\w+;|\S[:：](?:\s|$)",
     re.IGNORECASE,
 )
+_OF = re.compile(r"^\W*\d[\d.,]*\s*(?:of|/|von|sur|de|di|में से)\s*\d", re.IGNORECASE)
 # Names that would be measures if they were not written just so.
 _NAMES = frozenset(["3M"])
-_LETTER = re.compile(r"[^\W_]")
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[^\W_]+(?:['’]s\b)?")
 
 
 def brand_in(printed: str | None) -> str | None:
@@ -87,11 +99,17 @@ def brand_in(printed: str | None) -> str | None:
         return None
     if name in _NAMES:
         return name
-    if name.lower().strip(" .") in _NOBODY or name.replace(" ", "").isdigit():
+    if _NOBODY.fullmatch(name) or _says_nothing(name):
         return None
-    if any(kind.search(name) for kind in (_DATE, _MEASURE, _PACK, _SAID)):
+    if any(kind.search(name) for kind in (_DATE, _MEASURE, _PACK, _OF, _SAID)):
         return None
     return name
+
+
+def _says_nothing(name: str) -> bool:
+    """Whether every word of a name is a general one, or a number: "Men", "XL", "Pure Silk", "New arrivals", "Shop now"."""
+    words = {word.removesuffix("'s") for word in _WORD.findall(name.lower().replace("’", "'"))} - _BETWEEN
+    return bool(words) and all(word in _GENERAL or word.isdigit() for word in words)
 
 
 def starts_with_brand(text: str | None, brand: str) -> bool:

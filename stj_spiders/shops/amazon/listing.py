@@ -14,27 +14,28 @@ from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.card import read_card
 from stj_spiders.shops.amazon.pictures import absolute, shared_by_many
-from stj_spiders.shops.amazon.tiles import find_tiles
+from stj_spiders.shops.amazon.tiles import count_nameless, find_tiles
 from stj_spiders.shops.amazon.values import read_total
 from stj_spiders.shops.amazon.verdict import found_nothing, judge_tree
-from stj_spiders.shops.html import condition, elements, is_page, is_whole, parse_html, strings, text_of
+from stj_spiders.shops.html import condition, elements, is_page, is_whole, parse_html, text_of
 from stj_spiders.shops.pages import READ, Card, Ending, Listing, Verdict
 
 __all__ = ["Card", "Listing", "parse_listing"]
 
 # The layouts since 2019, newest first.
 _NEXT = (
-    strings(
-        '//a[contains(concat(" ", @class, " "), " s-pagination-next ")][not(contains(@class, "s-pagination-disabled"))]/@href'
+    elements(
+        '//a[contains(concat(" ", @class, " "), " s-pagination-next ")]'
+        '[not(contains(@class, "s-pagination-disabled"))][not(@aria-disabled="true")]'
     ),
-    strings(
-        '//ul[contains(@class, "a-pagination")]/li[contains(@class, "a-last")][not(contains(@class, "a-disabled"))]/a/@href'
+    elements(
+        '//ul[contains(@class, "a-pagination")]/li[contains(@class, "a-last")][not(contains(@class, "a-disabled"))]/a'
     ),
-    strings('//a[@id="pagnNextLink"]/@href'),
-    strings('//li[contains(@class, "a-last")][not(contains(@class, "a-disabled"))]/a[contains(@href, "page")]/@href'),
+    elements('//a[@id="pagnNextLink"]'),
+    elements('//li[contains(@class, "a-last")][not(contains(@class, "a-disabled"))]/a[contains(@href, "page")]'),
 )
 _NEXT_DISABLED = condition(
-    '//*[contains(@class, "s-pagination-next")][contains(@class, "s-pagination-disabled")]'
+    '//*[contains(@class, "s-pagination-next")][contains(@class, "s-pagination-disabled") or @aria-disabled="true"]'
     ' | //li[contains(@class, "a-last")][contains(@class, "a-disabled")]'
 )
 _TOTAL = re.compile(r'"totalResultCount"\s*:\s*(\d{1,12})')
@@ -60,8 +61,10 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
     if verdict not in READ:
         return Listing(verdict, None, None, ())
     cards = _read_cards(tiles, url)
-    next_url = _next_url(root, url)
-    return Listing(verdict, next_url, _total(root, text), cards, None if next_url else _ending(root, text, cards))
+    next_url, named = _next_url(root, url)
+    ending = _ending(root, text, cards) if named is None else None
+    unusable = named if next_url is None else None
+    return Listing(verdict, next_url, _total(root, text), cards, ending, unusable, count_nameless(root))
 
 
 def _read_cards(tiles: Sequence[tuple[str, Element]], url: str) -> tuple[Card, ...]:
@@ -87,13 +90,17 @@ def _ending(root: Element, text: str, cards: Sequence[Card]) -> Ending | None:
     return Ending.NEXT_DISABLED if _NEXT_DISABLED(root) else Ending.NO_NEXT
 
 
-def _next_url(root: Element, url: str) -> str | None:
+def _next_url(root: Element, url: str) -> tuple[str | None, str | None]:
+    """The page after this one, and what the page says of it: an address that nobody can ask for is no end of a listing."""
+    named = None
     for layout in _NEXT:
         for link in layout(root):
-            address = absolute(link, url)
+            said = link.get("href") or ""
+            address = absolute(said, url)
             if address:
-                return address
-    return None
+                return address, said
+            named = said if named is None else named
+    return None, named
 
 
 def _total(root: Element, text: str) -> int | None:

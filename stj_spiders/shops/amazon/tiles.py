@@ -14,6 +14,9 @@ _NAMED_ITEM = re.compile(r"(?:amzn1\.asin\.(?:\d+\.)?)?([A-Z0-9]{10})(?![A-Za-z0
 _RESULT_ID = re.compile(r"result_\d+")
 _WHOLE_PAGE = re.compile(r"<(?:html|head|body)[\s>]", re.IGNORECASE)
 _NAMED = elements("//*[@data-asin]")
+_RESULTS = elements(
+    '//div[@data-component-type="s-search-result"][@data-asin] | //li[starts-with(@id, "result_")][@data-asin]'
+)
 _NAMED_BELOW = elements(".//*[@data-asin]")
 _NAMED_IN_TEMPLATES = elements("//template//*[@data-asin]")
 _CONTAINERS = elements('//*[contains(@class, "s-card-container") or contains(@class, "puis-card-container")]')
@@ -48,6 +51,12 @@ def find_tiles(root: Element, text: str) -> list[tuple[str, Element]]:
         seen.add((asin, place))
         found.append((asin, element))
     return found or _lone_cards(root, text)
+
+
+def count_nameless(root: Element) -> int:
+    """Results of the listing whose number is none of a product's; a tile without any belongs to the page, not to the listing."""
+    numbers = ((element.get("data-asin") or "").strip() for element in _RESULTS(root))
+    return sum(bool(number) and not _ASIN.fullmatch(number) for number in numbers)
 
 
 def _place(element: Element) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from stj_spiders.shops.amazon.brands import brand_in
@@ -10,7 +12,8 @@ from stj_spiders.shops.amazon.product import parse_product
 from stj_spiders.shops.amazon.verdict import judge, promises_script
 from stj_spiders.shops.html import parse_html
 from stj_spiders.shops.pages import BLOCKS, READ, Ending, Listing, Verdict
-from stj_spiders.walk import Step, judge_listing
+from stj_spiders.storable import storable_listing
+from stj_spiders.walk import Answer, Step, judge_listing, judge_product
 from tests.spiders.lying_shop import asin_of, listing, tile
 
 URL = "https://www.amazon.in/s?rh=n%3A1968256031"
@@ -24,11 +27,22 @@ NOT_BRANDS = [
     "4.1 out of 5 stars", "1,234 ratings", "2 sizes", "+3 colors/patterns", "Options: 3 sizes", "In stock", "FREE delivery",
     "Sponsored", "by Ida Nadel", "von Ida Nadel", "Paperback", "Ida Nadel | 3 May 2018", "Size: M", "Colour: Blue",
     "Generic", "Unbranded", "N/A", "unknown", "Does not apply", "-", "12345", "…", "", "https://shop.example", "a" * 80,
+    "Men", "Women", "Men's", "Boys", "Unisex", "Unisex Adult", "M", "XL", "3XL", "Free Size", "Extra Large", "Waist 32",
+    "Saree", "Women's Sarees", "Pure Silk", "100% Cotton", "Blue", "Multicolour", "Slim Fit", "Regular Fit", "Casual",
+    "4.2", "(1,234)", "4.2 (1,234)", "★ 4.2", "1 of 5", "Page 1", "New Arrivals", "Trending", "Amazon Prime", "Prime",
+    "Made in India", "Imported", "M.R.P: ₹1,299", "MRP 1299", "Diwali Offer", "Buy 2 get 1 free", "No Cost EMI", "Tomorrow",
+    "Currently unavailable", "Add to cart", "See more", "Shop now", "Visit the Store", "Official Store", "Brand", "Brand: Mor",
+    "GOTS", "OEKO-TEX STANDARD 100", "Handloom Mark", "B0ABCDEFGH", "SKU-12345", "Model: 123", "Style 1234", "Größe L",
+    "Ida Nadel (Author)", "Ida Nadel, 2019", "2nd Edition", "Audio CD", "Sold by Mor", "Illustrated by Ida Nadel",
+    "प्रायोजित", "मुफ़्त डिलीवरी", "बेस्ट सेलर", "रु 499", "4.5 5 में से स्टार", "रंग: लाल", "ベストセラー", "Más vendido",
+    "undefined", "NaN", "[object Object]", "{{brand}}", "&nbsp;",
     "one two three four five six seven eight nine",
 ]  # fmt: skip
 BRANDS = [
     "3M", "7 For All Mankind", "Levi's", "Tern & Sons", "H&M", "Koel Weaves", "24 Seven", "Mor", "studio TR", "HÅLM",
-    "Data Analyst & Business Analytics Tees", "May", "Marks & Spencer", "8848", "Max", "U.S. POLO ASSN.", "कोयल", "L'Oréal Paris",
+    "Data Analyst & Business Analytics Tees", "May", "Marks & Spencer", "Max", "U.S. POLO ASSN.", "कोयल", "L'Oréal Paris",
+    "W", "AND", "Next", "Red Tape", "Cotton Culture", "Kids Ville", "Free People", "Amazon Essentials", "5.11 Tactical",
+    "Five Star", "Star Trek", "Women Fashion World", "20Dresses",
 ]  # fmt: skip
 
 
@@ -44,7 +58,7 @@ def test_what_is_no_name_is_no_brand(printed: str) -> None:
     assert parse_product(page, URL).brand is None
 
 
-@pytest.mark.parametrize("name", [one for one in BRANDS if one != "8848"])
+@pytest.mark.parametrize("name", BRANDS)
 def test_what_is_a_name_may_be_a_brand(name: str) -> None:
     assert brand_in(name) == name
     printed = name.replace("&", "&amp;")
@@ -99,6 +113,14 @@ def test_tags_that_had_to_go_make_a_page_incomplete() -> None:
     assert parse_html(f"<html><body>{deep}</body></html>").cut
     read = parse_listing(listing([deep, tile(1)]), URL)
     assert (read.verdict, read.cards, read.ending) == (Verdict.INCOMPLETE, (), None)
+
+
+@pytest.mark.parametrize("number", ["../../../x", "B0';DROP--", "ＡＢＣＤＥＦＧＨＩＪ", "B00000001", "b000000001"])
+def test_a_result_without_a_products_number_is_counted(number: str) -> None:
+    """It is no card, and not passed over in silence; a widget without any number is no result at all."""
+    widget = '<div data-asin="" data-component-type="s-search-result" class="s-result-item">More results</div>'
+    read = parse_listing(listing([tile(1), tile(2).replace(asin_of(2), number), widget, tile(3)]), URL)
+    assert ([card.asin for card in read.cards], read.nameless) == ([asin_of(1), asin_of(3)], 1)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +193,81 @@ def test_a_page_that_was_cut_is_incomplete(keep: float) -> None:
     assert not promises_script("")
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda page: page.replace("<body>", "<body><script>var end = '</html>';</script>")[:-400],
+        lambda page: page.replace("<body>", "<body><!-- </html> -->")[:-400],
+        lambda page: page.replace("<body>", '<body><iframe srcdoc="<html></html>"></iframe>')[:-400],
+        lambda page: page[: page.index("data-index", 900) + 5] + "</div></body></html>",
+        lambda page: page[: page.index('src="', 900) + 9] + "</div></body></html>",
+        lambda page: page[: page.index('src="', 900) + 9] + "\n</body>\n</html>\n",
+        lambda page: page[: page.index("<img", 900) + 3] + "</body></html>",
+        lambda page: page[: page.index("</span>", 900)] + "<!-- </body></html>",
+        lambda page: page[len(page) // 2 :],
+        lambda page: page[page.index("</span>", 900) :],
+    ],
+    ids=[
+        *(
+            "its end in a script",
+            "its end in a comment",
+            "its end in a frame",
+            "an attribute's name",
+            "an attribute's value",
+        ),
+        *("and line feeds", "a tag's name", "a comment that is open", "its second half", "its end alone"),
+    ],
+)
+def test_a_page_that_lacks_a_part_is_incomplete_whatever_end_it_shows(broken: Callable[[str], str]) -> None:
+    """An end tag counts where a reader of the page meets it, and no tag is open there; and a page has a beginning."""
+    page = broken(WHOLE.replace("</span></div>", "</span>\n</div>"))
+    assert parse_listing(page, URL).verdict is Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    "end", ["</html>", "</HTML >", "</html><!-- 12 ms -->", "</html>\n<script>var a = 1 < 2;</script>"]
+)
+def test_a_whole_page_may_end_in_its_own_way(end: str) -> None:
+    page = WHOLE.replace("</html>", end).replace(
+        "<body>", "<body><p>1 < 2 and <b>so on</b></p><script>'</html>'</script>"
+    )
+    assert parse_listing(page, URL).ending is Ending.NEXT_DISABLED
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file:///etc/passwd",
+        "javascript:void(0)",
+        "ftp://www.amazon.in/s",
+        "https://",
+        "https://www.amazon.in:99999/s",
+        "http://[/s",
+    ],
+)
+def test_a_next_page_that_cannot_be_asked_for_is_no_end(address: str) -> None:
+    """Neither is a link without an address, or one that is too long or holds what no address holds."""
+    long = "/s?page=2&x=" + "y" * 9_000
+    for following in (address, long, "https://www.amazon.in\t.evil.example/s"):
+        page = listing([tile(1)], following=following)
+        read = storable_listing(parse_listing(page, URL))
+        assert (read.verdict, len(read.cards), read.next_url, read.ending) == (Verdict.OK, 1, None, None)
+        answer = judge_listing(read, 200, URL, size=len(page))
+        assert answer.step is Step.AGAIN
+        assert answer.why.startswith("names ")
+    bare = listing([tile(1)], following="X").replace(' href="X"', "")
+    assert judge_listing(storable_listing(parse_listing(bare, URL)), 200, URL, size=1).step is Step.AGAIN
+    disabled = listing([tile(1)], following="#").replace("<a class", '<a aria-disabled="true" class')
+    assert parse_listing(disabled, URL).ending is Ending.NEXT_DISABLED
+
+
+def test_a_part_of_a_page_is_asked_for_again() -> None:
+    read = parse_listing(WHOLE, URL, 206)
+    assert judge_listing(read, 206, URL, size=1) == Answer(Step.AGAIN, "came in part only (status 206)")
+    product = parse_product('<html><body><span id="productTitle">Saree</span></body></html>', URL, 206)
+    assert judge_product(product, 206, size=1).step is Step.AGAIN
+
+
 def test_how_a_listing_says_that_it_ends() -> None:
     assert parse_listing(WHOLE, URL).ending is Ending.NEXT_DISABLED
     assert parse_listing(listing([tile(1)], pager=False), URL).ending is Ending.NO_NEXT
@@ -192,6 +289,27 @@ WALLS = {
     "press and hold": ("<p>Press &amp; Hold to confirm</p>", Verdict.ROBOT_CHECK),
     "traffic": ("<p>Our systems have detected unusual traffic.</p>", Verdict.ROBOT_CHECK),
     "denied": ("<p>Access to this page has been denied.</p>", Verdict.ROBOT_CHECK),
+    "Just a moment": ("<h1>Just a moment...</h1>", Verdict.ROBOT_CHECK),
+    "Cloudflare": ("<h1>Sorry, you have been blocked</h1><p>Ray ID: 7</p>", Verdict.ROBOT_CHECK),
+    "rate limited": ("<h1>Error 1015</h1><h2>You are being rate limited</h2>", Verdict.UNAVAILABLE),
+    "DataDome's words": ("<p>Please enable JS and disable any ad blocker</p>", Verdict.ROBOT_CHECK),
+    "DataDome's frame": ('<iframe src="https://geo.captcha-delivery.com/captcha/"></iframe>', Verdict.CHALLENGE),
+    "Incapsula's frame": ('<iframe src="/_Incapsula_Resource?CWUDNSAI=9"></iframe>', Verdict.CHALLENGE),
+    "HUMAN": ('<script src="//client.perimeterx.net/PX1/main.min.js"></script>', Verdict.CHALLENGE),
+    "F5": ("<p>The requested URL was rejected. Your support ID is: 1</p>", Verdict.ROBOT_CHECK),
+    "F5's script": ('<script>window["bobcmn"] = "1";</script>', Verdict.CHALLENGE),
+    "Queue-it": ('<script src="https://static.queue-it.net/script/x.js"></script>', Verdict.CHALLENGE),
+    "a queue": ("<h1>You are in the queue</h1>", Verdict.UNAVAILABLE),
+    "Geetest": ('<script src="https://static.geetest.com/v4/gt4.js"></script>', Verdict.CHALLENGE),
+    "Arkose": ('<script src="https://client-api.arkoselabs.com/v2/api.js"></script>', Verdict.CHALLENGE),
+    "Friendly Captcha": ('<div class="frc-captcha"></div>', Verdict.CHALLENGE),
+    "Alibaba": ('<script>var u = "/_____tmd_____/punish?x5secdata=1"</script>', Verdict.CHALLENGE),
+    "a firewall": ("<h1>Web Application Firewall</h1>", Verdict.ROBOT_CHECK),
+    "429 in words": ("<center><h1>429 Too Many Requests</h1></center>", Verdict.UNAVAILABLE),
+    "403 in words": ("<center><h1>403 Forbidden</h1></center>", Verdict.UNAVAILABLE),
+    "maintenance": ("<h1>Maintenance</h1>", Verdict.UNAVAILABLE),
+    "another sign-in": ('<form action="/login"><input name="p" type="password"></form>', Verdict.SIGN_IN),
+    "Japanese": ("<p>お客様がロボットでないことを確認させていただく必要があります。</p>", Verdict.ROBOT_CHECK),
     "German": ("<p>Bitte bestätigen Sie, dass Sie kein Roboter sind.</p>", Verdict.ROBOT_CHECK),
 }
 
