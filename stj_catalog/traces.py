@@ -50,21 +50,31 @@ def files_naming(folder: Path, words: Sequence[str]) -> list[Path]:
 
 
 def runs_naming(runs: Path, words: Sequence[str]) -> list[Path]:
-    """Run folders of which a CSV file, or the mark of a stale one, names a picture."""
-    found = (one.parent for one in (*runs.glob("*/*.csv"), *runs.glob(f"*/{STALE}")) if mentions(one, words))
-    return sorted({one for one in found if not one.is_symlink()}) if runs.is_dir() else []
+    """Run folders of which a CSV file, at whatever depth, or the mark of a stale one, names a picture."""
+    if not runs.is_dir():
+        return []
+    folders = (one for one in sorted(runs.iterdir()) if one.is_dir() and not one.is_symlink())
+    return [one for one in folders if any(mentions(file, words) for file in (*one.rglob("*.csv"), one / STALE))]
+
+
+def written_of(manifests: Iterable[Path], checksums: Sequence[str]) -> set[str]:
+    """The checksums that manifests of datasets and runs give to files made of some pictures: a converted one has its own."""
+    found: set[str] = set()
+    for file in manifests:
+        if not mentions(file, checksums):
+            continue
+        with suppress(OSError, ValueError, csv.Error), file.open(encoding="utf-8", newline="") as stream:
+            found |= {
+                row["sha256"]
+                for row in csv.DictReader(stream)
+                if row.get("original_sha256") in checksums and row.get("sha256")
+            }
+    return found
 
 
 def backups_holding(backups: Iterable[Path], words: Sequence[str]) -> list[Path]:
     """Backups of the catalogue in which a picture is not forgotten."""
     return [one for one in backups if _holds(one, words)]
-
-
-def archives_naming(folder: Path | None, words: Sequence[str]) -> list[Path]:
-    """Web archives (WARC) of crawls that hold an address of a picture, or its bytes' checksum."""
-    if folder is None or not folder.is_dir() or not words:
-        return []
-    return [file for file in _files(folder) if ".warc" in file.name and mentions(file, words)]
 
 
 def purge_dataset(folder: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from stj_catalog.damage import REMEDY
+from stj_catalog.schema import metadata
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
 from stj_core.files import atomic_path
@@ -58,7 +60,13 @@ def revision(connection: Connection) -> str | None:
             "Set STJ_CATALOG to another one."
         )
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if found is not None and found not in known_revisions():
+    if found is None:
+        raise CatalogError(f"The catalogue {connection.engine.url!r} is damaged (it names no schema). {REMEDY}")
+    if found == HEAD and (lost := sorted(metadata.tables.keys() - set(tables))):
+        raise CatalogError(
+            f"The catalogue {connection.engine.url!r} is damaged (it has no table {', '.join(lost)}). {REMEDY}"
+        )
+    if found not in known_revisions():
         raise NewerSchemaError(
             f"The catalogue {connection.engine.url!r} has schema {found}, newer than this STJ's {HEAD}: "
             "upgrade STJ (pip install -U stj)."
