@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stj_core.console import Talk
 from stj_core.errors import DatasetError, ModelError, WeightsError
 from stj_core.files import write_json
 from stj_dataset.manifest import read_manifest, write_manifest
@@ -30,7 +31,7 @@ from stj_model.recipes.frozen import FeatureTable
 from stj_model.run_dir import Run, open_run
 from stj_model.standalone import slug
 from stj_model.training import summary, train
-from tests.model.conftest import LABELS, make_dataset, tiny
+from tests.model.conftest import LABELS, PER_CLASS, make_dataset, tiny
 
 FILES = {
     "calibration.json",
