@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.families import FAMILY
 from stj_catalog.schema import assignments, categories, crawls, images, pages, products, sightings
 from stj_core.labels import NO_LABEL
 from stj_core.vocabulary import SPLITS, Status
@@ -251,8 +252,7 @@ def known_hashes(catalog: Catalog, ids: Sequence[int], recipe: int) -> dict[int,
 
 def product_families(catalog: Catalog, ids: Sequence[int]) -> list[tuple[int, str]]:
     """Every (picture, product family) that some pictures were sighted with; a family is the parent product, or the product."""
-    family = func.coalesce(products.c.parent_asin, products.c.asin)
-    query = select(sightings.c.image_id, family).join_from(sightings, products).distinct()
+    query = select(sightings.c.image_id, FAMILY).join_from(sightings, products).distinct()
     found: list[tuple[int, str]] = []
     with catalog.read() as connection:
         for some in chunks(ids):

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import newest_decisions
 from stj_catalog.gallery import Filter, tiles_of
 from stj_catalog.lookup import ids_of_checksums
-from stj_catalog.reviews import Wish, check_decision, newest_decisions
+from stj_catalog.reviews import Wish, check_decision
 from stj_core.errors import UsageError
 from stj_core.labels import NO_LABEL
 from stj_core.text import cell_inert
