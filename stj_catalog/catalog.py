@@ -127,7 +127,7 @@ def open_catalog(
         try:
             if check and place is not None:
                 _check_whole(engine)
-            upgrade(engine, place if copy else None)
+            upgrade(engine, place, copy=copy)
         except BaseException:
             engine.dispose()  # its connections would stay open until they are collected
             raise

@@ -296,7 +296,9 @@ def _deal_with(
 def _scrub(catalog: Catalog) -> list[str]:
     """Write the catalogue's file anew, so that no page of it holds words that were erased; sentences where that failed."""
     if catalog.place is None:
-        return ["The database may keep old rows in its own files until it is vacuumed."]
+        return [
+            "The database may keep old rows in its own files until it is vacuumed, and dumps of it (pg_dump) hold them."
+        ]
     try:
         with closing(sqlite3.connect(catalog.place, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete = ON")

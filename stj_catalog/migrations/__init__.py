@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from stj_catalog.damage import REMEDY
+from stj_catalog.dumps import dump_before
 from stj_catalog.schema import metadata
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
@@ -18,12 +19,13 @@ from stj_core.files import atomic_path
 HEAD = "0005"
 
 
-def upgrade(engine: Engine, file: Path | None) -> None:
+def upgrade(engine: Engine, file: Path | None, *, copy: bool = True) -> None:
     """Make the tables, or migrate them; a catalogue of the present schema is only looked at.
 
     Args:
         engine: of the catalogue.
-        file: the SQLite file to copy before a migration, or None.
+        file: its SQLite file, or None.
+        copy: make a backup before a migration: a copy beside the file, or a dump of another database.
 
     Raises:
         NewerSchemaError: a newer STJ made it.
@@ -33,7 +35,9 @@ def upgrade(engine: Engine, file: Path | None) -> None:
         present = revision(connection)
     if present == HEAD:
         return
-    if present is not None and file is not None:
+    if present is not None and copy and file is None and engine.dialect.name == "postgresql":
+        dump_before(engine.url, "migration")
+    if present is not None and copy and file is not None:
         with atomic_path(file.with_name(f"{file.name}.before-{HEAD}-{compact_now()}")) as part:
             backup(file, part)
     with (
