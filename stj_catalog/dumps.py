@@ -38,7 +38,9 @@ def dump(url: URL, target: Path) -> Path:
     try:
         with atomic_path(target) as part:
             command = [program, "--format=custom", f"--file={part}", f"--dbname={plain.render_as_string()}"]
-            made = subprocess.run(command, env=given, capture_output=True, text=True, timeout=_SECONDS, check=False)
+            made = subprocess.run(  # noqa: S603 - PostgreSQL's own program
+                command, env=given, capture_output=True, text=True, timeout=_SECONDS, check=False
+            )
             if made.returncode:
                 raise CatalogError(f"Cannot back up {url!r}: {_why(made.stderr)}.")
     except (OSError, subprocess.SubprocessError) as error:
