@@ -22,6 +22,10 @@ _BLOCK = 1 << 20
 # Longer than any title or address that is kept: a word may lie across two blocks.
 _OVERLAP = 10_000
 _LONGEST_FIELD = 10_000_000
+_NAME_DIGITS = 16
+# What is drawn from numbers alone; every other picture in `plots/` shows thumbnails.
+_DRAWN = frozenset({"accuracy", "architecture", "confusion", "loss", "reliability"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg"})
 
 
 def mentions(file: Path, words: Iterable[str]) -> bool:
@@ -93,6 +97,8 @@ def purge_run(run: Path, words: Sequence[str]) -> list[str]:
         the files that were changed or deleted, below the run.
     """
     changed: list[str] = []
+    # Exported files are called by the beginning of their checksum.
+    words = sorted({*words, *(f"/{word[:_NAME_DIGITS]}." for word in words if len(word) > _NAME_DIGITS)})
     for file in _files(run):
         if any(word in file.name for word in words):
             file.unlink()
@@ -109,9 +115,10 @@ def purge_run(run: Path, words: Sequence[str]) -> list[str]:
         else:
             file.unlink()
         changed.append(file.relative_to(run).as_posix())
-    # Thumbnails inside a page carry no name: whatever shows pictures goes, and is made again by the run's own commands.
+    # Thumbnails inside a page, or beside each other in one picture, carry no name: whatever shows pictures goes.
     for file in _files(run):
-        if file.suffix == ".html":
+        shows = file.suffix in _PICTURES and file.parent.name == "plots" and file.stem not in _DRAWN
+        if file.suffix == ".html" or shows:
             file.unlink()
             changed.append(file.relative_to(run).as_posix())
     (run / STALE).unlink(missing_ok=True)

@@ -101,6 +101,11 @@ def place(made, tmp_path, monkeypatch):
     (run / "mistakes.json").write_text(json.dumps([{"sha256": sha256, "title": TITLE}, {"sha256": "b" * 64}]))
     (run / "report.html").write_text(f"<p>{TITLE}</p>")
     (run / f"plots/heat/{sha256}.png").write_bytes(b"heat")
+    for drawing in ("samples", "mistakes", "test", "loss", "confusion"):
+        (run / f"plots/{drawing}.png").write_bytes(b"drawn")
+    (run / "provenance.csv").write_text(
+        f"file,crawl_id,seen_at\ntrain/0/{sha256[:16]}.jpg,1,2026\ntrain/0/b.jpg,1,2026\n"
+    )
     (run / "model.keras").write_bytes(b"weights")
     points = np.arange(6.0).reshape(3, 2)
     np.savez(run / "neighbours.npz", names=np.array(["a" * 64, sha256, "b" * 64]), points=points, mean=np.arange(3.0))
@@ -163,8 +168,10 @@ def test_a_run_loses_what_it_knows_of_the_picture_and_nothing_else(place, sha256
         assert held["names"].tolist() == ["a" * 64, "b" * 64]
         assert held["points"].tolist() == [[0, 1], [4, 5]]
         assert held["mean"].tolist() == [0, 1, 2]
-    assert sorted(one.name for one in run.rglob("*") if one.is_file()) == [
-        *("manifest.csv", "mistakes.json", "model.keras", "neighbours.npz", "predictions.csv"),
+    assert (run / "provenance.csv").read_text() == "file,crawl_id,seen_at\ntrain/0/b.jpg,1,2026\n"
+    assert sorted(one.relative_to(run).as_posix() for one in run.rglob("*") if one.is_file()) == [
+        *("manifest.csv", "mistakes.json", "model.keras", "neighbours.npz", "plots/confusion.png", "plots/loss.png"),
+        *("predictions.csv", "provenance.csv"),
     ]
 
 
