@@ -3,8 +3,8 @@
     python bench/export.py --pictures 20000 --rounds 3 --rehash --peers
 
 Draws a catalogue of different pictures once (kept with --keep FOLDER), then takes turns: `cp -r` of the image store, an export
-that copies, an export with hard links; once, an export that hashes every file afresh, split-folders and save_to_disk. The peers run
-in an environment of their own, which is made when it is first needed (`peers` in the folder that is kept).
+that copies, an export with hard links; once, an export that hashes every file afresh, split-folders and save_to_disk. The peers
+run in an environment of their own, which is made when it is first needed (`peers` in the folder that is kept).
 """
 
 from __future__ import annotations

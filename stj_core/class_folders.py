@@ -76,6 +76,7 @@ class _Walk:
     """A walk through a folder that follows links to folders once."""
 
     root: Path
+    start: Path
     files: list[Path] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
     unreadable: list[Path] = field(default_factory=list)
@@ -93,6 +94,9 @@ class _Walk:
             return
         if (place.st_dev, place.st_ino) in self.visited:
             self.leave_out(folder, "a link to a folder that was read already")
+            return
+        if folder != self.start and self.start.resolve().is_relative_to(folder.resolve()):
+            self.leave_out(folder, "a link to a folder that holds this one")
             return
         self.visited.add((place.st_dev, place.st_ino))
         for path in inside:
@@ -180,7 +184,7 @@ def find_pictures(folder: Path, root: Path | None = None) -> PictureFiles:
         folder: where to look.
         root: what the names of the things passed over begin below; the folder itself by default.
     """
-    walk = _Walk(root or folder)
+    walk = _Walk(root or folder, folder)
     walk.enter(folder)
     return PictureFiles(tuple(walk.files), tuple(walk.passed_over), tuple(walk.unreadable))
 

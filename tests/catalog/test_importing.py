@@ -149,6 +149,19 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
         assert one["why"] in told.err
 
 
+@pytest.mark.parametrize("target", ["..", "../..", "../../in"])
+def test_a_link_to_a_folder_that_holds_the_class_is_no_picture_of_it(tmp_path, catalog, store, target):
+    root = tmp_path / "in"
+    make(root, "0_saree/a.jpg", "1_trousers/b.jpg", "2_jeans/deep/c.jpg")
+    (root / "0_saree/loop").symlink_to(target)
+    report = bring(catalog, store, root)
+    assert {row[2] for row in outcomes(catalog).values()} == {0, 1, 2}
+    assert {row[:2] for row in outcomes(catalog).values()} == {("kept", None)}
+    assert [(one.name, one.why) for one in report.passed_over] == [
+        ("0_saree/loop", "a link to a folder that holds this one")
+    ]
+
+
 def test_a_linked_folder_is_followed_once(tmp_path, catalog, store):
     root = make(tmp_path / "in", "0_saree/a.jpg")
     make(tmp_path / "elsewhere", "b.jpg", seed=9)
