@@ -3,7 +3,8 @@
     python bench/export.py --pictures 20000 --rounds 3 --rehash --peers
 
 Draws a catalogue of different pictures once (kept with --keep FOLDER), then takes turns: `cp -r` of the image store, an export
-that copies, an export with hard links; once, an export that hashes every file afresh, split-folders and save_to_disk.
+that copies, an export with hard links; once, an export that hashes every file afresh, split-folders and save_to_disk. The peers
+run in an environment of their own, which is made when it is first needed (`peers` in the folder that is kept).
 """
 
 from __future__ import annotations
@@ -35,7 +36,20 @@ from stj_images.fingerprint import Fingerprint, fingerprint
 from stj_images.store import FolderStore, store_path
 
 SIZE = (390, 520)
-PEERS = ("split-folders", "save_to_disk")
+PEERS = {
+    "split-folders": """
+import sys, splitfolders
+splitfolders.ratio(sys.argv[1], output=sys.argv[2], seed=42, ratio=(0.72, 0.18, 0.1))
+""",
+    "save_to_disk": """
+import sys, datasets
+datasets.disable_progress_bars()
+read = datasets.load_dataset("imagefolder", data_dir=sys.argv[1], cache_dir=sys.argv[2] + "/cache")
+read.save_to_disk(sys.argv[2] + "/saved")
+""",
+}
+"""What a peer makes of the same pictures: class folders split at random, or a saved Hugging Face dataset."""
+PACKAGES = ("split-folders", "datasets", "pillow")
 
 
 def draw(number: int) -> bytes:
@@ -146,20 +160,13 @@ def export_once(folder: Path, out: Path, kind: str) -> None:
     print(json.dumps({"seconds": seconds, "peak_mb": used.ru_maxrss / 1024, "cpu": cpu, **counted}))
 
 
-def peer_once(folder: Path, out: Path, kind: str) -> None:
-    """What a peer makes of the same pictures: class folders split at random, or a saved Hugging Face dataset."""
-    start = time.perf_counter()
-    if kind == "split-folders":
-        import splitfolders
-
-        splitfolders.ratio(str(folder / "classes"), output=str(out), seed=42, ratio=(0.72, 0.18, 0.1))
-    else:
-        import datasets
-
-        datasets.disable_progress_bars()
-        read = datasets.load_dataset("imagefolder", data_dir=str(folder / "classes"), cache_dir=str(out / "cache"))
-        read.save_to_disk(str(out / "saved"))
-    print(json.dumps({"seconds": {"all": time.perf_counter() - start}}))
+def peers_python(place: Path) -> Path:
+    """The interpreter of an environment with the peers in it, made where there is none yet."""
+    python = place / "bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    return python
 
 
 def class_folders(folder: Path) -> None:
@@ -199,8 +206,7 @@ def main() -> None:
     parser.add_argument("--once", nargs=3, metavar=("FOLDER", "OUT", "KIND"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
-        folder, out, kind = Path(options.once[0]), Path(options.once[1]), options.once[2]
-        (peer_once if kind in PEERS else export_once)(folder, out, kind)
+        export_once(Path(options.once[0]), Path(options.once[1]), options.once[2])
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.keep or Path(scratch) / "filled"
@@ -219,6 +225,7 @@ def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
     size = sum(path.stat().st_size for path in files)
     if set(once) & set(PEERS):
         class_folders(folder)
+        python = peers_python(folder / "peers")
     for turn in range(rounds):
         shutil.rmtree(out, ignore_errors=True)
         before = _children()
@@ -226,8 +233,14 @@ def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
         used.append(_children() - before)
         shutil.rmtree(out)
         for kind in ("copy", "link", *([] if turn else once)):
-            wall, said = timed([sys.executable, __file__, "--once", str(folder), str(out), kind])
-            told.setdefault(kind, []).append({**json.loads(said), "wall": wall})
+            before = _children()
+            if kind in PEERS:
+                out.mkdir()
+                wall, _ = timed([str(python), "-c", PEERS[kind], str(folder / "classes"), str(out)])
+                told[kind] = [{"seconds": {"all": wall}, "wall": wall, "used": _children() - before}]
+            else:
+                wall, said = timed([sys.executable, __file__, "--once", str(folder), str(out), kind])
+                told.setdefault(kind, []).append({**json.loads(said), "wall": wall, "used": _children() - before})
             shutil.rmtree(out)
     copied = statistics.median(copies)
     spread = f"{min(copies):.2f} to {max(copies):.2f}"
@@ -240,6 +253,8 @@ def measure(folder: Path, out: Path, rounds: int, once: list[str]) -> None:
         whole = statistics.median(run["wall"] for run in runs)
         apart = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in stages.items())
         print(f"{kind}: {stages['all'] / copied:.2f} times cp -r, {whole / copied:.2f} with Python's start ({apart})")
+        spent = statistics.median(run["used"] for run in runs)
+        print(f"   {spent:.2f} CPU-s of the whole process, {spent / cpu:.2f} times cp's")
         if "files" in (last := runs[-1]):
             checked = f"{last['files']} files read again, {last['afresh']} hashed afresh"
             spent = statistics.median(run["cpu"] for run in runs)

@@ -9,28 +9,26 @@ from contextlib import closing
 from pathlib import Path
 
 from stj_catalog.catalog import Catalog, sqlite_file
+from stj_catalog.dumps import BACKUPS, KEPT, dump, dump_before
 from stj_catalog.migrations import backup as copy_file
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError
 from stj_core.files import atomic_path, sweep_unfinished
 
-BACKUPS = Path("backups")
-KEPT = 3
-"""So many backups of each kind that are made without being asked for are kept."""
 _ITSELF = re.compile(r".*\.before-(?P<what>.+)-\d{8}T\d{12}")
 
 
 def make_backup(catalog: Catalog, folder: Path = BACKUPS) -> Path:
     """Copy the catalogue into a folder, under its name and the moment; the copy is checked before it gets its name.
 
+    One in PostgreSQL is dumped (`dumps.dump`).
+
     Raises:
-        CatalogError: it is no SQLite file, is damaged, or the folder cannot be written.
+        CatalogError: it is damaged, cannot be dumped, or the folder cannot be written.
     """
     file = sqlite_file(catalog.engine.url)
     if file is None:
-        raise CatalogError(
-            f"stj-dataset backup copies SQLite files, and the catalogue is {catalog.engine.url!r}: use pg_dump for it."
-        )
+        return dump(catalog.engine.url, folder / f"{catalog.engine.url.database}-{compact_now()}.dump")
     return _copy(catalog, file, folder / f"{file.stem}-{compact_now()}.sqlite")
 
 
@@ -38,7 +36,8 @@ def backup_before(catalog: Catalog, what: str) -> Path | None:
     """Copy the catalogue beside itself before something that changes much of it; the oldest of these copies go.
 
     Args:
-        catalog: of which a copy is made; None comes back where it is no SQLite file: PostgreSQL has backups of its own.
+        catalog: of which a copy is made; one in PostgreSQL is dumped into the folder of backups, and None comes back, and why
+            is said, where that is not possible.
         what: the thing that is about to be done, a word for the copy's name.
 
     Raises:
@@ -46,7 +45,7 @@ def backup_before(catalog: Catalog, what: str) -> Path | None:
     """
     file = sqlite_file(catalog.engine.url)
     if file is None:
-        return None
+        return dump_before(catalog.engine.url, what)
     made = _copy(catalog, file, file.with_name(f"{file.name}.before-{what}-{compact_now()}"))
     rotate(file, what)
     return made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -95,13 +97,17 @@ class Catalog:
             raise
 
 
-def open_catalog(url: str, *, create: bool = False, images: str | None = None, copy: bool = True) -> Catalog:
-    """Open a catalogue and bring it to the present schema, after a backup.
+def open_catalog(
+    url: str, *, create: bool = False, images: str | None = None, copy: bool = True, check: bool = True
+) -> Catalog:
+    """Look at a whole catalogue for damage, open it, and bring it to the present schema, after a backup.
 
     Args:
         url: path of an SQLite file, or SQLAlchemy URL.
         create: make it when it is not there.
         copy: make a backup before a migration.
+        check: look at every page of an SQLite file first, so that nothing is answered, or written, from what is left of one;
+            takes a few seconds for a gigabyte.
         images: the image store that goes with it. An empty file beside pictures is a catalogue that was lost, and is not
             filled anew.
 
@@ -119,7 +125,9 @@ def open_catalog(url: str, *, create: bool = False, images: str | None = None, c
             place.parent.mkdir(parents=True, exist_ok=True)
         engine = _engine(address)
         try:
-            upgrade(engine, place if copy else None)
+            if check and place is not None:
+                _check_whole(engine)
+            upgrade(engine, place, copy=copy)
         except BaseException:
             engine.dispose()  # its connections would stay open until they are collected
             raise
@@ -139,12 +147,24 @@ def open_catalog(url: str, *, create: bool = False, images: str | None = None, c
     return Catalog(engine)
 
 
+def _check_whole(engine: Engine) -> None:
+    """Refuse a file of which any page is damaged, before anything is read from it."""
+    with engine.connect() as connection:
+        word = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+    if word != "ok":
+        raise CatalogError(f"The catalogue {engine.url!r} is damaged ({first_line(ValueError(word))}). {REMEDY}")
+
+
 def _check_there(place: Path, *, create: bool, images: str | None) -> None:
     """Refuse a catalogue that is not there, or that lost everything it held."""
     try:
-        size: int | None = place.stat().st_size
+        found: os.stat_result | None = place.stat()
     except OSError:
-        size = None
+        found = None
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        what = "a folder" if stat.S_ISDIR(found.st_mode) else "no regular file"
+        raise CatalogError(f"The catalogue {place} is {what}, and should be an SQLite file: set STJ_CATALOG to one.")
+    size = found.st_size if found is not None else None
     if size is None and not create:
         kept = f" {REMEDY}" if next(place.parent.glob(f"{place.name}.before-*"), None) else ""
         raise NoCatalogError(

@@ -136,7 +136,7 @@ def dedupe(
         with tempfile.TemporaryDirectory(prefix=".dedupe-", dir=catalog.place.parent) as folder:
             copy = Path(folder) / "catalog.sqlite"
             copy_file(catalog.place, copy)
-            trial = open_catalog(str(copy))
+            trial = open_catalog(str(copy), check=False)
             try:
                 return _recompute(_Steps(trial), thresholds, look, members=members)
             finally:

@@ -8,7 +8,7 @@ marked as stale, or purged; what remains elsewhere (backups, web archives) is na
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, or_, select, update
 
 from stj_catalog import traces
+from stj_catalog.archives import ArchiveError, archives_naming, names_in_pages, without
 from stj_catalog.catalog import BUSY_SECONDS, Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
 from stj_catalog.schema import export_images, exports, images, products, sightings
@@ -39,6 +40,7 @@ class Forgotten:
         runs: run folders whose manifest names one of them.
         backups: backups of the catalogue that hold one of them.
         archives: web archives of crawls that hold one of them.
+        rewritten: web archives, each with how many records were taken out of it.
         purged: what was taken out of datasets and runs, or with them.
         remaining: sentences about what else may hold them.
     """
@@ -51,6 +53,7 @@ class Forgotten:
     runs: Sequence[str] = field(default_factory=tuple)
     backups: Sequence[str] = field(default_factory=tuple)
     archives: Sequence[str] = field(default_factory=tuple)
+    rewritten: Mapping[str, int] = field(default_factory=dict)
     purged: Sequence[str] = field(default_factory=tuple)
     remaining: Sequence[str] = field(default_factory=tuple)
 
@@ -89,14 +92,20 @@ def forget(
         words = sorted({*checksums, *_written(connection, ids)})
         held = _exports_with(connection, ids)
         addresses = _addresses(connection, ids)
+        words_in_pages = names_in_pages(addresses, _titles(connection, ids))
+    manifests = [*sorted(runs.glob("*/manifest.csv")), *(Path(out) / "manifest.csv" for _, out in held)]
+    words = sorted({*words, *traces.written_of(manifests, checksums)})
     cached = traces.files_naming(cache, words)
-    archived = traces.archives_naming(archives, [*words, *addresses])
+    archived = archives_naming(archives, [*words, *addresses, *words_in_pages])
     run_folders = traces.runs_naming(runs, words)
     datasets = sorted({Path(out) for _, out in held if _is_dataset(Path(out), words)})
     files: list[str] = []
     purged: list[str] = []
     remaining: list[str] = []
+    rewritten: dict[str, int] = {}
     if not dry_run:
+        # Archives first: they are found by words that the catalogue is about to lose.
+        rewritten = _without_records(archived, [*words, *addresses, *words_in_pages], remaining)
         with catalog.write(exclusive=True) as connection:
             bury(connection, ids, thresholds)
         files = remove_forgotten_bytes(catalog, store)
@@ -112,7 +121,8 @@ def forget(
         exports=[] if purge and not dry_run else [f"{out} (export {number})" for number, out in held],
         runs=[str(one) for one in run_folders],
         backups=[str(one) for one in traces.backups_holding(backups, checksums)],
-        archives=[str(one) for one in archived],
+        archives=[str(one) for one in archived if str(one) not in rewritten],
+        rewritten=rewritten,
         purged=purged,
         remaining=remaining,
     )
@@ -136,7 +146,7 @@ def bury(connection: Connection, ids: Sequence[int], thresholds: Thresholds) -> 
 
 def bury_checksums(file: Path, checksums: Sequence[str]) -> int:
     """Make tombstones in a catalogue's file of the pictures of some checksums; returns how many there were."""
-    catalog = open_catalog(str(file), copy=False)
+    catalog = open_catalog(str(file), copy=False, check=False)
     try:
         with catalog.write(exclusive=True) as connection:
             ids: list[int] = []
@@ -226,6 +236,29 @@ def _addresses(connection: Connection, ids: Sequence[int]) -> list[str]:
     return sorted(one for one in found if one)
 
 
+def _titles(connection: Connection, ids: Sequence[int]) -> set[str]:
+    """The titles that pictures were shown with."""
+    found: set[str] = set()
+    for some in chunks(ids):
+        shown = select(sightings.c.title).where(sightings.c.image_id.in_(some), sightings.c.title.is_not(None))
+        found |= set(connection.execute(shown.distinct()).scalars())
+    return found
+
+
+def _without_records(archived: Sequence[Path], words: Sequence[str], remaining: list[str]) -> dict[str, int]:
+    """Take the records out of web archives that hold one of some words; a sentence for each that cannot be rewritten."""
+    rewritten: dict[str, int] = {}
+    for one in archived:
+        try:
+            if number := without(one, words):
+                rewritten[str(one)] = number
+            else:
+                remaining.append(f"The web archive {one} names it still, outside of its pages.")
+        except ArchiveError as error:
+            remaining.append(f"The web archive {one} holds it still and could not be rewritten: {error}.")
+    return rewritten
+
+
 def _exports_with(connection: Connection, ids: Sequence[int]) -> list[tuple[int, str]]:
     """The exports that hold one of some pictures: number and folder."""
     found: set[tuple[int, str]] = set()
@@ -263,7 +296,9 @@ def _deal_with(
 def _scrub(catalog: Catalog) -> list[str]:
     """Write the catalogue's file anew, so that no page of it holds words that were erased; sentences where that failed."""
     if catalog.place is None:
-        return ["The database may keep old rows in its own files until it is vacuumed."]
+        return [
+            "The database may keep old rows in its own files until it is vacuumed, and dumps of it (pg_dump) hold them."
+        ]
     try:
         with closing(sqlite3.connect(catalog.place, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete = ON")

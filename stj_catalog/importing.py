@@ -157,6 +157,7 @@ def import_folder(
     for category, files in found.classes:
         work.bring(category, files)
     remove_copies(catalog, store)
+    store.tidy()  # what an import that died wrote aside, so that the same command again leaves nothing behind
     return report
 
 

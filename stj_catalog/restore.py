@@ -72,6 +72,8 @@ def restore(file: Path, backup: Path) -> tuple[Path | None, int]:
         raise UsageError(
             f"The backup {backup} has schema {made_by}, newer than this STJ's: upgrade STJ (pip install -U stj)."
         )
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{file} is no file, so no backup takes its place: set STJ_CATALOG to an SQLite file.")
     _check_unused(file)
     kept = file.with_name(f"{file.name}.before-restore-{compact_now()}") if file.exists() else None
     sweep_unfinished(file.parent, "*.sqlite*")

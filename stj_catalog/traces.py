@@ -23,6 +23,10 @@ _BLOCK = 1 << 20
 # Longer than any title or address that is kept: a word may lie across two blocks.
 _OVERLAP = 10_000
 _LONGEST_FIELD = 10_000_000
+_NAME_DIGITS = 16
+# What is drawn from numbers alone; every other picture in `plots/` shows thumbnails.
+_DRAWN = frozenset({"accuracy", "architecture", "confusion", "loss", "reliability"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg"})
 
 
 def mentions(file: Path, words: Iterable[str]) -> bool:
@@ -51,21 +55,31 @@ def files_naming(folder: Path, words: Sequence[str]) -> list[Path]:
 
 
 def runs_naming(runs: Path, words: Sequence[str]) -> list[Path]:
-    """Run folders of which a CSV file, or the mark of a stale one, names a picture."""
-    found = (one.parent for one in (*runs.glob("*/*.csv"), *runs.glob(f"*/{STALE}")) if mentions(one, words))
-    return sorted({one for one in found if not one.is_symlink()}) if runs.is_dir() else []
+    """Run folders of which a CSV file, at whatever depth, or the mark of a stale one, names a picture."""
+    if not runs.is_dir():
+        return []
+    folders = (one for one in sorted(runs.iterdir()) if one.is_dir() and not one.is_symlink())
+    return [one for one in folders if any(mentions(file, words) for file in (*one.rglob("*.csv"), one / STALE))]
+
+
+def written_of(manifests: Iterable[Path], checksums: Sequence[str]) -> set[str]:
+    """The checksums that manifests of datasets and runs give to files made of some pictures: a converted one has its own."""
+    found: set[str] = set()
+    for file in manifests:
+        if not mentions(file, checksums):
+            continue
+        with suppress(OSError, ValueError, csv.Error), file.open(encoding="utf-8", newline="") as stream:
+            found |= {
+                row["sha256"]
+                for row in csv.DictReader(stream)
+                if row.get("original_sha256") in checksums and row.get("sha256")
+            }
+    return found
 
 
 def backups_holding(backups: Iterable[Path], words: Sequence[str]) -> list[Path]:
     """Backups of the catalogue in which a picture is not forgotten."""
     return [one for one in backups if _holds(one, words)]
-
-
-def archives_naming(folder: Path | None, words: Sequence[str]) -> list[Path]:
-    """Web archives (WARC) of crawls that hold an address of a picture, or its bytes' checksum."""
-    if folder is None or not folder.is_dir() or not words:
-        return []
-    return [file for file in _files(folder) if ".warc" in file.name and mentions(file, words)]
 
 
 def purge_dataset(folder: Path) -> None:
@@ -84,6 +98,8 @@ def purge_run(run: Path, words: Sequence[str]) -> list[str]:
         the files that were changed or deleted, below the run.
     """
     changed: list[str] = []
+    # Exported files are called by the beginning of their checksum.
+    words = sorted({*words, *(f"/{word[:_NAME_DIGITS]}." for word in words if len(word) > _NAME_DIGITS)})
     for file in _files(run):
         if any(word in file.name for word in words):
             file.unlink()
@@ -100,9 +116,10 @@ def purge_run(run: Path, words: Sequence[str]) -> list[str]:
         else:
             file.unlink()
         changed.append(file.relative_to(run).as_posix())
-    # Thumbnails inside a page carry no name: whatever shows pictures goes, and is made again by the run's own commands.
+    # Thumbnails inside a page, or beside each other in one picture, carry no name: whatever shows pictures goes.
     for file in _files(run):
-        if file.suffix == ".html":
+        shows = file.suffix in _PICTURES and file.parent.name == "plots" and file.stem not in _DRAWN
+        if file.suffix == ".html" or shows:
             file.unlink()
             changed.append(file.relative_to(run).as_posix())
     (run / STALE).unlink(missing_ok=True)

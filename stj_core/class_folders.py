@@ -23,6 +23,9 @@ SOURCES = "SOURCES.csv"
 NONE_NAMES = ("none", "other")
 """Folders of these names hold pictures of none of the classes."""
 _NUMBERED = re.compile(r"(\d+)(?:[\s_.-]+(.*))?", re.DOTALL)
+_SHORTEST_PLURAL = 3
+# Joiners and marks that change how letters look, or nothing at all; file systems and keyboards add and lose them.
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 # Folders that archive programs and desktops make by themselves.
 _CLUTTER = frozenset({"__macosx", "$recycle.bin", "system volume information", "@eadir"})
 
@@ -73,6 +76,7 @@ class _Walk:
     """A walk through a folder that follows links to folders once."""
 
     root: Path
+    start: Path
     files: list[Path] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
     unreadable: list[Path] = field(default_factory=list)
@@ -90,6 +94,9 @@ class _Walk:
             return
         if (place.st_dev, place.st_ino) in self.visited:
             self.leave_out(folder, "a link to a folder that was read already")
+            return
+        if folder != self.start and self.start.resolve().is_relative_to(folder.resolve()):
+            self.leave_out(folder, "a link to a folder that holds this one")
             return
         self.visited.add((place.st_dev, place.st_ino))
         for path in inside:
@@ -177,7 +184,7 @@ def find_pictures(folder: Path, root: Path | None = None) -> PictureFiles:
         folder: where to look.
         root: what the names of the things passed over begin below; the folder itself by default.
     """
-    walk = _Walk(root or folder)
+    walk = _Walk(root or folder, folder)
     walk.enter(folder)
     return PictureFiles(tuple(walk.files), tuple(walk.passed_over), tuple(walk.unreadable))
 
@@ -195,12 +202,19 @@ def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
     if numbered is None:
         return None
     number, words = int(numbered[1]), numbered[2] or ""
-    said = _labelled(words, names) if words else None
+    said = _labelled(words, names)
+    if said is None and number in names:
+        said = _other_named_within(words, number, names)
     if said is not None and said != number:
         other = f"{number} is {names[number][0]}" if number in names else f"there is no class {number}"
         raise UsageError(
             f"The folder {printable_name(name)} says two things: {other}, but {printable_name(words)} is class {said} "
             f"({names[said][0]}). Rename it to {said}_{names[said][0]}, or to the class that it holds."
+        )
+    if number in names and folded(words) in NONE_NAMES:
+        raise UsageError(
+            f"The folder {printable_name(name)} says two things: {number} is {names[number][0]}, but {printable_name(words)} "
+            f"means none of the classes. Rename it to {NONE_NAMES[0]}, or to {number}_{names[number][0]}."
         )
     return number if number in names else None
 
@@ -212,16 +226,30 @@ def name_below(root: Path, path: Path) -> str:
 
 def _labelled(words: str, names: Mapping[int, Sequence[str]]) -> int | None:
     plain = folded(words)
-    for label, known in names.items():
-        spelled = {folded(one) for one in known if one}
-        if plain in spelled | {f"{one}s" for one in spelled}:
-            return label
-    return None
+    return next((label for label, known in names.items() if plain and plain in _spelled(known)), None)
+
+
+def _other_named_within(words: str, number: int, names: Mapping[int, Sequence[str]]) -> int | None:
+    """The first class that is named among other words, such as jeans in blue_jeans_old; None where `number` is one of them."""
+    inside = f"-{folded(words)}-"
+    found = [label for label, known in names.items() if any(f"-{one}-" in inside for one in _spelled(known))]
+    return None if not found or number in found else found[0]
+
+
+def _spelled(known: Sequence[str]) -> set[str]:
+    return {spelled for one in known if one for spelled in spellings(folded(one))}
+
+
+def spellings(name: str) -> set[str]:
+    """A folded name in the plural and in the singular too."""
+    singular = {name[:-1]} if len(name) > _SHORTEST_PLURAL and name.endswith("s") and not name.endswith("ss") else set()
+    return {name, f"{name}s", *singular}
 
 
 def folded(words: str) -> str:
-    """Names of classes as they are compared: composed, without case, with one hyphen for whatever parts them."""
-    return re.sub(r"[\s_.-]+", "-", unicodedata.normalize("NFC", words).casefold()).strip("-")
+    """Names of classes as they are compared: composed, without case and joiners, with one hyphen for whatever parts them."""
+    plain = unicodedata.normalize("NFC", words).casefold().translate(_UNSEEN)
+    return re.sub(r"[\s_.-]+", "-", plain).strip("-")
 
 
 def printable_name(name: str) -> str:

@@ -27,6 +27,8 @@ from stj_core.errors import StjError
 
 _PREFIX = ".part-"
 _DAY_SECONDS = 86_400.0
+_PIECE = 1 << 20
+_BINARY = getattr(os, "O_BINARY", 0)
 _WRITER = re.compile(r"\.part-(?P<pid>\d+)@(?P<host>.+)-[0-9a-f]{8}(?:\..*)?")
 
 
@@ -67,6 +69,39 @@ def atomic_writer(target: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def read_quickly(path: str | Path) -> bytes:
+    """A file's bytes, for those who read thousands: half the cost of `Path.read_bytes`, which buffers and asks more.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    file = os.open(path, os.O_RDONLY | _BINARY)
+    try:
+        size = os.fstat(file).st_size
+        data = os.read(file, size + 1)
+        while more := os.read(file, _PIECE) if len(data) != size else b"":
+            data += more
+        return data
+    finally:
+        os.close(file)
+
+
+def write_new_quickly(path: str | Path, data: bytes) -> None:
+    """Write a file that is not there yet, for those who write thousands into a folder that becomes what it is later.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: it cannot be written.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
 
 
 def write_bytes(target: Path, data: bytes) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stj_core.class_folders import folded
+from stj_core.class_folders import folded, spellings
 from stj_core.errors import UsageError
 from stj_core.shops.shop import DEFAULT_SHOP, SHOPS, spider_of_any
 
@@ -135,7 +135,7 @@ def _check_apart(categories: Sequence[Category], source: Path) -> None:
     owners: dict[str, Category] = {}
     for category in categories:
         for name in sorted({folded(category.slug), folded(category.name)}):
-            for spelled in (name, f"{name}s"):  # a class's folder may be called in the plural
+            for spelled in sorted(spellings(name)):  # a class's folder may be called in the plural
                 owner = owners.setdefault(spelled, category)
                 if owner is not category:
                     raise UsageError(
@@ -204,7 +204,8 @@ def _order(category: Category) -> tuple[bool, int]:
 
 def _check_words(slug: str, name: str, label: int, source: Path) -> None:
     """Refuse names that no person or program could use."""
-    if not folded(name) or not name.isprintable():
+    # Joiners belong to how some scripts are written.
+    if not folded(name) or not name.replace("\u200c", "").replace("\u200d", "").isprintable():
         raise UsageError(f"The category {slug} in {source} needs a name that can be read, got {name!r}.")
     for word in (slug, name):
         if folded(word) in RESERVED:

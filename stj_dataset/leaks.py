@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stj_core.errors import DatasetError, PictureError
+from stj_core.files import read_quickly
 from stj_images.fingerprint import fingerprint
 from stj_images.likeness import DUPLICATE, HASHES, KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
@@ -157,7 +158,7 @@ def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:
         for file in files:
             shard, _, inside = file.rpartition("/")
             if not _in_shard(file):
-                yield (root / file).read_bytes()
+                yield read_quickly(f"{root}/{file}")
                 continue
             if open_shard is None or open_shard[0] != shard:
                 if open_shard:
@@ -202,7 +203,7 @@ def _read_looks(
             places: range, shards: list[bytes] = shards, chunk: list[WrittenFile] = chunk, start: int = start
         ) -> list[_Look]:
             # A tar file is read from its beginning, by one thread; other files by whichever thread looks at them.
-            data = (shards[place] if shards else (root / chunk[place].file).read_bytes() for place in places)
+            data = (shards[place] if shards else read_quickly(f"{root}/{chunk[place].file}") for place in places)
             return [
                 _look(one, chunk[place], sampled=start + place in sample)
                 for one, place in zip(data, places, strict=True)

@@ -215,9 +215,9 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
     """Compare the folder with its manifest; the list is empty when all is well.
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
-    manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `leak`
-    (a group or a picture in two splits), `stale` (it holds forgotten pictures), `provenance` (provenance.csv is not of the
-    manifest's files).
+    manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `blank` (a row
+    without its group or sha256), `leak` (a group or a picture in two splits), `stale` (it holds forgotten pictures),
+    `provenance` (provenance.csv is not of the manifest's files).
 
     Args:
         dataset: the folder.
@@ -295,6 +295,10 @@ def _provenance_problems(dataset: Path, rows: Sequence[ManifestRow]) -> Iterator
         yield Problem("provenance", PROVENANCE, f"it and the manifest do not name the same files: {odd[0]}{others}")
 
 
+# Without these a leak between splits cannot be seen.
+_NEEDED = ("group", "sha256")
+
+
 def _row_problems(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> Iterator[Problem]:
     seen: set[str] = set()
     for row in rows:
@@ -303,6 +307,9 @@ def _row_problems(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> Ite
         if row.file in seen:
             yield Problem("repeated", row.file, "the manifest names it twice")
         seen.add(row.file)
+        for column in _NEEDED:
+            if not getattr(row, column).strip():
+                yield Problem("blank", row.file, f"its {column} is empty, so nothing says that it is in no other split")
 
 
 def _leaks(rows: Sequence[ManifestRow]) -> Iterator[Problem]:

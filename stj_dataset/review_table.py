@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import newest_decisions
 from stj_catalog.gallery import Filter, tiles_of
 from stj_catalog.lookup import ids_of_checksums
-from stj_catalog.reviews import Wish, check_decision, newest_decisions
+from stj_catalog.reviews import Wish, check_decision
 from stj_core.errors import UsageError
 from stj_core.labels import NO_LABEL
 from stj_core.text import cell_inert
@@ -59,7 +60,7 @@ def read_wishes(
     Raises:
         UsageError: a column is missing or a line cannot be right: nothing is to be written then.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         lines = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
@@ -113,3 +114,9 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(lines)
     return stream.getvalue()
+
+
+def _delimiter(text: str) -> str:
+    """What parts the columns of a table: spreadsheets of some countries write semicolons, and some write tabs."""
+    first = text.partition("\n")[0]
+    return max(",;\t", key=first.count)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stj_catalog.grouping import components
 from stj_core.vocabulary import SPLITS
 from stj_dataset.shares import Shares
 
@@ -118,21 +119,21 @@ def units_by_source(groups: Ints, sources: Iterable[tuple[int, str]]) -> tuple[I
         groups: int64[n], the group of each picture.
         sources: every (group, source), also of groups that no picture here has.
     """
-    parent: dict[object, object] = {}
-
-    def root(node: object) -> object:
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for group, source in sources:
-        parent[root(group)] = root(source)
-    known = np.unique(groups).tolist()
-    names = {name: place for place, name in enumerate(dict.fromkeys(root(group) for group in known))}
+    tied = list(sources)
+    everyone = dict.fromkeys([*groups.tolist(), *(group for group, _ in tied)])
+    places = {group: place for place, group in enumerate(everyone)}
+    shops = {source: len(places) + place for place, source in enumerate(dict.fromkeys(source for _, source in tied))}
+    whole = {
+        node: min(component)
+        for component in components((places[group], shops[source]) for group, source in tied)
+        for node in component
+    }
+    roots = {group: whole.get(place, place) for group, place in places.items()}
+    names = {
+        root: number for number, root in enumerate(dict.fromkeys(roots[group] for group in np.unique(groups).tolist()))
+    }
     # Groups that no picture here has may tie two others together, and may have been assigned before.
-    by_group = {node: names[root(node)] for node in list(parent) if isinstance(node, int) and root(node) in names}
+    by_group = {group: names[root] for group, root in roots.items() if root in names}
     return np.array([by_group[group] for group in groups.tolist()], dtype=np.int64), by_group
 
 

@@ -72,7 +72,7 @@ def _turned(exif: bytes) -> bool:
 
 def _turned_by_xmp(data: bytes) -> bool:
     """Whether XMP asks for a turn, which Pillow honours where there is no EXIF."""
-    if b"tiff:Orientation" not in data[:65536]:
+    if data.find(b"tiff:Orientation", 0, 65536) < 0:
         return False
     with Image.open(io.BytesIO(data)) as picture:
         return picture.getexif().get(0x0112, 1) in range(2, 9)

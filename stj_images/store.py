@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from stj_core.clock import now
 from stj_core.errors import CatalogError
-from stj_core.files import is_unfinished, unfinished_name, write_bytes, writer_is_gone, writer_lives
+from stj_core.files import is_unfinished, read_quickly, unfinished_name, write_bytes, writer_is_gone, writer_lives
 
 LOST = "lost+found"
 """Below the store's root: files that nothing named, and a list of them; nothing else reads what is there."""
@@ -149,7 +149,7 @@ class FolderStore(ImageStore):
 
     def read(self, path: str) -> bytes:
         """The bytes at `path`."""
-        return (self.root / path).read_bytes()
+        return read_quickly(f"{self.root}/{path}")
 
     def local(self, path: str) -> Path | None:
         """The file itself."""

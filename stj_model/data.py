@@ -92,28 +92,48 @@ def picture_of(row: ManifestRow, folder: Path) -> LabelledPicture:
     return LabelledPicture(**{**held, "path": folder / row.file, "name": row.file, "label": label})
 
 
-def check_trainable(dataset: Dataset, recipe: str) -> None:
-    """Make sure that there is something to learn in every class.
+def check_trainable(dataset: Dataset, recipe: str) -> list[str]:
+    """Make sure that there is something to learn in every class, and say what cannot be measured.
+
+    Returns:
+        A sentence for each class of which nothing can be held out, because its pictures are one, or one group.
 
     Raises:
-        DatasetError: a class has no training picture, or too few to hold some out.
+        DatasetError: a class has no training picture, or no class has enough to hold some out.
     """
     train = Counter(picture.label for picture in dataset.split("train"))
     for label, name in dataset.labels.items():
         if not train[label]:
             raise DatasetError(
-                f"The dataset {dataset.folder} has no training picture of {label} ({name}): crawl that category, export again."
-            )
-        groups = {picture.group for picture in dataset.pictures if picture.label == label}
-        if recipe != "paper" and len(groups) < 2:
-            raise DatasetError(
-                f"All pictures of {label} ({name}) in {dataset.folder} are relatives of each other, "
-                "so none can be held out: crawl more of them."
+                f"The dataset {dataset.folder} has no training picture of {label} ({name}): crawl that category "
+                "or import more of it, then export again."
             )
     if len(dataset.labels) < 2:
         raise DatasetError(f"The dataset {dataset.folder} has one class only: a classifier needs two or more.")
     if not dataset.split("val"):
         raise DatasetError(f"The dataset {dataset.folder} has no validation picture: export it with a larger --split.")
+    if recipe == "paper":
+        return []
+    unmeasured = list(_unmeasured(dataset))
+    if len(unmeasured) == len(dataset.labels):
+        raise DatasetError(
+            f"The dataset {dataset.folder} holds one picture of each class, or relatives of one alone, so none can be held out: "
+            "crawl or import more of them."
+        )
+    return unmeasured
+
+
+def _unmeasured(dataset: Dataset) -> Iterator[str]:
+    """A sentence for each class that is one picture, or one group."""
+    for label, name in dataset.labels.items():
+        mine = [picture for picture in dataset.pictures if picture.label == label]
+        if len({picture.group for picture in mine}) > 1:
+            continue
+        why = "There is one picture" if len(mine) == 1 else f"All {len(mine)} pictures are relatives of each other"
+        yield (
+            f"{why} of {label} ({name}): it is learned, and cannot be held out, so no figure says how well it is known; "
+            "crawl or import more of them."
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from stj_core.intervals import wilson
 from stj_model.compare import mcnemar
 from stj_model.config import TrainConfig
 from stj_model.data import check_trainable, open_dataset
-from stj_model.folds import grouped_folds, holdable
+from stj_model.folds import NEVER, grouped_folds, holdable
 from stj_model.head import Ints
 from stj_model.recipes import TrainingJob
 from stj_model.recipes.frozen import extract_table, fitter, group_folds, held_out_logits, source_folds
@@ -154,10 +154,11 @@ def measure(dataset: Path, config: TrainConfig, seeds: Sequence[int], *, cache: 
     fit_one = fitter(job, standardise=seen.weights.is_random)
     count, by_shop = len(opened.labels), holdable(table.classes, table.sources())
     alone = [picture.sha256 for picture in table.pictures]
+    judged = group_folds(table, config.folds, seeds[0]) != NEVER  # whatever the seed
 
     def right_by(folds: Ints) -> Right:
         found: Right = held_out_logits(table, folds, fit_one, count).argmax(axis=1) == table.classes
-        return found
+        return found[judged]
 
     right: dict[str, list[Right]] = {NAIVE: [], GROUPED: [], **({SHOPS: []} if by_shop else {})}
     with talk.bar(f"Judging {len(alone)} pictures", len(seeds) * len(right)) as advance:
@@ -167,7 +168,7 @@ def measure(dataset: Path, config: TrainConfig, seeds: Sequence[int], *, cache: 
             if by_shop:
                 right[SHOPS].append(right_by(source_folds(table, config.folds, seed)))
             advance(len(right))
-    groups = [picture.group for picture in table.pictures]
+    groups = [picture.group for picture, one in zip(table.pictures, judged, strict=True) if one]
     return summarise({name: np.stack(draws) for name, draws in right.items()}, groups, seeds, config.folds)
 
 

@@ -18,7 +18,7 @@ from stj_core.errors import PictureError
 from stj_images.decode import decode
 from stj_images.decode import open_picture as open_header
 from stj_model.data import Dataset, LabelledPicture
-from stj_model.folds import grouped_folds
+from stj_model.folds import NEVER, grouped_folds
 from stj_model.head import Doubles, Ints, balance_weights, fit_head
 from stj_model.preprocess import read_file
 
@@ -185,9 +185,10 @@ def _binned(numbers: Doubles) -> npt.NDArray[np.float32]:
 
 def _held_out_recall(x: npt.NDArray[np.float32], classes: Ints, folds: Ints, count: int) -> float:
     guess = np.zeros(len(classes), dtype=np.int64)
-    for fold in np.unique(folds):
+    for fold in np.unique(folds[folds != NEVER]):
         out = folds == fold
         weight = balance_weights(classes[~out], [""] * int((~out).sum()), "class")
         head = fit_head(x[~out], classes[~out], count, weight=weight, l2=PENALTY, epochs=EPOCHS, standardise=False)
         guess[out] = head.logits(x[out]).argmax(axis=1)
-    return float(np.mean([(guess[classes == one] == one).mean() for one in np.unique(classes)]))
+    guess, truth = guess[folds != NEVER], classes[folds != NEVER]
+    return float(np.mean([(guess[truth == one] == one).mean() for one in np.unique(truth)]))

@@ -100,7 +100,9 @@ def train(
     """
     started = time.perf_counter(), time.process_time()
     opened = open_dataset(dataset)
-    check_trainable(opened, config.recipe)
+    unmeasured = check_trainable(opened, config.recipe)
+    for line in unmeasured:
+        talk.say(f"Warning: {line}")
     opened = _with_others(opened, none, config.recipe, talk)
     weights = find_weights(config.weights, config.architecture)
     with unfinished(runs, config.digest(opened.digest, weights.sha256, none_digest(opened))) as folder:
@@ -108,7 +110,7 @@ def train(
         try:
             shortcuts = look_for_shortcuts(opened, talk, config.seed)
             fitted = _recipe(config.recipe)(job)
-            fitted.about["spurious"] = shortcuts
+            fitted.about["spurious"], fitted.about["unmeasured"] = shortcuts, unmeasured
             _write_fit(job, fitted)
             if fast:
                 _write_fast(job, fitted)

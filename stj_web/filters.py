@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from flask import Flask, request, session, url_for
 from markupsafe import Markup
 
-from stj_catalog.reviews import said, user_name
+from stj_catalog.decisions import said
+from stj_catalog.reviews import user_name
 from stj_core.clock import seconds_since
 from stj_core.vocabulary import Action, Status, why
 from stj_model.runs import SPLIT_NAMES

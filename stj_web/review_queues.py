@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import newest_decisions
 from stj_catalog.forgotten import forgotten_among
 from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, related_pictures, tiles_of
 from stj_catalog.lookup import ids_of_checksums
-from stj_catalog.reviews import newest_decisions
 from stj_core.errors import DatasetError
 from stj_core.vocabulary import Status
 from stj_dataset.audit.cache import WORDS, Doubt, Doubts, kept_odd

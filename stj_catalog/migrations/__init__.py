@@ -9,6 +9,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from stj_catalog.damage import REMEDY
+from stj_catalog.dumps import dump_before
+from stj_catalog.schema import metadata
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
 from stj_core.files import atomic_path
@@ -18,12 +21,13 @@ REVISIONS = tuple(sorted(path.name.split("_")[0] for path in Path(__file__).with
 HEAD = REVISIONS[-1]
 
 
-def upgrade(engine: Engine, file: Path | None) -> None:
+def upgrade(engine: Engine, file: Path | None, *, copy: bool = True) -> None:
     """Make the tables, or migrate them; a catalogue of the present schema is only looked at.
 
     Args:
         engine: of the catalogue.
-        file: the SQLite file to copy before a migration, or None.
+        file: its SQLite file, or None.
+        copy: make a backup before a migration: a copy beside the file, or a dump of another database.
 
     Raises:
         NewerSchemaError: a newer STJ made it.
@@ -33,7 +37,9 @@ def upgrade(engine: Engine, file: Path | None) -> None:
         present = revision(connection)
     if present == HEAD:
         return
-    if present is not None and file is not None:
+    if present is not None and copy and file is None and engine.dialect.name == "postgresql":
+        dump_before(engine.url, "migration")
+    if present is not None and copy and file is not None:
         with atomic_path(file.with_name(f"{file.name}.before-{HEAD}-{compact_now()}")) as part:
             backup(file, part)
     with (
@@ -60,7 +66,13 @@ def revision(connection: Connection) -> str | None:
             "Set STJ_CATALOG to another one."
         )
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if found is not None and found not in REVISIONS:
+    if found is None:
+        raise CatalogError(f"The catalogue {connection.engine.url!r} is damaged (it names no schema). {REMEDY}")
+    if found == HEAD and (lost := sorted(metadata.tables.keys() - set(tables))):
+        raise CatalogError(
+            f"The catalogue {connection.engine.url!r} is damaged (it has no table {', '.join(lost)}). {REMEDY}"
+        )
+    if found not in REVISIONS:
         raise NewerSchemaError(
             f"The catalogue {connection.engine.url!r} has schema {found}, newer than this STJ's {HEAD}: "
             "upgrade STJ (pip install -U stj)."

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import reviewed
 from stj_catalog.lookup import kept_ids, stored_paths
-from stj_catalog.reviews import reviewed
 from stj_catalog.selection import PictureFacts, picture_facts
 from stj_dataset.audit.cache import WORDS
 from stj_dataset.audit.labels import Suspect

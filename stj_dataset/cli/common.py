@@ -28,13 +28,12 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @contextlib.contextmanager
-def opened(catalog: str | None, images: str | None = None, *, check: bool = False) -> Iterator[tuple[Catalog, Config]]:
+def opened(catalog: str | None, images: str | None = None) -> Iterator[tuple[Catalog, Config]]:
     """The catalogue and the settings that the options, the environment and the defaults give.
 
     Args:
         catalog: as the option says.
         images: as the option says.
-        check: look at the whole file for damage first, as what writes much of it or makes much of it should.
 
     Raises:
         CatalogError: it cannot be used, or what went wrong went wrong because it is damaged.
@@ -46,8 +45,6 @@ def opened(catalog: str | None, images: str | None = None, *, check: bool = Fals
     config = read_config(catalog=catalog, images=images)
     found = open_catalog(config.catalog_url)
     try:
-        if check:
-            found.check()
         yield found, config
     except (StjError, OSError):
         raise

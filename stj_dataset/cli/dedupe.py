@@ -48,7 +48,7 @@ def dedupe(
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
-    with opened(catalog, images, check=True) as (found, config):
+    with opened(catalog, images) as (found, config):
         look = None
         if crops:
             from stj_catalog.dedupe import look_again

@@ -108,7 +108,7 @@ def export(
         parquet=parquet,
         rehash=rehash,
     )
-    with opened(catalog, images, check=True) as (found, config), bars() as progress:
+    with opened(catalog, images) as (found, config), bars() as progress:
         categories = load_labels(config.labels)
         result = export_dataset(
             found,

@@ -53,9 +53,10 @@ def forget(
 ) -> None:
     """Forget pictures, as a take-down request asks, with all their duplicates.
 
-    Their bytes, titles, addresses, thumbnails and features go; hashes and keyed digests keep copies out of later crawls. Datasets
-    and runs that hold them are marked as stale; with --purge such datasets are removed (export again), and runs lose their rows,
-    features and pages about them (a model has learned from them all the same: train again). Says what remains. Asks first.
+    Their bytes, titles, addresses, thumbnails and features go, and the pages of web archives that hold them; hashes and keyed
+    digests keep copies out of later crawls. Datasets and runs that hold them are marked as stale; with --purge such datasets are
+    removed (export again), and runs lose their rows, features and pages about them (a model has learned from them all the same:
+    train again). Says what remains. Asks first.
     """
     from stj_catalog.backup import find_backups
     from stj_catalog.forget import forget as bury
@@ -105,6 +106,8 @@ def _question(coming: Forgotten, *, named: bool, purge: bool) -> str:
     what = f"{pictures} would be forgotten for good, with every copy" if named else f"{pictures} were forgotten"
     if purge and (coming.exports or coming.runs):
         what += f"; the datasets and runs that hold them would lose them ({', '.join([*coming.exports, *coming.runs])})"
+    if coming.archives:
+        what += f"; the pages that hold them would be taken out of {counted(len(coming.archives), 'web archive')}"
     return f"{what}."
 
 
@@ -116,6 +119,7 @@ def _tell(gone: Forgotten, *, dry_run: bool, purge: bool) -> None:
         else f"Forgot {pictures}, deleted {counted(len(gone.files), 'file')}."
     )
     show(*(f"purged {place}" for place in gone.purged))
+    show(*(f"took {counted(n, 'record')} out of the web archive {place}" for place, n in gone.rewritten.items()))
     runs = () if purge and not dry_run else gone.runs
     held = (("export", gone.exports), ("run", runs), ("backup", gone.backups), ("web archive", gone.archives))
     for what, places in held:
@@ -124,4 +128,4 @@ def _tell(gone: Forgotten, *, dry_run: bool, purge: bool) -> None:
         say(sentence)
     if any(places for _, places in held):
         purges = "" if purge else " stj-dataset forget --purge takes them out of datasets and runs;"
-        say(f"What was made before still holds them:{purges} backups and archives are yours to remove.")
+        say(f"What was made before still holds them:{purges} backups, and archives that remain, are yours to remove.")

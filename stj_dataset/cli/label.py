@@ -138,7 +138,8 @@ def _written(catalog: Catalog, ids: list[int], made: _Made, thresholds: Threshol
 
 
 def _undone(catalog: Catalog, ids: list[int], thresholds: Thresholds, seen: int | None) -> list[Decided]:
-    from stj_catalog.reviews import newest_decisions, take_back_many, undo_review
+    from stj_catalog.decisions import newest_decisions
+    from stj_catalog.reviews import take_back_many, undo_review
 
     if len(ids) == 1:
         return [undo_review(catalog, ids[0], thresholds, seen=seen)]

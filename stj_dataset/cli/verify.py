@@ -67,7 +67,7 @@ def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
     from stj_dataset.verify import verify_catalog
     from stj_images.store import open_store
 
-    with opened(catalog, images, check=True) as (found, config), bars() as progress:
+    with opened(catalog, images) as (found, config), bars() as progress:
         store = open_store(config.images)
         if sentence := lost_store(found, store, config.images):
             say(sentence)
@@ -83,7 +83,7 @@ def _repair(catalog: str | None, images: str | None, *, yes: bool) -> None:
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
-    with opened(catalog, images, check=True) as (place, config):
+    with opened(catalog, images) as (place, config):
         store = open_store(config.images)
         if (sentence := lost_store(place, store, config.images)) and not yes:
             raise CatalogError(f"{sentence} Nothing was changed.")

@@ -62,7 +62,7 @@ def why(
 
 def _story(whole: Whole, title: str | None, asin: str | None) -> dict[str, Any]:
     """One picture as the JSON answer tells it; nothing but that it was forgotten, if it was."""
-    from stj_catalog.reviews import said
+    from stj_catalog.decisions import said
     from stj_core.vocabulary import Reason, Status, Withheld, sentence_of, why
 
     row = whole.row

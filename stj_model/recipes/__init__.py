@@ -52,7 +52,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class HeldOutPredictions:
-    """Predictions for every picture by a head that saw nothing of its fold.
+    """Predictions for every picture that can be held out, by a head that saw nothing of its fold.
 
     Attributes:
         pictures: n pictures of the classes.

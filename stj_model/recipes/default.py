@@ -26,7 +26,7 @@ from stj_model.calibration import (
 )
 from stj_model.config import TrainConfig
 from stj_model.fast import FastHead
-from stj_model.folds import holdable
+from stj_model.folds import NEVER, holdable
 from stj_model.head import (
     Doubles,
     Epoch,
@@ -120,6 +120,11 @@ class _HeldOut:
     margins: Doubles | None
     distances: Doubles
 
+    def among(self, which: Bools) -> _HeldOut:
+        """The same of some pictures, by a mask (n,)."""
+        margins = None if self.margins is None else self.margins[which]
+        return _HeldOut(self.logits[which], margins, self.distances[which])
+
 
 class _HeldOutHeads:
     """Heads that saw nothing of what they judge, fitted once for the same pictures and folds.
@@ -144,17 +149,18 @@ class _HeldOutHeads:
         return self._known[key]
 
     def predictions(self, table: FeatureTable, folds: Ints, calibration: Calibration) -> HeldOutPredictions:
-        """What is said of every picture, calibrated."""
-        found, inside = self.scores(table, folds), table.is_class
+        """What is said of every picture that can be held out, calibrated."""
+        found, others = self.scores(table, folds), ~table.is_class
+        held = table.is_class & (folds != NEVER)
         chances = softmax(found.logits[:, : table.count], calibration.temperature)
         scope = calibration.out_of_scope(found.distances, found.margins)
         return HeldOutPredictions(
-            pictures=tuple(table.of_classes().pictures),
-            folds=folds[inside],
-            probabilities=chances[inside],
-            out_of_scope=scope[inside],
-            others=scope[~inside],
-            others_sure=chances[~inside].max(axis=1) if not inside.all() else np.empty(0),
+            pictures=tuple(picture for picture, one in zip(table.pictures, held, strict=True) if one),
+            folds=folds[held],
+            probabilities=chances[held],
+            out_of_scope=scope[held],
+            others=scope[others],
+            others_sure=chances[others].max(axis=1) if others.any() else np.empty(0),
         )
 
 
@@ -165,8 +171,9 @@ def _calibrate(learned: FeatureTable, held_out: _HeldOutHeads, config: TrainConf
     """
     by_source = holdable(*learned.of_classes().keys())
     folds = (source_folds if by_source else group_folds)(learned, config.folds, config.seed)
-    found, inside = held_out.scores(learned, folds), learned.is_class
-    classes, logits = learned.classes[inside], found.logits[inside][:, : learned.count]
+    found, judged = held_out.scores(learned, folds).among(folds != NEVER), learned.part(folds != NEVER)
+    inside = judged.is_class
+    classes, logits = judged.classes[inside], found.logits[inside][:, : learned.count]
     temperature = fit_temperature(logits, classes)
     calibration = Calibration(temperature=temperature)
     if found.margins is not None:

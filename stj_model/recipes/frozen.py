@@ -16,7 +16,7 @@ from stj_model.basis import SpannedFeatures, worth_turning
 from stj_model.config import Pooling
 from stj_model.data import LabelledPicture
 from stj_model.features import Extractor, Floats, compute_views
-from stj_model.folds import grouped_folds
+from stj_model.folds import NEVER, grouped_folds
 from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
 from stj_model.network import CROPPED, centred_features, pooled_features, textures
 from stj_model.recipes import TrainingJob, prepare_backbone
@@ -202,7 +202,8 @@ def _folds(table: FeatureTable, keys: list[str], folds: int, seed: int, *, every
     if not inside.all():
         outside = ~inside
         found[outside] = grouped_folds(table.classes[outside], names[outside].tolist(), folds, seed, every_class=False)
-        home = dict(zip(names[inside].tolist(), found[inside].tolist(), strict=True))
+        held = inside & (found != NEVER)
+        home = dict(zip(names[held].tolist(), found[held].tolist(), strict=True))
         found[outside] = [
             home.get(name, fold) for name, fold in zip(names[outside].tolist(), found[outside].tolist(), strict=True)
         ]
@@ -210,12 +211,12 @@ def _folds(table: FeatureTable, keys: list[str], folds: int, seed: int, *, every
 
 
 def held_out_logits(table: FeatureTable, folds: Ints, fit_one: HeadFitter, outputs: int) -> Doubles:
-    """Logits (n, outputs), each by a head fitted on the other folds.
+    """Logits (n, outputs), each by a head fitted on the other folds; zeros for what is never held out.
 
     A head that was shown nothing else, since all of that is in its own fold, is sure of the classes.
     """
     logits = np.zeros((len(folds), outputs))
-    for fold in np.unique(folds):
+    for fold in np.unique(folds[folds != NEVER]):
         out = folds == fold
         found = fit_one(table.part(~out)).logits(table.averaged[out])
         logits[out, : found.shape[1]] = found

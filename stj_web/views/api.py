@@ -8,9 +8,10 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request, url_for
 
 from stj_catalog.crawl_status import crawl_pulse, crawls_page
+from stj_catalog.decisions import decisions_page
 from stj_catalog.gallery import Tile
 from stj_catalog.provenance import sightings_page, trace, whole_picture
-from stj_catalog.reviews import Decided, decisions_page, record_review, take_back, take_back_many
+from stj_catalog.reviews import Decided, record_review, take_back, take_back_many
 from stj_core import __version__
 from stj_core.errors import ModelError
 from stj_core.vocabulary import Status

@@ -8,7 +8,8 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as Reply
 
-from stj_catalog.reviews import count_decided, decisions_page, record_review, take_back
+from stj_catalog.decisions import count_decided, decisions_page
+from stj_catalog.reviews import record_review, take_back
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer

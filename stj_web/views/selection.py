@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Reply
 
+from stj_catalog.decisions import newest_decisions
 from stj_catalog.gallery import Tile
-from stj_catalog.reviews import Decided, newest_decisions, record_many, take_back_many
+from stj_catalog.reviews import Decided, record_many, take_back_many
 from stj_core.cli import counted
 from stj_core.vocabulary import Action
 from stj_web import params, security

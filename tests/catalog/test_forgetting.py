@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -18,6 +19,52 @@ from stj_dataset.cli import app
 from .pictures import jpeg
 
 TITLE, ADDRESS, ASIN = "Unforgettable silk saree", "https://shop.test/images/I/71unforgettable.jpg", "B0FORGETME"
+
+
+def archive(path, pages, *, encoded=False):
+    """A WARC file with an answer, and what was asked for it, for each address and body; returns each record's own bytes."""
+    from io import BytesIO
+
+    from warcio.statusandheaders import StatusAndHeaders
+    from warcio.warcwriter import WARCWriter
+
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=path.suffix == ".gz")
+        about = b"software: test\r\n"
+        writer.write_record(writer.create_warc_record(path.name, "warcinfo", payload=BytesIO(about), length=len(about)))
+        for address, body in pages:
+            data = gzip.compress(body.encode()) if encoded else body.encode()
+            fields = [("Content-Type", "text/html"), *([("Content-Encoding", "gzip")] if encoded else [])]
+            head = StatusAndHeaders("200 OK", fields, protocol="HTTP/1.1")
+            answer = writer.create_warc_record(
+                address, "response", payload=BytesIO(data), length=len(data), http_headers=head
+            )
+            line = StatusAndHeaders("GET / HTTP/1.1", [], is_http_request=True)
+            question = writer.create_warc_record(address, "request", payload=BytesIO(), length=0, http_headers=line)
+            writer.write_request_response_pair(question, answer)
+
+
+def records(path):
+    """Each record's kind, address and block."""
+    from warcio.archiveiterator import ArchiveIterator
+
+    with path.open("rb") as file:
+        return [
+            (one.rec_type, dict(one.rec_headers.headers), one.raw_stream.read())
+            for one in ArchiveIterator(file, no_record_parse=True)
+        ]
+
+
+OTHER = ("https://shop.test/s?page=2", "<p>B0SOMETHING Other silk saree</p>" + "x" * 70_000)
+HOLDERS = {
+    "address": ("https://shop.test/s?page=1", f'<img src="{ADDRESS}">'),
+    "another size": (
+        "https://shop.test/s?page=1",
+        '{"src":"https:\\/\\/shop.test\\/images\\/I\\/71unforgettable._SX9_.jpg"}',
+    ),
+    "title": ("https://shop.test/s?page=1", f"<h2>{TITLE}</h2>"),
+    "its product's page": (f"https://shop.test/dp/{ASIN}", "<p>nothing</p>"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +101,18 @@ def place(made, tmp_path, monkeypatch):
     (run / "mistakes.json").write_text(json.dumps([{"sha256": sha256, "title": TITLE}, {"sha256": "b" * 64}]))
     (run / "report.html").write_text(f"<p>{TITLE}</p>")
     (run / f"plots/heat/{sha256}.png").write_bytes(b"heat")
+    for drawing in ("samples", "mistakes", "test", "loss", "confusion"):
+        (run / f"plots/{drawing}.png").write_bytes(b"drawn")
+    (run / "provenance.csv").write_text(
+        f"file,crawl_id,seen_at\ntrain/0/{sha256[:16]}.jpg,1,2026\ntrain/0/b.jpg,1,2026\n"
+    )
     (run / "model.keras").write_bytes(b"weights")
     points = np.arange(6.0).reshape(3, 2)
     np.savez(run / "neighbours.npz", names=np.array(["a" * 64, sha256, "b" * 64]), points=points, mean=np.arange(3.0))
     (tmp_path / "cache").mkdir()
     (tmp_path / f"cache/{sha256}.jpg").write_bytes(b"thumbnail")
     (tmp_path / "warc").mkdir()
-    with gzip.open(tmp_path / "warc/crawl.warc.gz", "wb") as file:
-        file.write(f"WARC/1.1\r\nWARC-Target-URI: {ADDRESS}\r\n".encode())
+    archive(tmp_path / "warc/crawl.warc.gz", [OTHER, HOLDERS["address"]])
     monkeypatch.setenv("STJ_WARC", str(tmp_path / "warc"))
     return tmp_path
 
@@ -79,12 +130,12 @@ def answered(capsys, *words):
 
 
 def holding(place, *words):
-    """Every file, but what the person brought and the web archive, that holds one of some words, or is called so."""
+    """Every file, but what the person brought, that holds one of some words, gzipped or not, or is called so."""
     found = set()
     for file in place.rglob("*"):
         name = file.relative_to(place).as_posix()
-        if file.is_file() and not name.startswith(("pics/", "sources.csv", "warc/")):
-            data = file.read_bytes()
+        if file.is_file() and not name.startswith(("pics/", "sources.csv")):
+            data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
             if any(word.encode() in data or word in name for word in words):
                 found.add(name)
     return found
@@ -98,8 +149,8 @@ def test_no_word_of_it_is_found_afterwards(place, sha256, capsys, how):
     assert len(gone["ids"]) == 1
     assert holding(place, TITLE, ADDRESS, ASIN) == set()
     assert not (place / "dataset").exists()
-    assert gone["archives"] == [str(place / "warc/crawl.warc.gz")]
-    assert gone["remaining"] == []
+    assert gone["rewritten"] == {str(place / "warc/crawl.warc.gz"): 2}
+    assert (gone["archives"], gone["remaining"]) == ([], [])
     original = (place / "pics/0/3.jpg").read_bytes()
     assert not [
         one for one in place.rglob("*") if one.is_file() and "pics" not in one.parts and one.read_bytes() == original
@@ -117,8 +168,10 @@ def test_a_run_loses_what_it_knows_of_the_picture_and_nothing_else(place, sha256
         assert held["names"].tolist() == ["a" * 64, "b" * 64]
         assert held["points"].tolist() == [[0, 1], [4, 5]]
         assert held["mean"].tolist() == [0, 1, 2]
-    assert sorted(one.name for one in run.rglob("*") if one.is_file()) == [
-        *("manifest.csv", "mistakes.json", "model.keras", "neighbours.npz", "predictions.csv"),
+    assert (run / "provenance.csv").read_text() == "file,crawl_id,seen_at\ntrain/0/b.jpg,1,2026\n"
+    assert sorted(one.relative_to(run).as_posix() for one in run.rglob("*") if one.is_file()) == [
+        *("manifest.csv", "mistakes.json", "model.keras", "neighbours.npz", "plots/confusion.png", "plots/loss.png"),
+        *("predictions.csv", "provenance.csv"),
     ]
 
 
@@ -137,8 +190,8 @@ def test_it_asks_first_and_a_no_changes_nothing(place, sha256, capsys):
     before = (place / "catalog.sqlite").read_bytes()
     assert outcome(app, ["forget", sha256]) == 2
     assert (
-        "1 picture would be forgotten for good, with every copy. Nothing was changed: give --yes"
-        in capsys.readouterr().err
+        "1 picture would be forgotten for good, with every copy; the pages that hold them would be taken out of 1 web archive. "
+        "Nothing was changed: give --yes" in capsys.readouterr().err
     )
     assert (place / "catalog.sqlite").read_bytes() == before
 
@@ -174,3 +227,64 @@ def test_a_backup_that_holds_it_is_named(place, sha256, capsys):
     gone = answered(capsys, "forget", sha256, "--yes")
     assert [one.split("/")[-2] for one in gone["backups"]] == ["backups"]
     assert list(place.glob("*.before-*")) == [], "never a backup before forgetting"
+
+
+@pytest.mark.parametrize("how", HOLDERS)
+@pytest.mark.parametrize("name", ["a.warc.gz", "a.warc"])
+def test_pages_that_hold_it_are_taken_out_of_archives_and_every_other_record_stays_as_it_is(place, capsys, how, name):
+    (place / "warc/crawl.warc.gz").unlink()
+    archive(place / "warc" / name, [OTHER, HOLDERS[how], OTHER], encoded=how == "title")
+    before = records(place / "warc" / name)
+    gone = answered(capsys, "forget", "--asin", ASIN, "--purge", "--yes")
+    assert gone["rewritten"] == {str(place / "warc" / name): 2}
+    assert (gone["archives"], gone["remaining"]) == ([], [])
+    assert records(place / "warc" / name) == [*before[:3], *before[5:]]
+
+
+@pytest.mark.parametrize("how", ["cut", "no WARC", "in use"])
+def test_an_archive_that_cannot_be_rewritten_is_named_and_left(place, capsys, how):
+    path = place / "warc/crawl.warc.gz"
+    archive(path, [HOLDERS["address"], OTHER])
+    if how == "in use":
+        path = path.rename(place / f"warc/amazon-20260101T000000000000Z-{os.getpid()}-00001.warc.gz")
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        path.write_bytes(gzip.compress(f"a note about {ADDRESS}".encode()))
+    before = path.read_bytes()
+    gone = answered(capsys, "forget", "--asin", ASIN, "--yes")
+    assert (gone["archives"], gone["rewritten"]) == ([str(path)], {})
+    assert f"The web archive {path} holds it still and could not be rewritten" in gone["remaining"][0]
+    assert path.read_bytes() == before
+
+
+def test_a_dry_run_and_a_no_leave_archives_as_they_are(place, capsys):
+    path = place / "warc/crawl.warc.gz"
+    archive(path, [HOLDERS["address"], OTHER])
+    before = path.read_bytes()
+    assert answered(capsys, "forget", "--asin", ASIN, "--dry-run")["archives"] == [str(path)]
+    assert outcome(app, ["forget", "--asin", ASIN]) == 2
+    assert "the pages that hold them would be taken out of 1 web archive" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_thumbnails_and_heat_of_converted_files_go_though_the_catalogue_knows_no_export(place, sha256, capsys):
+    converted = "c" * 64
+    manifest = place / "runs/one/manifest.csv"
+    with manifest.open("a") as file:
+        columns = manifest.read_text().splitlines()[0].split(",")
+        row = {"file": "train/0/c.jpg", "sha256": converted, "original_sha256": sha256, "label": "0"}
+        file.write(",".join(row.get(column, "") for column in columns) + "\n")
+    (place / f"cache/{converted}.jpg").write_bytes(b"thumbnail")
+    (place / f"runs/one/plots/heat/{converted}.png").write_bytes(b"heat")
+    answered(capsys, "forget", sha256, "--purge", "--yes")
+    assert holding(place, converted, sha256) <= {"catalog.sqlite"}
+
+
+def test_an_evaluation_that_alone_names_it_is_purged_too(place, sha256, capsys):
+    folder = place / "runs/other/evaluations/on-a-folder"
+    folder.mkdir(parents=True)
+    (folder / "predictions.csv").write_text(f"file,sha256,label\nx.jpg,{sha256},0\n")
+    gone = answered(capsys, "forget", sha256, "--purge", "--yes")
+    assert gone["runs"] == [str(place / "runs/one"), str(place / "runs/other")]
+    assert (folder / "predictions.csv").read_text() == "file,sha256,label\n"

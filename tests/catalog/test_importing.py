@@ -64,12 +64,40 @@ def outcomes(catalog):
     return {row.image_key.split("/", 1)[1].rsplit("#", 1)[0]: (row.status, row.reason, row.label) for row in rows}
 
 
-@pytest.mark.parametrize("folder", ["0_jeans", "1 Sarees", "2-trousers", "7_jeans", "02.saree"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("0_jeans", "1 Sarees", "2-trousers", "7_jeans", "02.saree", "1-sarees", "0. jeans", "0_Jean", "2_trouser"),
+        *("0_blue_jeans", "1_silk sarees (old)", "2 mens-trousers 2024", "0_none", "1 Other"),
+    ],
+)
 def test_a_number_and_a_name_that_disagree_are_refused_with_exit_2(tmp_path, folder, capsys):
     make(tmp_path / "in", f"{folder}/a.jpg")
     assert outcome(app, ["import", str(tmp_path / "in")]) == 2
     assert f"The folder {folder} says two things" in capsys.readouterr().err
     assert not (tmp_path / "catalog.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "0",
+        "00",
+        "0_",
+        "0_saree",
+        "0 - SAREES",
+        "saree",
+        "Sarees",
+        "0_sari",
+        "0_saree_not_jeans",
+        "०_saree",
+        "Sa\u200dree",
+    ],
+)
+def test_what_names_one_class_alone_is_that_class(tmp_path, folder, catalog, store):
+    make(tmp_path / "in", f"{folder}/a.jpg")
+    bring(catalog, store, tmp_path / "in")
+    assert [label for _, _, label in outcomes(catalog).values()] == [0]
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -119,6 +147,19 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
     for one in answer["passed_over"]:
         assert one["name"] in told.err
         assert one["why"] in told.err
+
+
+@pytest.mark.parametrize("target", ["..", "../..", "../../in"])
+def test_a_link_to_a_folder_that_holds_the_class_is_no_picture_of_it(tmp_path, catalog, store, target):
+    root = tmp_path / "in"
+    make(root, "0_saree/a.jpg", "1_trousers/b.jpg", "2_jeans/deep/c.jpg")
+    (root / "0_saree/loop").symlink_to(target)
+    report = bring(catalog, store, root)
+    assert {row[2] for row in outcomes(catalog).values()} == {0, 1, 2}
+    assert {row[:2] for row in outcomes(catalog).values()} == {("kept", None)}
+    assert [(one.name, one.why) for one in report.passed_over] == [
+        ("0_saree/loop", "a link to a folder that holds this one")
+    ]
 
 
 def test_a_linked_folder_is_followed_once(tmp_path, catalog, store):

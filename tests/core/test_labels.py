@@ -121,7 +121,7 @@ def test_another_file_brings_other_categories(tmp_path):
         ),
         (
             NAMED.format(label=0, slug="short", name="A") + NAMED.format(label=1, slug="shorts", name="B"),
-            "both mean a folder shorts",
+            "both mean a folder short",
         ),
         ('[[category]]\nrole = "none"\nslug = "o"\nname = "O"', "has no [[category]] block: add one."),
         (

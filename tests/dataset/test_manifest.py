@@ -126,6 +126,16 @@ def test_each_thing_that_can_be_off_has_its_word(folder: Path):
     assert kinds(folder) == ["leak"]
 
 
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("column", ["group", "sha256"])
+def test_a_row_without_what_a_leak_is_told_by_is_named(folder: Path, column: str, value: str):
+    rows = read_manifest(folder)
+    rewrite(folder, [rows[0], dataclasses.replace(rows[1], **{column: value})])
+    assert "blank" in kinds(folder)
+    with pytest.raises(DatasetError, match=rf"its {column} is empty, so nothing says that it is in no other split"):
+        check_files(folder)
+
+
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [

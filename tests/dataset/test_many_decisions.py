@@ -164,6 +164,23 @@ def test_a_line_that_cannot_be_right_is_named_and_nothing_is_written(
     assert decided(shelf) == 0
 
 
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_table_as_any_spreadsheet_writes_it_is_read(
+    shelf: Shelf, run: Any, between: str, end: str, mark: str
+) -> None:
+    lines = [
+        ["sha256", "action", "to", "why"],
+        [sha_of(shelf, 0).upper(), "label", "jeans", '"worn, folded; old"'],
+        [""] * 4,
+    ]
+    Path("in.csv").write_text(mark + "".join(between.join(line) + end for line in lines), encoding="utf-8", newline="")
+    assert run("reviews", "import", "in.csv")[1] == "1 decision written, 0 stood already, 1 line decided nothing.\n"
+    with shelf.catalog.read() as connection:
+        assert connection.execute(select(reviews.c.label, reviews.c.reason)).all() == [(2, "worn, folded; old")]
+
+
 def test_a_file_without_the_columns_says_which_is_missing(run: Any) -> None:
     Path("in.csv").write_text("sha256,label\n")
     assert run("reviews", "import", "in.csv")[2].startswith("in.csv lacks the column action: ")

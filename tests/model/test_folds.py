@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_model.folds import grouped_folds, holdable
+from stj_model.folds import NEVER, grouped_folds, holdable
 
 
 @st.composite
@@ -73,3 +73,21 @@ def test_three_shops_of_a_class_still_make_five_folds():
     shops = [f"saree {n // 10}" for n in range(30)] + [f"trousers {n // 3}" for n in range(30)]
     assert len(set(grouped_folds(labels, shops, 5, 42))) == 3
     assert len(set(grouped_folds(labels, shops, 5, 42, every_class=False))) == 5
+
+
+@given(grouped(), st.integers(1, 5), st.integers(2, 6), st.integers(0, 5))
+def test_the_only_group_of_a_class_is_taught_always_and_the_others_are_held_out_as_without_it(case, size, folds, seed):
+    labels, groups = case
+    found = grouped_folds([*labels, *[9] * size], [*groups, *["only"] * size], folds, seed)
+    assert set(found[len(labels) :]) == {NEVER}
+    assert np.array_equal(found[: len(labels)], grouped_folds(labels, groups, folds, seed))
+
+
+def test_a_class_that_shares_its_second_group_with_a_class_of_one_group_is_taught_always_too():
+    folds = grouped_folds([0, 0, 1, 2, 2, 2], ["a", "b", "b", "c", "d", "e"], 5, 42)
+    assert folds[:3].tolist() == [NEVER] * 3
+    assert sorted(folds[3:]) == [0, 1, 2]
+
+
+def test_where_every_class_is_one_group_they_are_held_out_all_the_same():
+    assert set(grouped_folds([0, 1], ["a", "b"], 5, 42)) == {0, 1}

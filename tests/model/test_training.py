@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stj_core.console import Talk
 from stj_core.errors import DatasetError, ModelError, WeightsError
 from stj_core.files import write_json
 from stj_dataset.manifest import read_manifest, write_manifest
@@ -30,7 +31,7 @@ from stj_model.recipes.frozen import FeatureTable
 from stj_model.run_dir import Run, open_run
 from stj_model.standalone import slug
 from stj_model.training import summary, train
-from tests.model.conftest import LABELS, make_dataset, tiny
+from tests.model.conftest import LABELS, PER_CLASS, make_dataset, tiny
 
 FILES = {
     "calibration.json",
@@ -271,6 +272,23 @@ def test_what_cannot_be_learned_from_is_refused_and_leaves_nothing(dataset: Path
     refused("holds no picture: crawl first")
     (dataset / "manifest.csv").unlink()
     refused("Cannot read .*manifest.csv")
+
+
+def test_a_class_of_one_picture_is_learned_and_said_to_be_unmeasured(
+    dataset: Path, tmp_path: Path, shared_cache: Path, capsys: pytest.CaptureFixture[str]
+):
+    jeans = [row for row in read_manifest(dataset) if row.label == 2]
+    change(
+        dataset, keep=lambda row: row.label != 2 or row.file == next(one.file for one in jeans if one.split == "train")
+    )
+    run = train(dataset, tiny(), runs=tmp_path / "runs", cache=shared_cache, talk=Talk())
+    why = "There is one picture of 2 (Jeans): it is learned, and cannot be held out, so no figure says how well it is known"
+    assert f"Warning: {why}" in capsys.readouterr().err
+    assert why in (run.folder / "report.html").read_text(encoding="utf-8")
+    judged = lines(run.folder / "out_of_fold.csv")
+    assert {row["label"] for row in judged} == {"0", "1"}
+    assert len(judged) == 2 * PER_CLASS
+    assert {float(row["p2"]) < 1 for row in judged} == {True}
 
 
 def test_missing_weights_are_refused_before_anything_is_written(dataset: Path, tmp_path: Path):

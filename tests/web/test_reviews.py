@@ -14,8 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from stj_catalog.catalog import Catalog
+from stj_catalog.decisions import decisions_page
 from stj_catalog.gallery import Filter
-from stj_catalog.reviews import OvertakenError, decisions_page, record_review
+from stj_catalog.reviews import OvertakenError, record_review
 from stj_core.cli import outcome
 from stj_dataset.audit.labels import rank, read_out_of_fold
 from stj_dataset.cli import app as stj_dataset

@@ -1,0 +1,150 @@
+"""Web archives of crawls (WARC): which of their records hold a forgotten picture, and the archives without those.
+
+Every other record keeps its block byte for byte. An archive that cannot be read to its end, or that a crawl is writing, stays.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+import io
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import psutil
+
+from stj_catalog.traces import mentions
+from stj_core.files import atomic_writer
+
+# Shorter ones stand in pages that have nothing to do with the picture.
+_SHORTEST_NAME, _SHORTEST_TITLE = 8, 20
+# The name that a crawl gives its archive says which process writes it.
+_WRITER = re.compile(r".+-(?P<pid>\d+)-\d{5}\.warc\.gz")
+_MOST_BODY_BYTES = 64 * 1024 * 1024
+
+
+class ArchiveError(Exception):
+    """An archive that cannot be rewritten, and why in a few words."""
+
+
+def names_in_pages(addresses: Iterable[str], titles: Iterable[str]) -> list[str]:
+    """What pages name a picture by, beside its whole address: its file in whatever size, and its product's title.
+
+    Args:
+        addresses: whole ones; other words than http addresses give nothing.
+        titles: as the catalogue has them.
+    """
+    found: set[str] = set()
+    for address in addresses:
+        name = urlsplit(address).path.rpartition("/")[2].partition(".")[0] if address.startswith("http") else ""
+        if len(name) >= _SHORTEST_NAME:
+            found |= {f"/{name}.", f"/{quote(name)}."}
+    for title in titles:
+        if len(title) >= _SHORTEST_TITLE:
+            found |= {title, html.escape(title), html.escape(title, quote=False)}
+    return sorted(found)
+
+
+def archives_naming(folder: Path | None, words: Sequence[str]) -> list[Path]:
+    """The archives in a folder of which a record, or anything else in the file, holds one of some words."""
+    if folder is None or not folder.is_dir() or not words:
+        return []
+    files = (one for one in sorted(folder.rglob("*.warc*")) if one.is_file() and not one.is_symlink())
+    return [file for file in files if _holds(file, words)]
+
+
+def without(archive: Path, words: Sequence[str]) -> int:
+    """Write an archive again without the answers that hold one of some words, and what was asked for them.
+
+    Returns:
+        how many records were left out; 0 where none held one, and nothing was written.
+
+    Raises:
+        ArchiveError: it cannot be read to its end, is in use, or cannot be written; it is as it was.
+    """
+    if not archive.name.endswith((".warc", ".warc.gz")):
+        raise ArchiveError("it is no WARC file")
+    if (writer := _WRITER.fullmatch(archive.name)) and psutil.pid_exists(int(writer["pid"])):
+        raise ArchiveError("a crawl may be writing it")
+    try:
+        _check_whole(archive)
+        out = _records_with(archive, words)
+        if out:
+            _copy(archive, out)
+    except ImportError as error:
+        raise ArchiveError("warcio is missing: pip install 'stj[spiders]'") from error
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ArchiveError(str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__) from error
+    return len(out)
+
+
+def _holds(file: Path, words: Sequence[str]) -> bool:
+    if mentions(file, words):
+        return True
+    try:
+        return bool(_records_with(file, words))  # a body may be compressed inside its record
+    except (ArchiveError, ImportError, OSError, EOFError, ValueError, zlib.error):
+        return False
+
+
+def _records_with(archive: Path, words: Sequence[str]) -> frozenset[int]:
+    """The places of the records that hold one of some words, and of those that say they belong to such a one.
+
+    Raises:
+        ArchiveError: it holds no record.
+    """
+    wanted = [word.encode() for word in words]
+    found: set[int] = set()
+    names: set[str] = set()
+    bound: list[tuple[int, str]] = []
+    place = -1
+    for place, record in enumerate(_records(archive, raw=False)):
+        told = record.rec_headers.to_str() + (record.http_headers.to_str() if record.http_headers else "")
+        name = record.rec_headers.get_header("WARC-Record-ID") or ""
+        tied = (record.rec_headers.get_header(other) for other in ("WARC-Concurrent-To", "WARC-Refers-To"))
+        bound += [(place, value) for value in tied if value]
+        held = told.encode("utf-8", "surrogateescape") + record.content_stream().read(_MOST_BODY_BYTES)
+        if record.rec_type != "warcinfo" and any(word in held for word in wanted):
+            found.add(place)
+            names.add(name)
+    if place < 0:
+        raise ArchiveError("it holds no WARC record")
+    return frozenset(found | {at for at, other in bound if other in names})
+
+
+def _copy(archive: Path, out: frozenset[int]) -> None:
+    """Write an archive again without the records at some places, aside, and put it in the old one's place."""
+    from warcio.warcwriter import WARCWriter
+
+    with atomic_writer(archive) as stream:
+        writer = WARCWriter(stream, gzip=archive.suffix == ".gz")
+        for place, record in enumerate(_records(archive, raw=True)):
+            if place not in out:
+                block = record.raw_stream.read()
+                if len(block) != int(record.rec_headers.get_header("Content-Length")):
+                    raise ArchiveError("a record in it is cut")
+                record.raw_stream, record.length = io.BytesIO(block), len(block)
+                writer.write_record(record)
+
+
+def _records(archive: Path, *, raw: bool) -> Iterator[Any]:
+    from warcio.archiveiterator import ArchiveIterator
+    from warcio.exceptions import ArchiveLoadFailed
+
+    with archive.open("rb") as stream:
+        try:
+            yield from ArchiveIterator(stream, no_record_parse=raw)
+        except ArchiveLoadFailed as error:
+            raise ArchiveError(str(error).strip().partition("\n")[0] or "it is damaged") from error
+
+
+def _check_whole(archive: Path) -> None:
+    """Read a gzipped file to its end: warcio takes one that was cut for one that is over."""
+    if archive.suffix == ".gz":
+        with gzip.open(archive) as stream:
+            while stream.read(1 << 20):
+                pass
