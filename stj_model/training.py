@@ -28,7 +28,9 @@ from stj_model.data import Dataset, check_trainable, open_dataset, open_none_fol
 from stj_model.evaluation import JudgedPicture, figures_of, figures_on, judge_pictures, judge_with_kept
 from stj_model.fast import CHECKED_ON, write_fast
 from stj_model.features import Extractor, FeatureStore
+from stj_model.layers import LayerRow, layers_of
 from stj_model.out_of_scope import answered_figures, rejection_figures, rejection_sentence
+from stj_model.plots import check_drawing
 from stj_model.predict import Predictor
 from stj_model.preprocess import read_pixels
 from stj_model.recipes import FittedModel, HeldOutPredictions, TrainingJob
@@ -97,8 +99,10 @@ def train(
         DatasetError: the dataset does not match its manifest, has nothing to learn in some class, or the folder of other
             pictures holds none.
         WeightsError: the weights cannot be had.
+        ModelError: matplotlib, which draws the report, cannot be used.
     """
     started = time.perf_counter(), time.process_time()
+    check_drawing()
     opened = open_dataset(dataset)
     check_trainable(opened, config.recipe)
     opened = _with_others(opened, none, config.recipe, talk)
@@ -114,7 +118,7 @@ def train(
                 _write_fast(job, fitted)
             _write_figures(job, fitted, started)
             name = free_name(runs, config.recipe)
-            _write_report(Run(folder), name, talk)
+            _write_report(Run(folder), name, _layers(fitted), talk)
         except Exception:
             if not (folder / "checkpoint.json").is_file():
                 discard(folder)
@@ -219,7 +223,8 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
     }
     write_json(document, folder / CONFIG)
     write_json(environment(), folder / ENVIRONMENT)
-    write_events(Run(folder).history(), folder / TENSORBOARD)
+    if not (folder / TENSORBOARD).is_dir():  # a recipe that takes its time writes them while it trains
+        write_events(Run(folder).history(), folder / TENSORBOARD)
     own = {row.sha256 for row in read_manifest(folder)}
     others = [one for one in job.dataset.none if one.sha256 not in own]
     if others:
@@ -307,11 +312,16 @@ def _write_out_of_fold(out: HeldOutPredictions, labels: list[int], path: Path) -
     write_csv(columns, rows, path)
 
 
-def _write_report(run: Run, name: str, talk: Talk) -> None:
+def _layers(fitted: FittedModel) -> list[LayerRow]:
+    feature = str(fitted.about["features"].get("layer", ""))
+    return layers_of(fitted.model, fitted.weights.architecture, feature)
+
+
+def _write_report(run: Run, name: str, layers: Sequence[LayerRow], talk: Talk) -> None:
     from stj_model.report import write_report
 
     talk.say("Writing the report …")
-    write_report(run, name)
+    write_report(run, name, layers)
 
 
 def environment() -> dict[str, Any]:
