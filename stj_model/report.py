@@ -21,7 +21,7 @@ from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
 from stj_model.layers import LayerRow
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
 from stj_model.run_dir import CONFIG, ENVIRONMENT, HEAT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
-from stj_model.runs import HEADLINES
+from stj_model.runs import HEADLINES, why_no_honest_figure
 from stj_model.sheets import Tile, answered, draw_sheet, rows_of_samples
 from stj_model.thumbnails import ReportThumbnails
 
@@ -104,6 +104,7 @@ def write_report(run: Run, name: str, layers: Sequence[LayerRow] = ()) -> None:
         "headline": headline,
         "headline_on": JUDGED_ON[headline["split"]],
         "refusals": _refusals({split: found[split] for split in ("leave_sources_out", "test") if split in found}),
+        "no_honest_figure": why_no_honest_figure(str(document["config"]["recipe"])),
         "spurious": document["fit"].get("spurious", []),
         "figures": found,
         "samples": {label: _samples(rows, label, dataset) for label in labels},
@@ -137,6 +138,7 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
         "headline": head,
         "headline_on": own or f"pictures of {Path(str(head['split'])).resolve().name}",
         "refusals": _refusals({str(head["split"]): head}),
+        "no_honest_figure": "",
         "spurious": [],
         "figures": {},
         "samples": {},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from stj_model.thumbnails import ReportThumbnails
 SIDE, GAP, FRAME, LINE = 150, 14, 4, 19
 """Pixels of a picture, between two, of its frame, and of a line below it."""
 DPI = 150
+LEAST_COLUMNS, LETTER = 3, 0.078
+"""A title needs its width: columns at least, and inches of a letter."""
 _GONE = (232, 230, 226)
 _LETTERS = 17
 
@@ -56,7 +59,7 @@ def draw_sheet(tiles: Sequence[Tile], thumbs: ReportThumbnails, title: str, colu
         title: says what they are, and how many of how many.
         columns: pictures per line.
     """
-    columns = max(1, min(columns, len(tiles)))
+    columns = max(min(columns, len(tiles)), LEAST_COLUMNS)
     lines = -(-len(tiles) // columns)
     step, drop = SIDE + GAP, SIDE + GAP + 6 + LINE * max(len(tile.lines) for tile in tiles)
     sheet = np.full((lines * drop, columns * step, 3), 255, dtype=np.uint8)
@@ -64,7 +67,8 @@ def draw_sheet(tiles: Sequence[Tile], thumbs: ReportThumbnails, title: str, colu
     for tile, (top, left) in zip(tiles, corners, strict=True):
         if tile.lines:
             sheet[top : top + SIDE, left : left + SIDE] = _framed(thumbs.picture(tile.path))
-    size = (sheet.shape[1] / DPI, sheet.shape[0] / DPI + 0.3)
+    heading = wrap(title, max(20, round(sheet.shape[1] / DPI / LETTER))) or [""]
+    size = (sheet.shape[1] / DPI, sheet.shape[0] / DPI + 0.13 + 0.17 * len(heading))
     with house_figure(size) as figure:
         axes = figure.add_axes((0, 0, 1, sheet.shape[0] / DPI / size[1]))
         axes.set_axis_off()
@@ -81,7 +85,9 @@ def draw_sheet(tiles: Sequence[Tile], thumbs: ReportThumbnails, title: str, colu
                 axes.plot(*frame, color=colour, lw=1.5 if tile.right else 2.2, ls=dash)
         axes.set_xlim(-0.5, sheet.shape[1] - 0.5)
         axes.set_ylim(sheet.shape[0] - 0.5, -0.5)
-        figure.text(GAP / 2 / sheet.shape[1], 1 - 0.1 / size[1], title, va="top", fontsize=9.5, parse_math=False)
+        figure.text(
+            GAP / 2 / sheet.shape[1], 1 - 0.08 / size[1], "\n".join(heading), va="top", fontsize=9.5, parse_math=False
+        )
         figure.set_layout_engine("none")
         return png_of(figure, DPI)
 

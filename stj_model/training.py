@@ -48,16 +48,14 @@ from stj_model.run_dir import (
     free_name,
     unfinished,
 )
+from stj_model.runs import why_no_honest_figure
 from stj_model.shortcuts import look_for_shortcuts
 from stj_model.standalone import word
 from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights
 
 MAPS = "last map"
-NO_HONEST_FIGURE = (
-    "believe: no figure is honest about other shops, since the pictures' shops are unknown or too few: "
-    "stj-model evaluate --on FOLDER of pictures from elsewhere"
-)
+NO_HONEST_FIGURE = "believe: no figure here is honest about other shops, for {why}: stj-model evaluate --on FOLDER of pictures from others"
 FEW_OTHERS, FEW_SOURCES = 40, 5
 NOTHING_ELSE = (
     "There is no picture of something else to learn “none” from: what is refused is guessed from the distance to what was "
@@ -175,7 +173,7 @@ def honest_lines(run: Run) -> list[str]:
             f"believe: shops held out, {shops['accuracy']:.3f} ({low:.3f} to {high:.3f}): each picture judged without its shop"
         ]
     else:
-        lines = [NO_HONEST_FIGURE]
+        lines = [NO_HONEST_FIGURE.format(why=why_no_honest_figure(str(run.document["config"]["recipe"])))]
     if limits.promise:
         lines.append(f"thresholds: {promise_sentence(limits.promise, limits.fitted_on)}")
     if shops and "out_of_scope" in shops:
