@@ -66,7 +66,8 @@ counts""",
     "",
     """def grid(pictures, titles, colours=None, columns=6):
     lines = -(-len(pictures) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(1.7 * columns, 2.05 * lines), layout="constrained", squeeze=False)
+    size = (1.7 * columns, 2.05 * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, layout="constrained", squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for place, (picture, title) in enumerate(zip(pictures, titles)):
@@ -75,8 +76,8 @@ counts""",
     plt.show()
 
 
-some = [(picture, int(label)) for pixels, labels in train.take(5) for picture, label in zip(pixels.numpy(), labels)][:18]
-grid([picture for picture, _ in some], [names[label] for _, label in some])""",
+some = [(picture, int(label)) for pixels, labels in train.take(5) for picture, label in zip(pixels.numpy(), labels)]
+grid([picture for picture, _ in some[:18]], [names[label] for _, label in some[:18]])""",
     """## Network
 
 ResNet50 without its top; the last ten layers and the head are trained.""",
