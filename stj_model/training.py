@@ -55,7 +55,9 @@ from stj_model.tensorboard import write_events
 from stj_model.weights import find_weights
 
 MAPS = "last map"
-NO_HONEST_FIGURE = "believe: no figure here is honest about other shops, for {why}: stj-model evaluate --on FOLDER tells"
+NO_HONEST_FIGURE = (
+    "believe: no figure here is honest about other shops, for {why}: stj-model evaluate --on FOLDER tells"
+)
 FEW_OTHERS, FEW_SOURCES = 40, 5
 NOTHING_ELSE = (
     "There is no picture of something else to learn “none” from: what is refused is guessed from the distance to what was "
