@@ -103,13 +103,6 @@ def test_the_architecture_counts_every_parameter_and_shows_where_training_begins
     def row(name: str, parameters: int, *, base: bool = True, trained: bool = False) -> LayerRow:
         kind = "Dense" if not base else "Conv2D" if parameters else "Activation"
         return LayerRow(name, kind, (None, 8, 8, 16), parameters, base, trained)
-            name,
-            ("Conv2D" if parameters else "Activation") if base else "Dense",
-            (None, 8, 8, 16),
-            parameters,
-            base,
-            trained,
-        )
 
     rows = [
         row("pixels", 0),
