@@ -42,7 +42,7 @@ def boxes_of(rows: Sequence[LayerRow]) -> list[Box]:
     for row in base:
         named = _STAGE.match(row.name)
         stage = f"stage {named[1]}" if named else stage
-        trained = row.trained if row.parameters else trained
+        trained = bool(row.trained) if row.parameters else trained
         keyed.append(((stage, trained), row))
     for (name, _), members in groupby(keyed, key=lambda pair: pair[0]):
         found.append(_of_stage(name or "pixels", [row for _, row in members]))
@@ -64,7 +64,7 @@ def draw_architecture(rows: Sequence[LayerRow], name: str) -> Drawing:
     lines = -(-len(boxes) // PER_LINE)
     width = PER_LINE * (WIDE + ACROSS)
     height = lines * (HIGH + DOWN) + 0.35 - DOWN + 0.1
-    total, learned = sum(row.parameters for row in rows), sum(row.parameters for row in rows if row.trained)
+    total, learned = sum(row.parameters for row in rows), sum(row.trained for row in rows)
 
     def draw(axes: Axes) -> None:
         axes.set_xlim(0, width)
@@ -131,9 +131,8 @@ def _of_layer(row: LayerRow) -> Box:
 
 
 def _box(title: str, kind: str, rows: Sequence[LayerRow]) -> Box:
-    parameters = sum(row.parameters for row in rows)
-    trained = any(row.trained for row in rows) if parameters else None
-    state = "" if trained is None else " trained" if trained else " frozen"
-    count = f"{parameters:,}{state}" if parameters else "no parameters"
+    parameters, learned = sum(row.parameters for row in rows), sum(row.trained for row in rows)
+    trained = bool(learned) if parameters else None
+    count = f"{learned:,} trained" if learned else f"{parameters:,} frozen" if parameters else "no parameters"
     shape = " × ".join("?" if side is None else f"{side}" for side in rows[-1].shape[1:]) or "one number"
     return Box(title[:20], (kind[:24], f"→ {shape}", count), trained)

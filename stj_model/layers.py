@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,14 +15,23 @@ from stj_model.run_dir import MODEL, Run
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer: its name, kind, output's shape (None where any number goes), parameters, if it is of the base, and trained."""
+    """A layer of a network.
+
+    Attributes:
+        name: unique in it.
+        kind: Keras' class.
+        shape: of its output, None where any number goes.
+        parameters: all of them.
+        base: whether it is of the base.
+        trained: how many of the parameters were trained.
+    """
 
     name: str
     kind: str
     shape: tuple[int | None, ...]
     parameters: int
     base: bool
-    trained: bool
+    trained: int
 
     def as_json(self) -> dict[str, Any]:
         """The row in the document of `stj-model summary`."""
@@ -59,7 +69,7 @@ def layers_of(model: KerasModel, architecture: str, feature_layer: str = "") -> 
             _shape(layer),
             int(layer.count_params()),
             place <= end,
-            bool(layer.trainable_weights),
+            sum(math.prod(weight.shape) for weight in layer.trainable_weights),
         )
         for place, layer in enumerate(model.layers)
     ]
@@ -86,7 +96,9 @@ def as_lines(rows: Sequence[LayerRow], *, base: bool) -> list[str]:
         for line in cells
     ]
     total, of_base = sum(row.parameters for row in rows), sum(row.parameters for row in inside)
-    return [*lines, f"{total:,} parameters: {of_base:,} of the base, {total - of_base:,} behind it"]
+    learned = sum(row.trained for row in rows)
+    said = f"{total:,} parameters: {of_base:,} of the base, {total - of_base:,} behind it; {learned:,} were trained"
+    return [*lines, said]
 
 
 def _shape(layer: KerasLayer) -> tuple[int | None, ...]:

@@ -102,7 +102,7 @@ def test_every_axis_begins_at_zero():
 def test_the_architecture_counts_every_parameter_and_shows_where_training_begins():
     def row(name: str, parameters: int, *, base: bool = True, trained: bool = False) -> LayerRow:
         kind = "Dense" if not base else "Conv2D" if parameters else "Activation"
-        return LayerRow(name, kind, (None, 8, 8, 16), parameters, base, trained)
+        return LayerRow(name, kind, (None, 8, 8, 16), parameters, base, parameters if trained else 0)
 
     rows = [
         row("pixels", 0),
