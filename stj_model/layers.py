@@ -86,7 +86,9 @@ def as_lines(rows: Sequence[LayerRow], *, base: bool) -> list[str]:
     shown = list(rows)
     if not base and inside:
         total = sum(row.parameters for row in inside)
-        whole = LayerRow(f"base ({len(inside)} layers)", "frozen or pretrained", inside[-1].shape, total, base=True)
+        learned = sum(row.trained for row in inside)
+        kind = "trained in part" if learned else "frozen"
+        whole = LayerRow(f"base ({len(inside)} layers)", kind, inside[-1].shape, total, base=True, trained=learned)
         shown = [whole, *(row for row in rows if not row.base)]
     cells = [("Layer", "Type", "Output shape", "Parameters")]
     cells += [(row.name, row.kind, str(row.shape), f"{row.parameters:,}") for row in shown]
