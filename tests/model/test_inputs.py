@@ -184,3 +184,21 @@ def test_a_pipe_in_a_folder_is_an_answer_and_never_opened(tmp_path: Path):
     assert sorted(Path(name).name for name in found.names) == ["in.png", "pipe.jpg"]
     with pytest.raises(PictureError, match="no regular file"):
         found.pictures[found.names.index(str(tmp_path / "pipe.jpg"))].read()
+
+
+def test_an_archive_with_a_password_is_an_answer_for_each_picture(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.writestr("a.jpg", draw(0, 0))
+        archive.writestr("b.jpg", draw(0, 1))
+    data = bytearray((tmp_path / "locked.zip").read_bytes())
+    for signature, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + place] |= 1
+            at = data.find(signature, at + 4)
+    (tmp_path / "locked.zip").write_bytes(data)
+    found = collect([str(tmp_path / "locked.zip")])
+    assert len(found.pictures) == 2
+    for picture in found.pictures:
+        with pytest.raises(PictureError, match="is encrypted"):
+            picture.read()
