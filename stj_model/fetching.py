@@ -52,13 +52,13 @@ class UrlInput:
         for _ in range(REDIRECTS + 1):
             try:
                 found = _ask(url, self.hosts, end)
+                if isinstance(found, bytes):
+                    return found
+                url = urljoin(url, found)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 late = time.monotonic() >= end
                 why = f"no answer in {SECONDS:.0f} seconds" if late else _first_line(error)
                 raise PictureError(f"Cannot fetch {url}: {why}.") from error
-            if isinstance(found, bytes):
-                return found
-            url = urljoin(url, found)
         raise PictureError(f"Cannot fetch {self.url}: it redirects more than {REDIRECTS} times.")
 
 

@@ -59,6 +59,12 @@ class Server(BaseHTTPRequestHandler):
     def serve_file(self) -> None:
         self.answer(302, Location="file:///etc/passwd")
 
+    def serve_garbled(self) -> None:
+        self.answer(302, Location="http://[::1/picture")
+
+    def serve_nonsense(self) -> None:
+        self.wfile.write(b"HTTP/9.9 what\r\n\r\n")
+
     def serve_promised(self) -> None:
         self.answer(200, b"", Content_Length=str(MAX_BYTES + 1))
 
@@ -150,6 +156,8 @@ def test_a_name_is_judged_by_every_address_it_leads_to(monkeypatch: pytest.Monke
         ("inside", "169.254.169.254 is no address of the public internet"),
         ("neighbour", "is neither 80 nor 443, and STJ_PICTURE_HOSTS does not name it"),
         ("file", "scheme 'file'"),
+        ("garbled", "Invalid IPv6 URL"),
+        ("nonsense", "HTTP/9.9 what"),
         ("short", "it ends after 100 of"),
         ("packed", "it comes packed"),
         ("promised", "has over 20 MiB"),
