@@ -9,6 +9,7 @@ from docs.api_pages import api_md
 from docs.catalog_pages import catalog_md, metadata_yaml
 from docs.cli_pages import cli_md
 from docs.notebook import notebook_text
+from docs.student_notebook import notebook_text as student_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -16,6 +17,7 @@ PAGES = {
     "docs/catalog.md": catalog_md,
     "docs/cli.md": cli_md,
     "notebooks/stj.ipynb": notebook_text,
+    "notebooks/student.ipynb": student_text,
     "stj/template/metadata.yaml": metadata_yaml,
 }
 

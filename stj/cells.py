@@ -21,7 +21,7 @@ class CellTalk(Talk):
         print(text)  # noqa: T201 - what a cell prints is its voice
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Advance]:
+    def bar(self, description: str, total: int, *, tenths: bool = True) -> Iterator[Advance]:  # noqa: ARG002 - a bar needs none
         """Show a bar of `total` steps; yields what moves it on by so many."""
         yield cell_bar(description, total)
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from stj_core.errors import UsageError
+
+NamedHosts = frozenset[tuple[str, int | None]]
+"""Hosts that a person named, each with the one port that is meant, or None for any."""
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_HOST = re.compile(r"[\w.:-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # IPv6 addresses that stand for an IPv4 one, and where in their 128 bits it is (counted from the right).
 _CARRIES_IPV4 = (
@@ -79,3 +86,30 @@ def is_public(address: IPAddress) -> bool:
     if any(address in network for network in _SPECIAL):
         return False
     return address.is_global and not address.is_multicast
+
+
+def named_hosts(given: Iterable[str]) -> NamedHosts:
+    """The hosts that `STJ_PICTURE_HOSTS` names.
+
+    Raises:
+        UsageError: one cannot be read.
+    """
+    return frozenset(map(_named, given))
+
+
+def _named(given: str) -> tuple[str, int | None]:
+    text = given.strip().lower()
+    try:
+        host: str = str(ipaddress.IPv6Address(text))
+    except ValueError:
+        try:
+            parts = urlsplit(f"//{text}")
+            host, port = (parts.hostname or "").rstrip("."), parts.port
+        except ValueError:
+            parts, host, port = None, "", None
+        if parts is None or parts.path or parts.query or "@" in text or not _HOST.fullmatch(host):
+            raise UsageError(
+                f"STJ_PICTURE_HOSTS names hosts such as cdn.example or 127.0.0.1:8080, separated by commas; got {given!r}."
+            ) from None
+        return host, port
+    return host, None

@@ -29,6 +29,9 @@ class Config(BaseSettings):
     weights: str = Field("imagenet", description="imagenet, random, or a .weights.h5 file")
     runs: Path = Field(Path("runs"), description="folder of training runs")
     cache: Path = Field(Path("cache"), description="thumbnails and features; always safe to delete")
+    picture_hosts: str = Field(
+        "", description="hosts, separated by commas, that predict may ask for pictures wherever they are"
+    )
     duplicate_bits: int = Field(
         8, ge=0, le=64, description="pHash-64 distance up to which two pictures may be duplicates"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,8 @@ def show(*things: Table | str) -> None:
 
 
 Advance = Callable[[int], None]
+LINE_SECONDS, LINE_SECONDS_LEAST = 30.0, 1.0
+"""Without a terminal: seconds after which a long work says how far it is, and that are between two lines at least."""
 
 
 class Talk:
@@ -84,11 +87,19 @@ class Talk:
             say(text)
 
     @contextmanager
-    def bar(self, description: str, total: int) -> Iterator[Advance]:
-        """Show a bar of `total` steps; yields what moves it on by so many."""
+    def bar(self, description: str, total: int, *, tenths: bool = True) -> Iterator[Advance]:
+        """Show a bar of `total` steps; yields what moves it on by so many.
+
+        Without a terminal it is a line at every tenth of the way, and whenever `LINE_SECONDS` have passed since the last.
+
+        Args:
+            description: what is done.
+            total: steps.
+            tenths: lines at every tenth too; not where the work says by itself how far it is.
+        """
         if self.silent or not on_terminal():
             self.say(f"{description} …")
-            yield lambda _steps: None
+            yield self._lines(description, total, tenths=tenths)
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -97,6 +108,22 @@ class Talk:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task(description, total=total)
             yield lambda steps: progress.advance(task, steps)
+
+    def _lines(self, description: str, total: int, *, tenths: bool) -> Advance:
+        """What is called with steps, and says a line now and then; nothing about what is done in a moment."""
+        begun = told = time.monotonic()
+        done = tenth = 0
+
+        def advance(steps: int) -> None:
+            nonlocal told, done, tenth
+            done += steps
+            now, reached = time.monotonic(), 10 * done // max(total, 1)
+            due = tenths and reached > tenth and now - told >= LINE_SECONDS_LEAST
+            if due or now - told >= LINE_SECONDS:
+                told, tenth = now, reached
+                self.say(f"{description}: {done:,} of {total:,} ({done / max(total, 1):.0%}, {now - begun:.0f} s)")
+
+        return advance
 
 
 SILENT = Talk(silent=True)

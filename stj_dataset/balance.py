@@ -126,11 +126,13 @@ class Families:
 def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -> Balance:
     """Count the plan's pictures, groups and products for each split and class."""
     pictures, shares = plan.pictures, settings.shares
+    of_classes = int((pictures.labels != NO_LABEL).sum())
+    wanted = shares.of(of_classes)
     _, groups, sizes = np.unique(pictures.groups, return_inverse=True, return_counts=True)
     places, names = families
     cells = []
     for place, split in enumerate(SPLITS):
-        if split == "test" and not shares.test and not (plan.splits == place).any():
+        if split == "test" and not wanted[split] and not (plan.splits == place).any():
             continue
         for label in sorted(plan.classes):
             here = (pictures.labels == label) & (plan.splits == place)
@@ -144,7 +146,7 @@ def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -
                     groups=len(mine),
                     products=len(np.unique(names[here[places]])),
                     largest_group=int(sizes[mine].max(initial=0)),
-                    wanted=of_class * shares.of_all[split],
+                    wanted=of_class * wanted[split],
                 )
             )
     others = {
@@ -155,11 +157,11 @@ def measure(plan: Plan, families: tuple[Ints, Ints], settings: ExportSettings) -
     return Balance(
         cells=tuple(cells),
         classes=plan.classes,
-        pictures=int((pictures.labels != NO_LABEL).sum()),
+        pictures=of_classes,
         groups=len(sizes),
         largest_group=int(sizes.max(initial=0)),
         withheld=plan.withheld.counts(),
-        wanted=shares.of_all,
+        wanted=wanted,
         unit=settings.by,
         others=others,
         left_out=plan.left_out,

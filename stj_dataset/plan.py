@@ -22,6 +22,7 @@ from stj_core.errors import DatasetError, UsageError
 from stj_core.labels import NO_LABEL, Category
 from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.settings import ExportSettings
+from stj_dataset.shares import count_tests
 from stj_dataset.split import (
     TEST,
     TRAIN,
@@ -205,7 +206,13 @@ def _split(
     counts = np.zeros((len(known), len(labels)), dtype=np.int64)
     np.add.at(counts, (places, kinds), 1)
     names = name_units(places, pictures.heads, len(known))
-    return split_units(counts, names, decided[known], settings.shares, settings.seed)[places]
+    tests = None
+    if settings.test_count is not None:
+        held = counts[decided[known] == TEST].sum(axis=0)
+        tests = count_tests(
+            settings.test_count, counts.sum(axis=0).tolist(), held.tolist(), (labels != NO_LABEL).tolist()
+        )
+    return split_units(counts, names, decided[known], settings.shares, settings.seed, tests)[places]
 
 
 def _first_of(
@@ -254,7 +261,7 @@ def _check_train(
     for label, name in classes.items():
         mine = splits[pictures.labels == label]
         if not (mine == TRAIN).any():
-            share = settings.shares.of_all["train"]
+            share = settings.shares.of(int((pictures.labels != NO_LABEL).sum()))["train"]
             raise DatasetError(
                 f"Train would get none of the {len(mine)} pictures of class {label} ({name}): its share is {share:.3g} "
                 f"of them and groups stay whole; give a smaller --split or --test, or {bring(ways)} more."

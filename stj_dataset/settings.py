@@ -26,6 +26,7 @@ class ExportSettings:
         out: folder to write.
         split: val as a share of what is not test.
         test: test as a share of all.
+        test_count: pictures in test instead; None where the share is asked for.
         seed: decides every split that is not decided yet.
         layout: folder names, ours or the student's.
         format: pictures in folders, or in WebDataset shards.
@@ -44,6 +45,7 @@ class ExportSettings:
     out: Path = Path("dataset")
     split: float = SHARES.split
     test: float = SHARES.test
+    test_count: int | None = None
     seed: int = 42
     layout: Layout = "stj"
     format: Format = "folder"
@@ -60,6 +62,8 @@ class ExportSettings:
 
     def __post_init__(self) -> None:
         _ = self.shares
+        if self.test_count is not None and self.test != SHARES.test:
+            raise UsageError("--test and --test-count exclude each other: give one of them.")
         for name, words in (("layout", Layout), ("format", Format), ("by", Unit)):
             if getattr(self, name) not in get_args(words):
                 raise UsageError(f"--{name} must be {' or '.join(get_args(words))}, got {getattr(self, name)!r}.")
@@ -77,12 +81,13 @@ class ExportSettings:
     @property
     def shares(self) -> Shares:
         """How large the splits should be."""
-        return Shares(self.split, self.test)
+        return Shares(self.split, self.test, self.test_count)
 
     @property
     def scheme(self) -> str:
         """What an assignment is stored under: everything that decides a split, and nothing else."""
-        return f"seed={self.seed} split={self.split:g} test={self.test:g} by={self.by}"
+        test = f"test={self.test:g}" if self.test_count is None else f"test-count={self.test_count}"
+        return f"seed={self.seed} split={self.split:g} {test} by={self.by}"
 
     @property
     def wanted(self) -> Wanted:
@@ -94,6 +99,8 @@ class ExportSettings:
         """The settings as dataset.json keeps them: all that the folder's bytes depend on."""
         document = asdict(self)
         del document["out"], document["link"], document["rehash"]
+        # Whichever of the two was not asked for decides nothing.
+        del document["test_count" if self.test_count is None else "test"]
         return {**document, "crawls": list(self.crawls)}
 
 

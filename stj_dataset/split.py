@@ -8,7 +8,7 @@ left there, so that single pictures are spread exactly as by drawing without rep
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,12 @@ UNDECIDED = -1
 
 
 def split_units(
-    counts: NDArray[np.int64], names: NDArray[np.uint64], decided: NDArray[np.int8], shares: Shares, seed: int
+    counts: NDArray[np.int64],
+    names: NDArray[np.uint64],
+    decided: NDArray[np.int8],
+    shares: Shares,
+    seed: int,
+    tests: Sequence[int] | None = None,
 ) -> NDArray[np.int8]:
     """Decide every unit's split.
 
@@ -33,12 +38,16 @@ def split_units(
         decided: int8[units], place in SPLITS, or -1 for those that are not decided yet.
         shares: how large the splits should be.
         seed: decides everything that is open.
+        tests: pictures of each class for test, where a number was asked for instead of a share.
 
     Returns:
         int8[units], place in SPLITS.
     """
     answer = decided.copy()
-    targets = np.array([shares.targets(int(n)) for n in counts.sum(axis=0)], dtype=np.int64).reshape(-1, 3)
+    targets = np.array(
+        [shares.targets(int(n), tests[kind] if tests else None) for kind, n in enumerate(counts.sum(axis=0))],
+        dtype=np.int64,
+    ).reshape(-1, 3)
     room = targets.T.copy()
     for place in range(3):
         room[place] -= counts[decided == place].sum(axis=0)

@@ -9,9 +9,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stj_core.errors import ModelError
+from stj_model.damage import reason
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -48,7 +50,7 @@ def keras() -> Any:  # noqa: ANN401 - a module without types
     """Import Keras on TensorFlow, in float32 and channels last, without its start-up chatter.
 
     Raises:
-        ModelError: somebody has imported Keras on another library before, or there is none.
+        ModelError: somebody has imported Keras on another library before, there is none, or its settings are damaged.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -60,8 +62,17 @@ def keras() -> Any:  # noqa: ANN401 - a module without types
             import tensorflow as tf  # noqa: F401 - loaded here, so that its first words are hushed too
     except ModuleNotFoundError as error:
         raise ModelError(f"There is no module {error.name}: pip install 'stj[model]'.") from error
+    except Exception as error:  # a keras.json may hold anything, and an installation may be broken in any way
+        settings = keras_home() / "keras.json"
+        advice = f"mend {settings}, or take it away" if settings.exists() else "install keras and tensorflow anew"
+        raise ModelError(f"Keras cannot be loaded ({reason(error)}): {advice}.") from error
     _pin(keras)
     return keras
+
+
+def keras_home() -> Path:
+    """Where Keras keeps its settings and the weights that it fetched."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
 
 
 def _pin(module: Any) -> None:  # noqa: ANN401 - a module without types

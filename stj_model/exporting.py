@@ -21,7 +21,7 @@ from stj_dataset.manifest import find_dataset
 from stj_images import pixels as pixels_source
 from stj_images.decode import MAX_BYTES, MAX_PIXELS
 from stj_model import standalone
-from stj_model.backend import KerasModel, hushed, keras
+from stj_model.backend import KerasModel, as_array, hushed, keras
 from stj_model.formats import FORMATS, check_installed
 from stj_model.head import NONE_MARGIN
 from stj_model.predict import Predictor, load_model, pooled
@@ -94,7 +94,9 @@ def export_run(
 
 
 def save_weights(run: Run) -> Path:
-    """Write the weights of a run's network in HDF5, as `model.load_weights` of the same network reads them.
+    """Write the weights of a run's network in HDF5, as `model.load_weights` of the same network reads a file of that name.
+
+    What Keras itself writes now must end in `.weights.h5`, and is laid out otherwise than what it expects of an `.hdf5`.
 
     Returns:
         `stjweights.hdf5` in the run's folder.
@@ -108,13 +110,23 @@ def save_weights(run: Run) -> Path:
         explained(ModelError, str(target), "Make the run's folder one that can be written."),
         atomic_path(target) as part,
     ):
-        named = part.with_name(f"{part.name}.weights.h5")  # the only ending that Keras writes
-        try:
-            model.save_weights(named)
-            named.replace(part)
-        finally:
-            named.unlink(missing_ok=True)
+        _write_hdf5(model, part)
     return target
+
+
+def _write_hdf5(model: KerasModel, path: Path) -> None:
+    """Write a network's weights layer by layer, each layer's in the order of its trainable and then its other ones."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", keras().__version__.encode()
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
+            group.attrs["weight_names"] = [weight.path.encode() for weight in weights]
+            for weight in weights:
+                group.create_dataset(weight.path, data=as_array(weight))
 
 
 def exportable(predictor: Predictor) -> KerasModel:

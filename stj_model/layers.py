@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from stj_model.backbones.registry import find_backbone
-from stj_model.backend import KerasLayer
+from stj_model.backend import KerasLayer, KerasModel
 from stj_model.predict import load_model
 from stj_model.run_dir import MODEL, Run
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """A layer: its name, kind, output's shape (None where any number goes), parameters, and whether it is of the base."""
+    """A layer of a network.
+
+    Attributes:
+        name: unique in it.
+        kind: Keras' class.
+        shape: of its output, None where any number goes.
+        parameters: all of them.
+        base: whether it is of the base.
+        trained: how many of the parameters were trained.
+    """
 
     name: str
     kind: str
     shape: tuple[int | None, ...]
     parameters: int
     base: bool
+    trained: int
 
     def as_json(self) -> dict[str, Any]:
         """The row in the document of `stj-model summary`."""
@@ -33,14 +44,33 @@ def list_layers(run: Run) -> list[LayerRow]:
     Raises:
         ModelError: the run cannot be read.
     """
-    model = load_model(run.folder / MODEL)
-    last = find_backbone(str(run.document["weights"]["architecture"])).last_stage
+    document = run.document
+    features = document["fit"].get("features", {})
+    return layers_of(
+        load_model(run.folder / MODEL), str(document["weights"]["architecture"]), str(features.get("layer", ""))
+    )
+
+
+def layers_of(model: KerasModel, architecture: str, feature_layer: str = "") -> list[LayerRow]:
+    """The layers of a network in order.
+
+    Args:
+        model: a run's.
+        architecture: its backbone's name.
+        feature_layer: where the base ends if its last stage was left out: with random weights the head stands on an early one.
+    """
     names = [layer.name for layer in model.layers]
-    fit = run.document["fit"].get("features", {})
-    # With random weights the head stands on an early stage, and the file ends the base there.
-    end = next((names.index(name) for name in (last, str(fit.get("layer"))) if name in names), -1)
+    last = find_backbone(architecture).last_stage
+    end = next((names.index(name) for name in (last, feature_layer) if name in names), -1)
     return [
-        LayerRow(layer.name, type(layer).__name__, _shape(layer), int(layer.count_params()), place <= end)
+        LayerRow(
+            layer.name,
+            type(layer).__name__,
+            _shape(layer),
+            int(layer.count_params()),
+            place <= end,
+            sum(math.prod(weight.shape) for weight in layer.trainable_weights),
+        )
         for place, layer in enumerate(model.layers)
     ]
 
@@ -56,7 +86,9 @@ def as_lines(rows: Sequence[LayerRow], *, base: bool) -> list[str]:
     shown = list(rows)
     if not base and inside:
         total = sum(row.parameters for row in inside)
-        whole = LayerRow(f"base ({len(inside)} layers)", "frozen or pretrained", inside[-1].shape, total, base=True)
+        learned = sum(row.trained for row in inside)
+        kind = "trained in part" if learned else "frozen"
+        whole = LayerRow(f"base ({len(inside)} layers)", kind, inside[-1].shape, total, base=True, trained=learned)
         shown = [whole, *(row for row in rows if not row.base)]
     cells = [("Layer", "Type", "Output shape", "Parameters")]
     cells += [(row.name, row.kind, str(row.shape), f"{row.parameters:,}") for row in shown]
@@ -66,7 +98,9 @@ def as_lines(rows: Sequence[LayerRow], *, base: bool) -> list[str]:
         for line in cells
     ]
     total, of_base = sum(row.parameters for row in rows), sum(row.parameters for row in inside)
-    return [*lines, f"{total:,} parameters: {of_base:,} of the base, {total - of_base:,} behind it"]
+    learned = sum(row.trained for row in rows)
+    said = f"{total:,} parameters: {of_base:,} of the base, {total - of_base:,} behind it; {learned:,} were trained"
+    return [*lines, said]
 
 
 def _shape(layer: KerasLayer) -> tuple[int | None, ...]:

@@ -16,12 +16,15 @@ from stj_core.files import write_text
 from stj_core.text import shown_in_html
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import ManifestRow, find_dataset
+from stj_model.architecture import draw_architecture
 from stj_model.data import LabelledPicture, picture_of
 from stj_model.evaluation import ECE_BINS, UNKNOWN, Evaluation
+from stj_model.layers import LayerRow
 from stj_model.plots import Drawing, draw_confusion, draw_curve, draw_reliability
 from stj_model.run_dir import CONFIG, ENVIRONMENT, HEAT, METRICS, MISTAKES, PLOTS, PREDICTIONS, REPORT, Run
-from stj_model.runs import HEADLINES
+from stj_model.runs import HEADLINES, why_no_honest_figure
 from stj_model.runs import SPLIT_NAMES as JUDGED_BY
+from stj_model.sheets import Tile, answered, draw_sheet, rows_of_samples
 from stj_model.thumbnails import ReportThumbnails
 
 UNUSED = {
@@ -32,6 +35,7 @@ UNUSED = {
 """Settings that a recipe does not look at, beside those that the report shows elsewhere."""
 TEMPLATES = Path(__file__).with_name("templates")
 SAMPLES_PER_CLASS, TEST_TILES, WORST, PAGES = 12, 60, 24, 40
+SHEET_COLUMNS, SHEET_TILES = 6, 48
 SPLIT_NAMES = {split: name.capitalize() for split, name in JUDGED_BY.items()}
 JUDGED_ON = {
     "test": "test pictures",
@@ -66,12 +70,13 @@ class ReportedPicture:
         return self.probabilities[self.label]
 
 
-def write_report(run: Run, name: str) -> None:
+def write_report(run: Run, name: str, layers: Sequence[LayerRow] = ()) -> None:
     """Write a run's `report.html` and `plots/` from its own files and its dataset's pictures.
 
     Args:
         run: the folder, with everything else already in it.
         name: what the run will be called.
+        layers: its network's, to be drawn; without them it is not.
     """
     metrics, labels, document = run.read_json(METRICS), run.labels(), run.document
     rows, dataset = (
@@ -83,6 +88,10 @@ def write_report(run: Run, name: str) -> None:
     headline = next(found[split] for split in HEADLINES if split in found)
     guesses = read_guesses(run, rows, dataset)
     drawings = _draw_history(run)
+    if layers:
+        drawings["architecture"] = draw_architecture(
+            layers, f"{document['config']['recipe']} on {document['weights']['architecture']}"
+        )
     content = {
         "kind": "run",
         "name": name,
@@ -91,6 +100,7 @@ def write_report(run: Run, name: str) -> None:
         "headline": headline,
         "headline_on": JUDGED_ON[headline["split"]],
         "refusals": _refusals({split: found[split] for split in ("leave_sources_out", "test") if split in found}),
+        "no_honest_figure": why_no_honest_figure(str(document["config"]["recipe"])),
         "spurious": document["fit"].get("spurious", []),
         "unmeasured": document["fit"].get("unmeasured", []),
         "figures": found,
@@ -125,6 +135,7 @@ def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
         "headline": head,
         "headline_on": own or f"pictures of {Path(str(head['split'])).resolve().name}",
         "refusals": _refusals({str(head["split"]): head}),
+        "no_honest_figure": "",
         "spurious": [],
         "unmeasured": [],
         "figures": {},
@@ -168,7 +179,7 @@ def _render(
     guesses: Sequence[ReportedPicture],
     drawings: Mapping[str, Drawing],
 ) -> None:
-    """LeakageDraw, and fill the template with what runs and evaluations have in common, and `content`."""
+    """Draw, and fill the template with what runs and evaluations have in common, and `content`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     plots = folder / PLOTS
@@ -209,7 +220,7 @@ def _common(
     document, labels, rows = run.read_json(CONFIG), run.labels(), run.manifest()
     wrong = sorted((guess for guess in guesses if not guess.right), key=lambda guess: -guess.sure)
     shown = sorted(guesses, key=lambda guess: guess.picture.sha256)[:TEST_TILES]
-    _save_mosaics(thumbs, plots, samples, shown, wrong)
+    _save_sheets(thumbs, plots, _Sheets(labels, samples, shown, wrong, head, len(guesses)))
     drawings = {**more, **_draw(head, guesses, labels)}
     for key, drawing in drawings.items():
         drawing.save(plots / f"{key}.png")
@@ -246,29 +257,62 @@ def _draw_history(run: Run) -> dict[str, Drawing]:
 
 
 def _draw(head: Mapping[str, Any], guesses: Sequence[ReportedPicture], labels: Mapping[int, str]) -> dict[str, Drawing]:
-    drawings = {"confusion": draw_confusion(head["confusion"], list(labels.values()))}
+    title = f"{_split_name(head)}: {_in_words(head)}"
+    drawings = {"confusion": draw_confusion(head["confusion"], list(labels.values()), title)}
     if len(guesses) >= 2 * ECE_BINS:
         sure = np.array([guess.sure for guess in guesses])
         drawings["reliability"] = draw_reliability(sure, np.array([guess.right for guess in guesses]), ECE_BINS)
     return drawings
 
 
-def _save_mosaics(
-    thumbs: ReportThumbnails,
-    plots: Path,
-    samples: Mapping[int, Sequence[Path]],
-    guesses: Sequence[ReportedPicture],
-    wrong: Sequence[ReportedPicture],
-) -> None:
-    """The grids as picture files: samples (a line per class), test pictures, and mistakes, framed by right and wrong."""
-    grids: dict[str, list[tuple[Path, bool | None]]] = {
-        "samples": [(path, None) for paths in samples.values() for path in paths],
-        "test": [(guess.picture.path, guess.right) for guess in guesses],
-        "mistakes": [(guess.picture.path, False) for guess in wrong[:WORST]],
+@dataclass(frozen=True)
+class _Sheets:
+    """What the sheets of pictures are made from."""
+
+    labels: Mapping[int, str]
+    samples: Mapping[int, Sequence[Path]]
+    shown: Sequence[ReportedPicture]
+    wrong: Sequence[ReportedPicture]
+    head: Mapping[str, Any]
+    judged: int
+
+
+def _save_sheets(thumbs: ReportThumbnails, plots: Path, about: _Sheets) -> None:
+    """The sheets as picture files: samples (each class in lines of its own), judged pictures, and mistakes."""
+    split = _split_name(about.head)
+    samples = rows_of_samples({about.labels[label]: paths for label, paths in about.samples.items()}, SHEET_COLUMNS)
+    shown, wrong = about.shown[:SHEET_TILES], about.wrong[:WORST]
+    part = f"{len(shown)} of {about.judged}" if len(shown) < about.judged else f"all {about.judged}"
+    sheets = {
+        "samples": (samples, "Training pictures, some of each class"),
+        "test": (
+            [_tile(one, about.labels) for one in shown],
+            f"{split}: above what it is, below what it was taken for ({part}; {_in_words(about.head)})",
+        ),
+        "mistakes": (
+            [_tile(one, about.labels) for one in wrong],
+            f"{split}, mistakes, the surest first ({len(wrong)} of {len(about.wrong)} among {about.judged})",
+        ),
     }
-    for key, tiles in grids.items():
+    for key, (tiles, title) in sheets.items():
         if tiles:
-            thumbs.mosaic(tiles, SAMPLES_PER_CLASS).save(plots / f"{key}.png")
+            (plots / f"{key}.png").write_bytes(draw_sheet(tiles, thumbs, title, SHEET_COLUMNS))
+
+
+def _tile(guess: ReportedPicture, labels: Mapping[int, str]) -> Tile:
+    instead = guess.answer if guess.answer in {"unsure", "none"} else ""
+    true, said = labels[guess.picture.label], labels[guess.label]
+    return answered(guess.picture.path, true, said, guess.sure, right=guess.right, instead=instead)
+
+
+def _split_name(head: Mapping[str, Any]) -> str:
+    """What was judged, in words: a split's name, or a folder's."""
+    return SPLIT_NAMES.get(str(head["split"])) or Path(str(head["split"])).resolve().name
+
+
+def _in_words(head: Mapping[str, Any]) -> str:
+    low, high = head["interval"]
+    return f"{head['correct']:,} of {head['n']:,} right, {head['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _samples(rows: Sequence[ManifestRow], label: int, folder: Path) -> list[Path]:

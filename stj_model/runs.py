@@ -28,6 +28,13 @@ HEADLINES = tuple(SPLIT_NAMES)
 _SUMMARY = ("n", "accuracy", "interval")
 
 
+def why_no_honest_figure(recipe: str) -> str:
+    """Why a run has no figure that is honest about other shops, in words that follow a colon."""
+    if recipe == "paper":
+        return "recipe paper holds no shop out"
+    return "the pictures' shops are unknown, or some class has a single one, so that none can be held out"
+
+
 @dataclass(frozen=True)
 class RunEntry:
     """A run as a table or a page shows it; what is not known is empty or None.

@@ -6,6 +6,7 @@ class by a small classifier, on pictures that were held out. Where they know it,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from stj_core.console import Talk
+from stj_core.console import Advance, Talk
 from stj_core.errors import PictureError
 from stj_images.decode import decode
 from stj_images.decode import open_picture as open_header
@@ -38,6 +39,9 @@ WARN_AT = 0.5
 """Share of the way from chance to certainty from which on numbers alone tell the classes apart too well."""
 LEANS_AT = 0.5
 """Share of a class's pictures from which on its dataset leans on one source."""
+ALONE_AT, FEW_SHOPS = 0.9, 5.0
+"""Share of a class's pictures from shops that have no other class, and how many shops of equal size count as few."""
+UNKNOWN = "unknown"
 EPOCHS, PENALTY = 60, 1e-3
 
 
@@ -61,9 +65,13 @@ class Shortcut:
         return self.accuracy - self.chance > WARN_AT * (1 - self.chance)
 
 
-def read_numbers(pictures: Sequence[LabelledPicture]) -> Doubles:
+def read_numbers(pictures: Sequence[LabelledPicture], advance: Advance = lambda _: None) -> Doubles:
     """The numbers of each picture that say nothing of a garment, (n, columns); those of an unreadable one are 0."""
-    return np.array([_numbers(picture.path) for picture in pictures], dtype=np.float64)
+    found = []
+    for picture in pictures:
+        found.append(_numbers(picture.path))
+        advance(1)
+    return np.array(found, dtype=np.float64)
 
 
 def find_shortcuts(
@@ -108,6 +116,34 @@ def leaning(pictures: Sequence[LabelledPicture], names: dict[int, str]) -> list[
     return found
 
 
+def one_sided(pictures: Sequence[LabelledPicture], names: dict[int, str]) -> list[str]:
+    """A sentence where classes come from few shops each, and from other ones: the shop then is as good a sign as the garment.
+
+    Many small shops of one class each are no such sign, since nothing is their own that all of them have. A class that leans on
+    one source is told by `leaning`.
+    """
+    by_class = {
+        label: Counter(one.source for one in pictures if one.label == label and one.source and one.source != UNKNOWN)
+        for label in names
+    }
+    sellers = Counter(source for counts in by_class.values() for source in counts)
+    found = []
+    for label, counts in by_class.items():
+        total = sum(counts.values())
+        alone = sum(n for source, n in counts.items() if sellers[source] == 1)
+        if total < BINS or alone < ALONE_AT * total or max(counts.values()) > LEANS_AT * total:
+            continue
+        if 1 / sum((n / total) ** 2 for n in counts.values()) < FEW_SHOPS:
+            found.append(f"{names[label]} ({len(counts)})")
+    if not found:
+        return []
+    line = (
+        f"The source alone knows the class: few shops, which have next to nothing else, are all there is of {', '.join(found)}. "
+        "What is theirs may be taken for the garment; get pictures of more shops, and of several classes from one."
+    )
+    return [line]
+
+
 def look_for_shortcuts(dataset: Dataset, talk: Talk, seed: int) -> list[str]:
     """Look among a dataset's pictures for what gives their class away, and say what was found.
 
@@ -116,11 +152,11 @@ def look_for_shortcuts(dataset: Dataset, talk: Talk, seed: int) -> list[str]:
     """
     pictures, place = list(dataset.pictures), {label: number for number, label in enumerate(dataset.labels)}
     with talk.bar("Looking for shortcuts", len(pictures)) as advance:
-        numbers = read_numbers(pictures)
+        numbers = read_numbers(pictures, advance)
         classes = np.array([place[picture.label] for picture in pictures], dtype=np.int64)
         found = find_shortcuts(numbers, classes, [picture.group for picture in pictures], seed=seed)
-        advance(len(pictures))
-    lines = [*sentences(found), *leaning(pictures, dict(dataset.labels))]
+    names = dict(dataset.labels)
+    lines = [*sentences(found), *leaning(pictures, names), *one_sided(pictures, names)]
     for line in lines:
         talk.say(f"Warning: {line}")
     return lines

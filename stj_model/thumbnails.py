@@ -1,10 +1,9 @@
-"""Small pictures for the report: each as a data address, and all of one kind as a mosaic for `plots/`."""
+"""Small pictures for the report and its sheets, each made once."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,10 @@ from stj_model.preprocess import open_picture
 QUALITY = 80
 WARMTH = 0.65
 """The strongest heat still lets the picture through."""
-_TILE, _GAP = 132, 6
-_GOOD, _BAD, _PAPER = (58, 125, 82), (190, 58, 46), (255, 255, 255)
 
 
 class ReportThumbnails:
-    """ReportThumbnails by file, each made once."""
+    """Thumbnails by file, each made once."""
 
     def __init__(self, side: int = 200) -> None:
         self.side = side
@@ -54,28 +51,6 @@ class ReportThumbnails:
             except PictureError:
                 self._made[path] = None
         return self._made[path]
-
-    def mosaic(self, tiles: Sequence[tuple[Path, bool | None]], columns: int) -> Image.Image:
-        """Tiles side by side, each framed green or red where it is right or wrong.
-
-        Args:
-            tiles: file, and whether it was right (None: no frame).
-            columns: tiles per line.
-        """
-        lines = max(1, -(-len(tiles) // columns))
-        step = _TILE + _GAP
-        sheet = Image.new("RGB", (columns * step + _GAP, lines * step + _GAP), _PAPER)
-        for place, (path, right) in enumerate(tiles):
-            corner = (_GAP + place % columns * step, _GAP + place // columns * step)
-            frame = _PAPER if right is None else _GOOD if right else _BAD
-            tile = Image.new("RGB", (_TILE, _TILE), frame)
-            picture = self.picture(path)
-            if picture is not None:
-                inner = picture.copy()
-                inner.thumbnail((_TILE - 8, _TILE - 8))
-                tile.paste(inner, ((_TILE - inner.width) // 2, (_TILE - inner.height) // 2))
-            sheet.paste(tile, corner)
-        return sheet
 
 
 def _address(picture: Image.Image) -> str:

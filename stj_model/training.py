@@ -28,7 +28,9 @@ from stj_model.data import Dataset, check_trainable, open_dataset, open_none_fol
 from stj_model.evaluation import JudgedPicture, figures_of, figures_on, judge_pictures, judge_with_kept
 from stj_model.fast import CHECKED_ON, write_fast
 from stj_model.features import Extractor, FeatureStore
+from stj_model.layers import LayerRow, layers_of
 from stj_model.out_of_scope import answered_figures, rejection_figures, rejection_sentence
+from stj_model.plots import check_drawing
 from stj_model.predict import Predictor
 from stj_model.preprocess import read_pixels
 from stj_model.recipes import FittedModel, HeldOutPredictions, TrainingJob
@@ -46,6 +48,7 @@ from stj_model.run_dir import (
     free_name,
     unfinished,
 )
+from stj_model.runs import why_no_honest_figure
 from stj_model.shortcuts import look_for_shortcuts
 from stj_model.standalone import word
 from stj_model.tensorboard import write_events
@@ -53,8 +56,7 @@ from stj_model.weights import find_weights
 
 MAPS = "last map"
 NO_HONEST_FIGURE = (
-    "believe: no figure is honest about other shops, since the pictures' shops are unknown or too few: "
-    "stj-model evaluate --on FOLDER of pictures from elsewhere"
+    "believe: no figure here is honest about other shops, for {why}: stj-model evaluate --on FOLDER tells"
 )
 FEW_OTHERS, FEW_SOURCES = 40, 5
 NOTHING_ELSE = (
@@ -97,8 +99,10 @@ def train(
         DatasetError: the dataset does not match its manifest, has nothing to learn in some class, or the folder of other
             pictures holds none.
         WeightsError: the weights cannot be had.
+        ModelError: matplotlib, which draws the report, cannot be used.
     """
     started = time.perf_counter(), time.process_time()
+    check_drawing()
     opened = open_dataset(dataset)
     unmeasured = check_trainable(opened, config.recipe)
     for line in unmeasured:
@@ -116,7 +120,7 @@ def train(
                 _write_fast(job, fitted)
             _write_figures(job, fitted, started)
             name = free_name(runs, config.recipe)
-            _write_report(Run(folder), name, talk)
+            _write_report(Run(folder), name, _layers(fitted), talk)
         except Exception:
             if not (folder / "checkpoint.json").is_file():
                 discard(folder)
@@ -173,7 +177,7 @@ def honest_lines(run: Run) -> list[str]:
             f"believe: shops held out, {shops['accuracy']:.3f} ({low:.3f} to {high:.3f}): each picture judged without its shop"
         ]
     else:
-        lines = [NO_HONEST_FIGURE]
+        lines = [NO_HONEST_FIGURE.format(why=why_no_honest_figure(str(run.document["config"]["recipe"])))]
     if limits.promise:
         lines.append(f"thresholds: {promise_sentence(limits.promise, limits.fitted_on)}")
     if shops and "out_of_scope" in shops:
@@ -221,7 +225,8 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
     }
     write_json(document, folder / CONFIG)
     write_json(environment(), folder / ENVIRONMENT)
-    write_events(Run(folder).history(), folder / TENSORBOARD)
+    if not (folder / TENSORBOARD).is_dir():  # a recipe that takes its time writes them while it trains
+        write_events(Run(folder).history(), folder / TENSORBOARD)
     own = {row.sha256 for row in read_manifest(folder)}
     others = [one for one in job.dataset.none if one.sha256 not in own]
     if others:
@@ -309,11 +314,16 @@ def _write_out_of_fold(out: HeldOutPredictions, labels: list[int], path: Path) -
     write_csv(columns, rows, path)
 
 
-def _write_report(run: Run, name: str, talk: Talk) -> None:
+def _layers(fitted: FittedModel) -> list[LayerRow]:
+    feature = str(fitted.about["features"].get("layer", ""))
+    return layers_of(fitted.model, fitted.weights.architecture, feature)
+
+
+def _write_report(run: Run, name: str, layers: Sequence[LayerRow], talk: Talk) -> None:
     from stj_model.report import write_report
 
     talk.say("Writing the report …")
-    write_report(run, name)
+    write_report(run, name, layers)
 
 
 def environment() -> dict[str, Any]:

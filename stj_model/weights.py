@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from stj_core.errors import UsageError, WeightsError
 from stj_core.files import file_sha256
 from stj_model.backbones.base import Download, Scaling
 from stj_model.backbones.registry import BACKBONES, DEFAULT, find_backbone
+from stj_model.backend import keras_home
 from stj_model.damage import PARSER_ERRORS, reason
 
 DOWNLOAD_SECONDS = 30.0
@@ -81,8 +81,7 @@ def find_weights(spec: str, architecture: str | None = None) -> Weights:
 
 def imagenet_path(download_: Download) -> Path:
     """Where Keras keeps its own download, so that a machine that has it fetches nothing."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    return home / "models" / download_.url.rsplit("/", 1)[1]
+    return keras_home() / "models" / download_.url.rsplit("/", 1)[1]
 
 
 def _fetch_imagenet(wanted: Download, path: Path) -> None:

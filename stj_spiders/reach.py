@@ -8,17 +8,15 @@ choice, wherever they are. Names are judged by what they resolve to, at the conn
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from stj_core.addresses import IPAddress, Place, is_public, place_of
+from stj_core.addresses import IPAddress, NamedHosts, Place, is_public, named_hosts, place_of
 from stj_core.errors import UsageError
 from stj_core.text import one_line, shortened
 
 PORTS = (80, 443)
-_HOST = re.compile(r"[\w.:-]+")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Reach:
     """
 
     origin: Place
-    named: frozenset[tuple[str, int | None]] = frozenset()
+    named: NamedHosts = frozenset()
 
     @classmethod
     def of(cls, origin: str, picture_hosts: Iterable[str] = ()) -> Reach:
@@ -41,7 +39,7 @@ class Reach:
             UsageError: the origin or a host cannot be read.
         """
         try:
-            return cls(place_of(origin), frozenset(map(_named, picture_hosts)))
+            return cls(place_of(origin), named_hosts(picture_hosts))
         except ValueError as error:
             raise UsageError(f"The origin {origin!r} is no scheme, host and port ({error}).") from error
 
@@ -95,21 +93,3 @@ def shown_host(url: str) -> str:
 
 def _ip(address: str) -> IPAddress:
     return ipaddress.ip_address(address.partition("%")[0])
-
-
-def _named(given: str) -> tuple[str, int | None]:
-    text = given.strip().lower()
-    try:
-        host: str = str(ipaddress.IPv6Address(text))
-    except ValueError:
-        try:
-            parts = urlsplit(f"//{text}")
-            host, port = (parts.hostname or "").rstrip("."), parts.port
-        except ValueError:
-            host, port = "", None
-        if parts is None or parts.path or parts.query or "@" in text or not _HOST.fullmatch(host):
-            raise UsageError(
-                f"STJ_PICTURE_HOSTS names hosts such as cdn.example or 127.0.0.1:8080, separated by commas; got {given!r}."
-            ) from None
-        return host, port
-    return host, None

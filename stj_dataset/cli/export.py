@@ -27,6 +27,10 @@ def export(
     test: Annotated[
         float, typer.Option(help="Test as a share of all pictures, at least 0 and less than 1.")
     ] = SHARES.test,
+    test_count: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="N pictures for test, shared among the classes, instead.", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides every split that is not decided yet.")] = 42,
     layout: Annotated[
         Literal["stj", "student"],
@@ -94,6 +98,7 @@ def export(
         out=out,
         split=split,
         test=test,
+        test_count=test_count,
         seed=seed,
         layout=layout,
         format=format,

@@ -14,6 +14,7 @@ import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_core.errors import DatasetError, UsageError
+from stj_core.text import inert, json_inert
 
 if TYPE_CHECKING:
     from stj_model.inputs import Inputs
@@ -24,7 +25,7 @@ def predict(
     what: Annotated[
         list[str],
         typer.Argument(
-            help="[RUN] then files, folders, ZIP archives, patterns, or - (one path a line on stdin); no URLs.",
+            help="[RUN] then files, folders, ZIP archives, patterns, http(s) addresses, or - (one of these a line on stdin).",
             metavar="[RUN] FILE|FOLDER…|-",
         ),
     ],
@@ -38,6 +39,7 @@ def predict(
 
     Every file is answered, or named on stderr with the reason; the exit code is 1 if a picture could not be read.
     """
+    from stj_core.addresses import named_hosts
     from stj_core.config import read_config
     from stj_core.console import Talk
     from stj_model.inputs import STDIN, collect
@@ -46,14 +48,17 @@ def predict(
 
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
-    folder = read_config(runs=runs).runs
+    settings = read_config(runs=runs)
+    folder = settings.runs
     # A run that is not whole is no folder of pictures.
     named = Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
     given = what[1:] if named else what
-    inputs = collect(given, _stdin() if STDIN in given else b"")
+    hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
+    inputs = collect(given, _stdin() if STDIN in given else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
         where = ", ".join(given)
+        where = "the list on stdin" if given == [STDIN] else where
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
     predictor = Predictor(open_run(named, folder))
@@ -86,7 +91,7 @@ def _emit(answers: Iterable[Answer], labels: Sequence[int], *, csv_: bool, jsonl
         emit_json([answer.as_json() for answer in kept()])
     elif jsonl:
         for answer in kept():
-            emit(json.dumps(answer.as_json(), ensure_ascii=False, allow_nan=False))
+            emit(json_inert(json.dumps(answer.as_json(), ensure_ascii=False, allow_nan=False)))
     elif csv_:
         _emit_csv(kept(), labels)
     else:
@@ -105,6 +110,7 @@ def _line(answer: Answer) -> str:
 
 
 def _emit_csv(answers: Iterable[Answer], labels: Sequence[int]) -> None:
+    shown = inert if sys.stdout.isatty() else str  # a file gets the names as they are
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["file", "answer", "label", *(f"p{label}" for label in labels), "out_of_scope", "error"])
     for answer in answers:
@@ -112,7 +118,14 @@ def _emit_csv(answers: Iterable[Answer], labels: Sequence[int]) -> None:
         chances = document["probabilities"] or {}
         shares = [chances.get(str(label)) for label in labels]
         writer.writerow(
-            [answer.file, document["answer"], answer.label, *shares, document["out_of_scope"], answer.error]
+            [
+                shown(answer.file),
+                document["answer"],
+                answer.label,
+                *shares,
+                document["out_of_scope"],
+                shown(answer.error or ""),
+            ]
         )
 
 

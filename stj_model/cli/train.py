@@ -45,7 +45,10 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
     l2: Annotated[float | None, typer.Option(help="Penalty on default's head.")] = None,
     save_h5: Annotated[
-        bool, typer.Option("--save-h5", help="Write the network's weights as stjweights.hdf5 into the run too.")
+        bool,
+        typer.Option(
+            "--save-h5", help="Write the network's weights as stjweights.hdf5 into the run too, for model.load_weights."
+        ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 42,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,

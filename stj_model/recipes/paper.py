@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stj_core.console import Advance
 from stj_core.errors import ModelError, UsageError
 from stj_core.files import atomic_writer, write_json
 from stj_model.backbones.base import Backbone, NotebookCut
@@ -26,7 +27,8 @@ from stj_model.data import LabelledPicture
 from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
 from stj_model.head import Doubles, Epoch, Ints, Normaliser, row
 from stj_model.recipes import FittedModel, TrainingJob, prepare_backbone
-from stj_model.run_dir import HISTORY, write_history
+from stj_model.run_dir import HISTORY, TENSORBOARD, write_history
+from stj_model.tensorboard import HistoryEvents
 
 SCALING = "unit"
 CHECKPOINT = "checkpoint.json"
@@ -180,31 +182,36 @@ class _Loop:
         """Train until the last epoch or until val_loss has not improved for `patience` epochs; end with the best weights."""
         config = self.job.config
         self._resume()
-        with self.job.talk.bar(f"Training {config.epochs} epochs", config.epochs) as advance:
-            advance(self.state.epoch)
+        steps = len(self.train) + len(self.val)
+        bar = self.job.talk.bar(f"Training {config.epochs} epochs", config.epochs * steps, tenths=False)
+        with bar as advance, HistoryEvents(self.job.folder / TENSORBOARD, self.history) as events:
+            advance(self.state.epoch * steps)
             while self.state.epoch < config.epochs and self.state.epoch - self.state.best_epoch < config.patience:
                 began, before = time.perf_counter(), self.state.best_loss
-                self._epoch()
+                self._epoch(advance)
+                events.add(self.history[-1])
                 for line in epoch_lines(self.history[-1], config.epochs, before, time.perf_counter() - began):
                     self.job.talk.say(line)
-                advance(1)
         _restore(self.tail.variables, self.job.folder / _best_name(self.state.best_epoch))
 
-    def _epoch(self) -> None:
+    def _epoch(self, advance: Advance) -> None:
         number = self.state.epoch + 1
         order = np.random.default_rng([self.job.config.seed, number]).permutation(len(self.train))
-        learned = self._pass(self.tail.train_on_batch, [self.train[place] for place in order])
-        seen = self._pass(self.tail.test_on_batch, self.val)
+        learned = self._pass(self.tail.train_on_batch, [self.train[place] for place in order], advance)
+        seen = self._pass(self.tail.test_on_batch, self.val, advance)
         self.history.append(dict(row(number, learned, seen)))
         self._save(number, seen[1])
 
-    def _pass(self, step: Callable[..., Mapping[str, float]], pictures: list[LabelledPicture]) -> tuple[float, float]:
+    def _pass(
+        self, step: Callable[..., Mapping[str, float]], pictures: list[LabelledPicture], advance: Advance
+    ) -> tuple[float, float]:
         """Step once over all pictures; returns accuracy and loss, each picture counting the same (Keras says them per batch)."""
         accuracy = loss = 0.0
         for x, y in self._batches(pictures):
             logs = step(x, y, return_dict=True)
             accuracy += len(y) * float(logs["accuracy"])
             loss += len(y) * float(logs["loss"])
+            advance(len(y))
         return accuracy / len(pictures), loss / len(pictures)
 
     def _batches(self, pictures: list[LabelledPicture]) -> Iterator[tuple[Floats, Ints]]:

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from stj_catalog.lookup import stored_paths
 from stj_core.cli import counted
 from stj_core.errors import ModelError
-from stj_model.runs import HEADLINES, SPLIT_NAMES, RunEntry
+from stj_model.runs import HEADLINES, SPLIT_NAMES, RunEntry, why_no_honest_figure
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
@@ -78,6 +78,7 @@ def run(name: str) -> str:
         has_report=_readable(notes, lambda: here.report(name)) is not None,
         environment=_readable(notes, lambda: here.environment(name)) or {},
         links={judged: partial(_cell, name, judged) for judged in JUDGED} if said else {},
+        no_honest_figure="" if "leave_sources_out" in entry.figures else why_no_honest_figure(entry.recipe),
         tables={"shops": by_shop(said), "bins": reliability(said)} if said else None,
         notes=notes,
     )

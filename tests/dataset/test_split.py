@@ -194,3 +194,51 @@ def test_sources_that_share_a_group_are_one_unit() -> None:
     units, _ = units_by_source(groups, [(1, "a"), (2, "a"), (2, "b"), (3, "b"), (4, "c")])
     assert len(set(units[:3].tolist())) == 1
     assert units[3] != units[0]
+
+
+@given(shelves(), st.integers(1, 12), st.integers(0, 3))
+def test_a_test_split_of_a_number_has_that_many_pictures_where_single_ones_can_fill_it(
+    shelf: KeptPictures, number: int, more: int
+):
+    """Groups stay whole, later exports with more pictures keep every split, and the number does not grow."""
+    singles = replace(shelf, groups=np.arange(len(shelf.groups), dtype=np.int64))
+    made = plan(singles, test_count=number)
+    assert np.count_nonzero(made.splits == 2) == number
+    shares = [np.count_nonzero((made.splits == 2) & (made.pictures.labels == label)) for label in CLASSES]
+    wanted = [number * np.count_nonzero(singles.labels == label) / len(singles.labels) for label in CLASSES]
+    assert all(abs(got - wish) <= 1 for got, wish in zip(shares, wanted, strict=True))
+
+    labels = [*singles.labels.tolist(), *([1] * 8 * more)]
+    grown = plan(pictures(labels, list(range(len(labels)))), by_picture(made), test_count=number)
+    known = by_picture(made)
+    assert all(by_picture(grown)[head] == split for head, split in known.items())
+    assert np.count_nonzero(grown.splits == 2) == number
+
+
+@given(shelves(), st.integers(1, 12))
+def test_a_test_split_of_a_number_parts_no_group(shelf: KeptPictures, number: int):
+    made = planned(shelf, test_count=number)
+    if made is not None:
+        for group in np.unique(made.pictures.groups):
+            assert len(set(made.splits[made.pictures.groups == group].tolist())) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"test_count": 0}, "--test-count must be at least 1, got 0: --test 0 makes no test split."),
+        ({"test_count": 5, "test": 0.2}, "--test and --test-count exclude each other: give one of them."),
+    ],
+)
+def test_a_number_for_test_that_cannot_be_is_refused(settings: dict[str, object], sentence: str):
+    with pytest.raises(UsageError) as raised:
+        ExportSettings(**settings)  # type: ignore[arg-type]
+    assert str(raised.value) == sentence
+
+
+def test_a_number_for_test_that_leaves_nothing_is_refused():
+    shelf = pictures([0] * 8 + [1] * 8 + [2] * 8, list(range(24)))
+    with pytest.raises(
+        UsageError, match=r"--test-count 24 leaves nothing to learn from: 24 pictures of the classes are there."
+    ):
+        plan(shelf, test_count=24)

@@ -99,6 +99,32 @@ def test_predict_answers_all_and_fails_if_one_could_not_be_read(
     assert outcome(app, ["predict", str(run.folder), file]) == 0
 
 
+def test_predict_writes_json_that_can_be_read_whatever_a_file_is_called(
+    run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    names = ["a\x9b31m.png", "b\u202egnp.png", "c\nd.png", 'e"f.png', "g\x7f.png", "=h.png"]
+    for name in names:
+        (tmp_path / name).write_bytes(open_dataset(drawn).pictures[0].path.read_bytes())
+    given = ["predict", str(run.folder), *names]
+    assert outcome(app, [*given, "--jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert not set("\x9b\u202e\x7f") & set(out)
+    assert [json.loads(line)["file"] for line in out.splitlines()] == names
+    assert outcome(app, [*given, "--json"]) == 0
+    assert [one["file"] for one in json.loads(capsys.readouterr().out)] == names
+    assert outcome(app, [*given, "--csv"]) == 0
+    assert [row["file"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))] == names
+
+
+def test_predict_says_what_an_empty_list_named(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n\n"))
+    assert outcome(app, ["predict", str(run.folder), "-"]) == 1
+    assert capsys.readouterr().err == "There is no picture in the list on stdin: give files or folders of pictures.\n"
+
+
 def test_predict_names_what_it_passes_over(run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -135,9 +161,9 @@ def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, ca
         (["evaluate", "--split", "train"], 2, "--split cannot be 'train': it is test or val."),
         (["evaluate"], 1, "There is no run in runs yet: stj-model train makes one."),
         (
-            ["predict", "https://example.org/a.jpg"],
+            ["predict", "-", "-"],
             2,
-            "https://example.org/a.jpg is an address, not a file: fetch it first.",
+            "- was given twice, and stdin can be read once: leave one of them out.",
         ),
         (["predict", "empty"], 1, "There is no picture in empty: give files or folders of pictures."),
         (

@@ -22,7 +22,7 @@ from stj_model.backend import tensorflow
 from stj_model.data import open_dataset
 from stj_model.evaluation import Evaluation, judge_run
 from stj_model.run_dir import Run
-from stj_model.tensorboard import write_events
+from stj_model.tensorboard import HistoryEvents, write_events
 from stj_model.thumbnails import ReportThumbnails
 
 
@@ -157,6 +157,20 @@ def test_tensorboard_is_told_what_the_history_holds(tmp_path: Path):
         "epoch_accuracy": [(1, 0.25), (2, 0.5)],
         "epoch_loss": [(1, 2.0), (2, 1.75)],
     }
+
+
+def test_tensorboard_can_be_read_while_it_trains_and_after_an_interruption(tmp_path: Path):
+    lines = [
+        {"epoch": epoch, "accuracy": 0.5, "loss": 1.5, "val_accuracy": 0.25, "val_loss": 2.0} for epoch in (1, 2, 3)
+    ]
+    with HistoryEvents(tmp_path) as written:
+        for number, line in enumerate(lines[:2], start=1):
+            written.add(line)
+            assert [step for step, _ in events(tmp_path / "train")["epoch_loss"]] == list(range(1, number + 1))
+    with HistoryEvents(tmp_path, lines[:1]) as written:  # the second epoch was not finished
+        assert [step for step, _ in events(tmp_path / "train")["epoch_loss"]] == [1]
+        written.add(lines[1])
+        assert [step for step, _ in events(tmp_path / "validation")["epoch_loss"]] == [1, 2]
 
 
 def test_a_run_has_its_events(run: Run):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from stj_core.console import SILENT
 from stj_model.data import LabelledPicture, open_dataset
-from stj_model.shortcuts import find_shortcuts, leaning, look_for_shortcuts, read_numbers, sentences
+from stj_model.shortcuts import find_shortcuts, leaning, look_for_shortcuts, one_sided, read_numbers, sentences
 
 NAMES = {0: "Saree", 1: "Trousers", 2: "Jeans"}
 
@@ -63,6 +63,34 @@ def test_a_class_that_leans_on_one_source_is_told():
     shown = [*of(0, "one", 8), *of(0, "two", 2), *of(1, "one", 5), *of(1, "two", 5), *of(2, "", 9)]
     (line,) = leaning(shown, NAMES)
     assert line.startswith("8 of 10 pictures of Saree are from one source (one)")
+
+
+def _of(label: int, source: str, number: int) -> list[LabelledPicture]:
+    return [LabelledPicture(Path("x"), "x", "x", label, source=source) for _ in range(number)]
+
+
+def test_classes_of_a_few_shops_of_their_own_are_told():
+    apart = [one for label in NAMES for shop in range(3) for one in _of(label, f"{label} {shop}", 10)]
+    (line,) = one_sided(apart, NAMES)
+    assert line == (
+        "The source alone knows the class: few shops, which have next to nothing else, are all there is of Saree (3), Trousers "
+        "(3), Jeans (3). What is theirs may be taken for the garment; get pictures of more shops, and of several classes from "
+        "one."
+    )
+    assert leaning(apart, NAMES) == []
+
+
+@pytest.mark.parametrize("why", ["shared", "many", "unknown", "none"])
+def test_shops_that_are_no_sign_of_the_class_are_not_told(why: str):
+    sources = {"shared": "shop {shop}", "many": "{label} {shop}", "unknown": "unknown", "none": ""}[why]
+    shops = 12 if why == "many" else 3
+    shown = [
+        one
+        for label in NAMES
+        for shop in range(shops)
+        for one in _of(label, sources.format(label=label, shop=shop), 10)
+    ]
+    assert one_sided(shown, NAMES) == []
 
 
 def test_what_cannot_be_read_keeps_nothing_from_being_trained(drawn: Path):
