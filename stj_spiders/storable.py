@@ -57,6 +57,7 @@ def storable_listing(listing: Listing) -> Listing:
         next_url=address(listing.next_url),
         total_results=total if total is not None and 0 <= total <= MOST_RESULTS else None,
         cards=tuple(map(_card, listing.cards)),
+        later=tuple((number, url) for number, url in listing.later if address(url)),
     )
 
 

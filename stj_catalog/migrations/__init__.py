@@ -13,7 +13,9 @@ from stj_core.clock import compact_now
 from stj_core.errors import CatalogError, NewerSchemaError
 from stj_core.files import atomic_path
 
-HEAD = "0005"
+HEAD = "0006"
+# Any number of our own, and another than the writers': who makes or migrates a catalogue takes this lock of PostgreSQL's.
+_MAKING_LOCK = 0x53544B
 
 
 def upgrade(engine: Engine, file: Path | None) -> None:
@@ -39,6 +41,9 @@ def upgrade(engine: Engine, file: Path | None) -> None:
         _without_foreign_keys(connection),
         connection.begin(),
     ):
+        if connection.dialect.name == "postgresql":
+            # SQLite has one writer anyway. Whoever comes second finds everything made.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MAKING_LOCK})
         _run(connection)
 
 

@@ -78,6 +78,7 @@ class Listing:
         total_results: how many results the listing says it has.
         cards: in the page's order.
         ending: the mark that the listing ends here; None where it goes on, or where the page does not say.
+        later: number and address of the pages after the next one, as far as the page says how many there are.
     """
 
     verdict: Verdict
@@ -85,6 +86,7 @@ class Listing:
     total_results: int | None
     cards: tuple[Card, ...]
     ending: Ending | None = None
+    later: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.card import read_card
+from stj_spiders.shops.amazon.pagination import later_pages
 from stj_spiders.shops.amazon.pictures import absolute, shared_by_many
 from stj_spiders.shops.amazon.tiles import find_tiles
 from stj_spiders.shops.amazon.values import read_total
@@ -61,7 +62,8 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
         return Listing(verdict, None, None, ())
     cards = _read_cards(tiles, url)
     next_url = _next_url(root, url)
-    return Listing(verdict, next_url, _total(root, text), cards, None if next_url else _ending(root, text, cards))
+    ending = None if next_url else _ending(root, text, cards)
+    return Listing(verdict, next_url, _total(root, text), cards, ending, later_pages(root, next_url))
 
 
 def _read_cards(tiles: Sequence[tuple[str, Element]], url: str) -> tuple[Card, ...]:
