@@ -371,4 +371,6 @@ def _has_room(connection: Connection, crawl_id: int, enough: Enough | None, dead
     row = connection.execute(select(reading, func.max(pages.c.cards)).where(listing)).one()
     kept = select(func.count(sightings.c.image_id.distinct())).join(images, images.c.id == sightings.c.image_id)
     mine = and_(sightings.c.crawl_id == crawl_id, images.c.status == Status.KEPT, images.c.label == enough.label)
-    return int(connection.execute(kept.where(mine)).scalar_one()) + int(row[0] or 0) * int(row[1] or 0) < enough.pictures
+    return (
+        int(connection.execute(kept.where(mine)).scalar_one()) + int(row[0] or 0) * int(row[1] or 0) < enough.pictures
+    )

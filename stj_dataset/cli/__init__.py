@@ -9,6 +9,7 @@ from stj_dataset.cli import (
     audit,
     backup,
     card,
+    copy_catalog,
     dedupe,
     diff,
     export,
@@ -37,6 +38,7 @@ app.command("reviews")(reviews.reviews)
 app.command("forget")(forget.forget)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("copy-catalog")(copy_catalog.copy_catalog)
 
 
 def main() -> NoReturn:
