@@ -56,7 +56,7 @@ def again(function: Callable[P, T]) -> Callable[P, T]:
                 return function(*args, **kwargs)
             except ConflictError:
                 # At random, so that two who undid each other do not meet again.
-                time.sleep(random.uniform(0.0, 0.02 * 2**tried))
+                time.sleep(random.uniform(0.0, 0.004 * 2**tried))
         return function(*args, **kwargs)
 
     return patient

@@ -15,6 +15,7 @@ from stj_dataset.cli import (
     export,
     forget,
     label,
+    metrics,
     restore,
     reviews,
     stats,
@@ -38,6 +39,7 @@ app.command("reviews")(reviews.reviews)
 app.command("forget")(forget.forget)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("metrics")(metrics.metrics)
 app.command("copy-catalog")(copy_catalog.copy_catalog)
 
 

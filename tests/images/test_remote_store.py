@@ -87,9 +87,10 @@ def test_a_missing_picture_is_one(asked):
 def test_a_store_that_cannot_be_reached_is_away(asked, monkeypatch):
     import s3fs
 
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        patch.setattr(s3fs.S3FileSystem, "retries", 1)
+        s3fs.S3FileSystem.clear_instance_cache()
+        with pytest.raises(AwayError, match="cannot be reached"):
+            open_store("s3://pictures/images").put(ONE, "jpg", b"x")
     s3fs.S3FileSystem.clear_instance_cache()
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-    with pytest.raises(AwayError, match="cannot be reached"):
-        open_store("s3://pictures/images").put(ONE, "jpg", b"x")
-    monkeypatch.undo()
