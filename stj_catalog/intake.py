@@ -194,6 +194,7 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
     Raises:
         LeaseLostError: another process took the page over; nothing is written.
     """
+    settler.look_ahead(catalog, [card.image_key for card in page.cards if card.image_key])
     with catalog.write(exclusive=True) as connection:
         if check_lease(connection, page.id, page.token) is PageState.DONE and page.token is not None:
             return _tally(connection, page.id)  # it was written, and the answer got lost
