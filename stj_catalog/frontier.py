@@ -29,6 +29,7 @@ from stj_core.vocabulary import PageState, Status
 
 LISTING = "listing"
 _OPEN = (PageState.PENDING, PageState.LEASED)
+_EARLIER = pages.alias("earlier")
 
 
 @dataclass(frozen=True)
@@ -339,7 +340,7 @@ def _held(connection: Connection, crawl_id: int, token: str) -> Any:  # noqa: AN
 
 def _free(connection: Connection, crawl_id: int, max_listing: int, enough: Enough | None, dead: Sequence[str]) -> Any:  # noqa: ANN401
     """The query for the next page that may be given out."""
-    earlier = pages.alias("earlier")
+    earlier = _EARLIER
     unread = exists().where(
         earlier.c.crawl_id == crawl_id,
         earlier.c.kind == LISTING,
