@@ -9,44 +9,33 @@ import pytest
 
 from stj_core.errors import AwayError, CatalogError
 from stj_images.store import open_store, store_path
+from tests.objects import bucket, serving_objects
 
-moto = pytest.importorskip("moto.server", reason="moto is not installed: pip install 'stj[dev]'")
-pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'stj[s3]'")
 ONE, TWO = "ab" * 32, "cd" * 32
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[object]:
-    running = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    yield running
-    running.stop()
+def server() -> Iterator[str]:
+    with serving_objects() as address:
+        yield address
 
 
 @pytest.fixture
 def asked(server, monkeypatch) -> Iterator[Counter]:
     """An empty bucket called `pictures`; counts requests by method."""
-    import fsspec
     import s3fs
 
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3fs.S3FileSystem.clear_instance_cache()
-    fsspec.filesystem("s3").mkdir("pictures")
     counted: Counter = Counter()
-    call = s3fs.S3FileSystem._call_s3
+    with bucket(server, "pictures", monkeypatch):
+        call = s3fs.S3FileSystem._call_s3
 
-    async def count(self, method, *arguments, **words):
-        counted[method] += 1
-        return await call(self, method, *arguments, **words)
+        async def count(self, method, *arguments, **words):
+            counted[method] += 1
+            return await call(self, method, *arguments, **words)
 
-    monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", count)
-    yield counted
-    fsspec.filesystem("s3").rm("pictures", recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
+        with monkeypatch.context() as patch:
+            patch.setattr(s3fs.S3FileSystem, "_call_s3", count)
+            yield counted
 
 
 def test_a_new_picture_is_one_request(asked):
