@@ -41,7 +41,7 @@ def later_pages(root: Element, next_url: str | None) -> tuple[tuple[int, str], .
 
 def _last_page(root: Element) -> int:
     """The highest number in the pagination; 0 where there is none."""
-    texts = (text_of(one).strip() for one in _NUMBERS(root))
+    texts = ((text_of(one) or "").strip() for one in _NUMBERS(root))
     return max((int(one) for one in texts if one.isdecimal() and len(one) < 6), default=0)
 
 
