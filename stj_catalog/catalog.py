@@ -13,11 +13,19 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
+from stj_catalog.away import is_away, is_conflict
 from stj_catalog.damage import REMEDY, first_line, is_damage, quick_check
 from stj_catalog.migrations import upgrade
-from stj_core.errors import CatalogError, NoCatalogError, StjError
+from stj_core.errors import AwayError, CatalogError, ConflictError, NoCatalogError, StjError
 from stj_images.store import open_store
 
 T = TypeVar("T")
@@ -41,9 +49,11 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the catalogue."""
-        with self._said(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        """A transaction that sees one state of the catalogue, whatever others write meanwhile."""
+        with self._said(), self.engine.connect() as opened:
+            connection = opened if self.is_sqlite else opened.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self, *, exclusive: bool = False) -> Iterator[Connection]:
@@ -82,11 +92,11 @@ class Catalog:
             yield
         except (StjError, OSError):
             raise
-        except OperationalError as error:
-            remedy = f". {REMEDY}" if is_damage(error) else "."
-            raise CatalogError(
-                f"The catalogue {self.engine.url!r} cannot be used: {first_line(error)}{remedy}"
-            ) from error
+        except DBAPIError as error:
+            if (said := self._in_words(error)) is not None:
+                raise said from error
+            self.check()
+            raise
         except Exception as error:
             # Rows of a damaged file are anything: whatever they broke, the file is what is wrong.
             if is_damage(error):
@@ -95,6 +105,19 @@ class Catalog:
                 ) from error
             self.check()
             raise
+
+    def _in_words(self, error: DBAPIError) -> CatalogError | None:
+        """What a database's error means for people; None for one that nobody expected."""
+        sentence = f"The catalogue {self.engine.url!r} cannot be used: {first_line(error)}"
+        if is_damage(error):
+            kind = "cannot be used:" if isinstance(error, OperationalError) else "is damaged"
+            what = first_line(error) if isinstance(error, OperationalError) else f"({first_line(error)})"
+            return CatalogError(f"The catalogue {self.engine.url!r} {kind} {what}. {REMEDY}")
+        if is_conflict(error):
+            return ConflictError(f"{sentence}. Another program wrote the same rows: give the command again.")
+        if is_away(error):
+            return AwayError(f"{sentence}.")
+        return CatalogError(f"{sentence}.") if isinstance(error, OperationalError) else None
 
 
 def open_catalog(
@@ -237,11 +260,25 @@ def _address(url: str) -> URL:
 
 
 def _engine(url: URL) -> Engine:
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args=_patience(url))
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _patience(url: URL) -> dict[str, Any]:
+    """How soon a line to PostgreSQL counts as broken: a host that was cut off would be waited for without end."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    given = {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    return {name: value for name, value in given.items() if name not in url.query}
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -1,8 +1,4 @@
-"""Crawls and their frontier: which page is next, who holds it, and how it ended.
-
-A page is pending, then leased, then done. A lease names its holder (host, pid and start of the process), so that a page held by
-a process that died on this host is free at once, and one held elsewhere when the lease runs out.
-"""
+"""Crawls: how each begins, what it saw and how it ended; its pages are in `frontier.py`."""
 
 from __future__ import annotations
 
@@ -13,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
 
+from stj_catalog import workers
+from stj_catalog.away import again
 from stj_catalog.catalog import Catalog, upsert
-from stj_catalog.frontier import _NO_LEASE, _me, add_page
+from stj_catalog.frontier import NO_LEASE, add_page
 from stj_catalog.schema import categories, crawls, images, pages, products, sightings
 from stj_core.clock import now
 from stj_core.labels import CLASS, Category
@@ -62,6 +60,7 @@ def record_categories(connection: Connection, known: tuple[Category, ...]) -> di
     return {row.slug: row.id for row in found}
 
 
+@again
 def begin_crawl(
     catalog: Catalog,
     *,
@@ -105,8 +104,8 @@ def begin_crawl(
         found = connection.execute(unfinished.order_by(crawls.c.id.desc())).first()
         if found is not None:
             _go_on(connection, found.id, drifted=found.state == CrawlState.DRIFTED)
-            again = {"state": CrawlState.RUNNING, "reason": None, "finished_at": None, "settings": dict(settings)}
-            connection.execute(update(crawls).where(crawls.c.id == found.id).values(**again, parser=parser))
+            running = {"state": CrawlState.RUNNING, "reason": None, "finished_at": None, "settings": dict(settings)}
+            connection.execute(update(crawls).where(crawls.c.id == found.id).values(**running, parser=parser))
             return Crawl(found.id, category_id, resumed=True, began=found.started_at)
         began = now()
         values = {
@@ -126,8 +125,8 @@ def begin_crawl(
 
 def _go_on(connection: Connection, crawl_id: int, *, drifted: bool) -> None:
     states = [PageState.FAILED, PageState.DONE] if drifted else [PageState.FAILED]
-    again = and_(pages.c.crawl_id == crawl_id, pages.c.state.in_(states))
-    connection.execute(update(pages).where(again).values(state=PageState.PENDING))
+    reopened = and_(pages.c.crawl_id == crawl_id, pages.c.state.in_(states))
+    connection.execute(update(pages).where(reopened).values(state=PageState.PENDING, ends=None))
 
 
 def unfinished_crawl(catalog: Catalog, *, spider: str, slug: str, origin: str) -> int | None:
@@ -216,6 +215,7 @@ def earlier_coverages(catalog: Catalog, crawl_id: int, most: int = 3) -> list[di
         return [dict(one) for one in found if one]
 
 
+@again
 def end_crawl(
     catalog: Catalog,
     crawl_id: int,
@@ -232,11 +232,10 @@ def end_crawl(
         reason: one sentence when it did not finish.
         coverage: number of its cards, and the share of them that had each field.
     """
-    host, pid, started = _me()
-    mine = and_(pages.c.lease_host == host, pages.c.lease_pid == pid, pages.c.lease_started == started)
+    mine = and_(pages.c.state == PageState.LEASED, pages.c.lease_worker == workers.me())
     with catalog.write() as connection:
         connection.execute(
-            update(pages).where(pages.c.crawl_id == crawl_id, mine).values(state=PageState.PENDING, **_NO_LEASE)
+            update(pages).where(pages.c.crawl_id == crawl_id, mine).values(state=PageState.PENDING, **NO_LEASE)
         )
         finished = None if state in RESUMABLE else now()
         values: dict[str, Any] = {"state": state, "reason": reason, "finished_at": finished}

@@ -1,32 +1,58 @@
-"""The frontier of a crawl: the pages it knows of, who holds which, and what was answered."""
+"""The frontier of a crawl: the pages it knows of, who holds which, and what was answered.
+
+A page is pending, then leased, then done. A lease has a random token, which every write about the page names: whoever comes back
+after another took the page over writes nothing. It is renewed while its holder lives (`renew_leases`), and free at once when
+its holder is known to be dead, else when it runs out on the database's clock.
+
+The pages of a listing are on the frontier as soon as its first page says how many there are, and are read side by side. What the
+one after the other would have decided is decided all the same: a page that did not come as it should is asked for again only
+when all before it were read, and where the listing ends, the pages behind that which nobody read go.
+"""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
+from uuid import uuid4
 
-import psutil
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, or_, select, update
 
+from stj_catalog import workers
+from stj_catalog.away import again
 from stj_catalog.catalog import Catalog, insert_new
-from stj_catalog.schema import pages
-from stj_core.clock import moment_from_now, now
-from stj_core.vocabulary import PageState
+from stj_catalog.database_clock import moment
+from stj_catalog.schema import crawls, images, pages, sightings
+from stj_core.clock import now
+from stj_core.errors import LeaseLostError
+from stj_core.vocabulary import PageState, Status
+
+LISTING = "listing"
+_OPEN = (PageState.PENDING, PageState.LEASED)
+_EARLIER = pages.alias("earlier")
 
 
 @dataclass(frozen=True)
 class LeasedPage:
-    """A page that this process may fetch now."""
+    """A page that this process may fetch now; `token` is the lease's."""
 
     id: int
     url: str
     kind: str
     number: int
     attempts: int
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Enough:
+    """When a crawl is over: once so many distinct kept pictures of class `label` were sighted in it.
+
+    No listing page is given out that the pages which are being read may make needless.
+    """
+
+    pictures: int
+    label: int
 
 
 @dataclass(frozen=True)
@@ -47,53 +73,137 @@ class Response:
 
 
 def add_page(connection: Connection, crawl_id: int, kind: str, number: int, url: str) -> None:
-    """Put a page on the frontier; a page that is there already is left alone."""
+    """Put a page on the frontier; a page that is there already is left alone, and so is one behind the listing's end.
+
+    A listing has one page of a number: the address that came first counts.
+    """
+    if kind == LISTING:
+        same = and_(pages.c.crawl_id == crawl_id, pages.c.kind == LISTING)
+        there = or_(pages.c.number == number, and_(pages.c.ends.is_(True), pages.c.number < number))
+        if connection.execute(select(pages.c.id).where(same, there).limit(1)).first() is not None:
+            return
     row = {"crawl_id": crawl_id, "kind": kind, "number": number, "url": url, "state": PageState.PENDING}
     insert_new(connection, pages, [row], ["crawl_id", "url"])
 
 
-def lease_page(catalog: Catalog, crawl_id: int, seconds: float, *, max_listing: int) -> LeasedPage | None:
+def end_listing(connection: Connection, page_id: int) -> int:
+    """Note that a listing ended on a page, and drop the pages behind it that nobody read or reads; returns how many."""
+    connection.execute(update(pages).where(pages.c.id == page_id).values(ends=True))
+    row = connection.execute(select(pages.c.crawl_id, pages.c.number).where(pages.c.id == page_id)).one()
+    behind = and_(pages.c.crawl_id == row.crawl_id, pages.c.kind == LISTING, pages.c.number > row.number)
+    seen = exists().where(sightings.c.page_id == pages.c.id)
+    dropped = connection.execute(delete(pages).where(behind, pages.c.state == PageState.PENDING, ~seen))
+    return int(dropped.rowcount)
+
+
+def lease_page(
+    catalog: Catalog,
+    crawl_id: int,
+    seconds: float,
+    *,
+    max_listing: int,
+    enough: Enough | None = None,
+    token: str | None = None,
+) -> LeasedPage | None:
     """Take the next page of a crawl, products before the listing page after theirs, or None when none is free.
+
+    Whether one is free is found out by reading: who waits for a page writes nothing.
 
     Args:
         catalog: where the frontier is.
         crawl_id: the crawl.
-        seconds: how long the lease lasts where the holder cannot be watched (another host).
+        seconds: how long the lease lasts unless it is renewed.
         max_listing: listing pages with a higher number stay pending.
+        enough: when the crawl is over; None goes on to the listing's end.
+        token: of the lease, for a call that may be made again after the line broke: it then finds the page it took.
     """
-    host, pid, started = _me()
-    wanted = and_(pages.c.crawl_id == crawl_id, or_(pages.c.kind != "listing", pages.c.number <= max_listing))
-    order = (pages.c.kind.desc(), pages.c.number)
+    with catalog.read() as connection:
+        dead = _dead_workers(connection, crawl_id)
+        taken = token is not None and _held(connection, crawl_id, token) is not None
+        if not taken and connection.execute(_free(connection, crawl_id, max_listing, enough, dead)).first() is None:
+            return None
+    return _take(catalog, crawl_id, seconds, max_listing, enough, dead, token or uuid4().hex)
+
+
+@again
+def _take(
+    catalog: Catalog,
+    crawl_id: int,
+    seconds: float,
+    max_listing: int,
+    enough: Enough | None,
+    dead: Sequence[str],
+    token: str,
+) -> LeasedPage | None:
     with catalog.write() as connection:
-        _free_dead(connection, crawl_id)
-        pending = select(pages).where(wanted, pages.c.state == PageState.PENDING).order_by(*order).limit(1)
-        row = connection.execute(pending.with_for_update(skip_locked=True)).first()
+        # One at a time in each crawl, so that the pages in the air are counted; the pages' own cards may come in meanwhile.
+        connection.execute(select(crawls.c.id).where(crawls.c.id == crawl_id).with_for_update(key_share=True))
+        row = _held(connection, crawl_id, token)
+        if row is not None:
+            return LeasedPage(row.id, row.url, row.kind, row.number, row.attempts, token)
+        free = _free(connection, crawl_id, max_listing, enough, dead)
+        row = connection.execute(free.with_for_update(skip_locked=True, of=pages)).first()
         if row is None:
             return None
-        until = moment_from_now(seconds)
-        lease = {"lease_until": until, "lease_host": host, "lease_pid": pid, "lease_started": started}
+        lease = {"lease_until": moment(connection, seconds), "lease_worker": workers.me(), "lease_token": token}
         values = {"state": PageState.LEASED, "attempts": row.attempts + 1, **lease}
         connection.execute(update(pages).where(pages.c.id == row.id).values(values))
-        return LeasedPage(row.id, row.url, row.kind, row.number, row.attempts + 1)
+        return LeasedPage(row.id, row.url, row.kind, row.number, row.attempts + 1, token)
 
 
-def release_page(catalog: Catalog, page_id: int, reason: str | None = None) -> None:
-    """Give a page back, for this process or another to take again; `reason` says why it was not read."""
+@again
+def renew_leases(catalog: Catalog, crawl_id: int, seconds: float) -> int:
+    """Have the leases that this process holds in a crawl last `seconds` from now; returns how many."""
+    mine = and_(pages.c.crawl_id == crawl_id, pages.c.state == PageState.LEASED, pages.c.lease_worker == workers.me())
     with catalog.write() as connection:
+        return int(
+            connection.execute(update(pages).where(mine).values(lease_until=moment(connection, seconds))).rowcount
+        )
+
+
+@again
+def release_page(catalog: Catalog, page_id: int, reason: str | None = None, *, token: str | None = None) -> None:
+    """Give a page back, for this process or another to take again; `reason` says why it was not read.
+
+    Raises:
+        LeaseLostError: another process holds it by now.
+    """
+    with catalog.write() as connection:
+        check_lease(connection, page_id, token)
         held = and_(pages.c.id == page_id, pages.c.state == PageState.LEASED)
-        values = {"state": PageState.PENDING, **_NO_LEASE, **({"reason": reason} if reason else {})}
+        values = {"state": PageState.PENDING, **NO_LEASE, **({"reason": reason} if reason else {})}
         connection.execute(update(pages).where(held).values(values))
 
 
+@again
 def record_response(
-    catalog: Catalog, page_id: int, response: Response, state: PageState | None = None, reason: str | None = None
+    catalog: Catalog,
+    page_id: int,
+    response: Response,
+    state: PageState | None = None,
+    reason: str | None = None,
+    *,
+    token: str | None = None,
 ) -> None:
-    """Write what came back for a page and, if given, how the page stands now and why."""
+    """Write what came back for a page and, if given, how the page stands now and why.
+
+    Raises:
+        LeaseLostError: another process holds it by now.
+    """
     with catalog.write() as connection:
+        check_lease(connection, page_id, token)
         write_response(connection, page_id, response, state, reason)
 
 
-def set_page_aside(catalog: Catalog, page_id: int, reason: str, found: Sequence[tuple[str, int, str]] = ()) -> None:
+@again
+def set_page_aside(
+    catalog: Catalog,
+    page_id: int,
+    reason: str,
+    found: Sequence[tuple[str, int, str]] = (),
+    *,
+    token: str | None = None,
+) -> None:
     """Give a page up that failed again and again, so that the crawl can go on without it.
 
     Args:
@@ -101,13 +211,69 @@ def set_page_aside(catalog: Catalog, page_id: int, reason: str, found: Sequence[
         page_id: the page.
         reason: one sentence.
         found: kind, number and address of the pages that it leads to, as far as they are known.
+        token: of the lease by which it was held.
+
+    Raises:
+        LeaseLostError: another process holds it by now.
     """
     with catalog.write() as connection:
+        check_lease(connection, page_id, token)
         crawl_id = connection.execute(select(pages.c.crawl_id).where(pages.c.id == page_id)).scalar_one()
         for kind, number, url in found:
             add_page(connection, crawl_id, kind, number, url)
-        values = {"state": PageState.FAILED, "reason": reason, **_NO_LEASE}
+        values = {"state": PageState.FAILED, "reason": reason, **NO_LEASE}
         connection.execute(update(pages).where(pages.c.id == page_id).values(values))
+
+
+def check_lease(connection: Connection, page_id: int, token: str | None) -> PageState:
+    """See that a page was not taken over since it was leased, and keep it so until the transaction ends; returns its state.
+
+    A lease that merely ran out, and that nobody took, still counts: what was fetched under it is written.
+
+    Args:
+        connection: inside a transaction that writes.
+        page_id: the page.
+        token: of the lease; None for whoever writes without one.
+
+    Raises:
+        LeaseLostError: another process took it over, or it is no longer there.
+    """
+    held = select(pages.c.state, pages.c.lease_token).where(pages.c.id == page_id)
+    row = connection.execute(held.with_for_update()).first()
+    if row is None or (token is not None and row.lease_token != token):
+        raise LeaseLostError(f"Page {page_id} was taken over by another process meanwhile: nothing of it was written.")
+    return PageState(row.state)
+
+
+def is_ahead(catalog: Catalog, page: LeasedPage) -> bool:
+    """Whether a listing page was asked for before all the pages before it were read, or lies behind the listing's end."""
+    if page.kind != LISTING:
+        return False
+    this = select(pages.c.crawl_id).where(pages.c.id == page.id).scalar_subquery()
+    before = and_(pages.c.crawl_id == this, pages.c.kind == LISTING, pages.c.number < page.number)
+    unsure = or_(pages.c.state.in_(_OPEN), pages.c.ends.is_(True))
+    with catalog.read() as connection:
+        return connection.execute(select(pages.c.id).where(before, unsure).limit(1)).first() is not None
+
+
+@again
+def put_off(catalog: Catalog, page: LeasedPage, response: Response, reason: str) -> bool:
+    """Put a listing page back that did not come as it should and that is ahead of the others; whether it is still wanted.
+
+    Where the listing has ended before it by now, it is dropped.
+
+    Raises:
+        LeaseLostError: another process holds it by now.
+    """
+    with catalog.write() as connection:
+        check_lease(connection, page.id, page.token)
+        write_response(connection, page.id, response, PageState.PENDING, reason)
+        this = select(pages.c.crawl_id).where(pages.c.id == page.id).scalar_subquery()
+        before = and_(pages.c.crawl_id == this, pages.c.kind == LISTING, pages.c.number < page.number)
+        end = connection.execute(
+            select(pages.c.id).where(before, pages.c.ends.is_(True)).order_by(pages.c.number)
+        ).scalar()
+        return end is None or not end_listing(connection, end)
 
 
 def write_response(
@@ -133,48 +299,79 @@ def write_response(
     if state is not None:
         values |= {"state": state}
         if state is not PageState.LEASED:
-            values |= _NO_LEASE
+            values |= NO_LEASE
     connection.execute(update(pages).where(pages.c.id == page_id).values(values))
 
 
 def open_pages(catalog: Catalog, crawl_id: int, *, max_listing: int) -> tuple[int, int]:
-    """How many pages of a crawl are pending, and how many are leased by anyone alive."""
-    wanted = and_(pages.c.crawl_id == crawl_id, or_(pages.c.kind != "listing", pages.c.number <= max_listing))
-    count = select(pages.c.state, func.count().label("n")).where(wanted).group_by(pages.c.state)
-    with catalog.write() as connection:
-        _free_dead(connection, crawl_id)
-        found = {row.state: row.n for row in connection.execute(count)}
-    return found.get(PageState.PENDING, 0), found.get(PageState.LEASED, 0)
+    """How many pages of a crawl are pending, those of dead holders among them, and how many are leased by anyone alive."""
+    with catalog.read() as connection:
+        held = _is_held(connection, _dead_workers(connection, crawl_id))
+        count = select(func.count(), func.coalesce(func.sum(case((held, 1), else_=0)), 0))
+        every, leased = connection.execute(count.where(_wanted(crawl_id, max_listing), pages.c.state.in_(_OPEN))).one()
+    return int(every) - int(leased), int(leased)
 
 
-_NO_LEASE: dict[str, Any] = {"lease_until": None, "lease_host": None, "lease_pid": None, "lease_started": None}
+# The token stays: by it a write that was made, and whose answer got lost, is known again.
+NO_LEASE: dict[str, Any] = {"lease_until": None, "lease_worker": None}
 
 
-def _free_dead(connection: Connection, crawl_id: int) -> None:
-    held = connection.execute(
-        select(pages).where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.LEASED)
-    ).all()
-    dead = [row.id for row in held if _is_dead(row)]
-    if dead:
-        again = and_(pages.c.id.in_(dead), pages.c.state == PageState.LEASED)
-        connection.execute(update(pages).where(again).values(state=PageState.PENDING, **_NO_LEASE))
+def _wanted(crawl_id: int, max_listing: int) -> ColumnElement[bool]:
+    return and_(pages.c.crawl_id == crawl_id, or_(pages.c.kind != LISTING, pages.c.number <= max_listing))
 
 
-def _is_dead(row: Row[Any]) -> bool:
-    if row.lease_host == socket.gethostname():
-        return _started(row.lease_pid) != str(row.lease_started)
-    return str(row.lease_until) < now()
+def _dead_workers(connection: Connection, crawl_id: int) -> list[str]:
+    """Those who hold pages of a crawl and are known to be dead."""
+    held = select(pages.c.lease_worker).distinct()
+    held = held.where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.LEASED)
+    return [one for one in connection.execute(held).scalars() if one and workers.is_gone(one)]
 
 
-@cache
-def _me() -> tuple[str, int, str]:
-    return socket.gethostname(), os.getpid(), _started(os.getpid())
+def _is_held(connection: Connection, dead: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a page is leased by a holder who may be alive."""
+    lives = and_(pages.c.lease_until.is_not(None), pages.c.lease_until >= moment(connection))
+    return and_(pages.c.state == PageState.LEASED, lives, func.coalesce(pages.c.lease_worker, "").not_in(dead))
 
 
-def _started(pid: int) -> str:
-    """When a process began, or "" when there is none: tells a pid from its later namesake."""
-    try:
-        process = psutil.Process(pid)
-        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
-    except psutil.Error:
-        return ""
+def _held(connection: Connection, crawl_id: int, token: str) -> Any:  # noqa: ANN401 - a row, or None
+    mine = and_(pages.c.crawl_id == crawl_id, pages.c.state == PageState.LEASED, pages.c.lease_token == token)
+    return connection.execute(select(pages).where(mine)).first()
+
+
+def _free(connection: Connection, crawl_id: int, max_listing: int, enough: Enough | None, dead: Sequence[str]) -> Any:  # noqa: ANN401
+    """The query for the next page that may be given out."""
+    earlier = _EARLIER
+    unread = exists().where(
+        earlier.c.crawl_id == crawl_id,
+        earlier.c.kind == LISTING,
+        earlier.c.number < pages.c.number,
+        # One that came ill may be the first behind the listing's end: until that is known, nothing behind it is asked for.
+        or_(
+            and_(pages.c.attempts > 0, earlier.c.state.in_(_OPEN)),
+            and_(earlier.c.attempts > 0, earlier.c.state == PageState.PENDING),
+        ),
+    )
+    free = and_(
+        _wanted(crawl_id, max_listing),
+        pages.c.state.in_(_OPEN),
+        ~_is_held(connection, dead),
+        or_(pages.c.kind != LISTING, ~unread),
+    )
+    if not _has_room(connection, crawl_id, enough, dead):
+        free = and_(free, pages.c.kind != LISTING)
+    return select(pages).where(free).order_by(pages.c.kind.desc(), pages.c.number).limit(1)
+
+
+def _has_room(connection: Connection, crawl_id: int, enough: Enough | None, dead: Sequence[str]) -> bool:
+    """Whether one listing page more is needed, however many pictures those bring that are being read."""
+    if enough is None:
+        return True
+    # First who reads, then what is kept: a page that comes in between counts twice rather than not at all.
+    listing = and_(pages.c.crawl_id == crawl_id, pages.c.kind == LISTING)
+    reading = func.sum(case((_is_held(connection, dead), 1), else_=0))
+    row = connection.execute(select(reading, func.max(pages.c.cards)).where(listing)).one()
+    kept = select(func.count(sightings.c.image_id.distinct())).join(images, images.c.id == sightings.c.image_id)
+    mine = and_(sightings.c.crawl_id == crawl_id, images.c.status == Status.KEPT, images.c.label == enough.label)
+    return (
+        int(connection.execute(kept.where(mine)).scalar_one()) + int(row[0] or 0) * int(row[1] or 0) < enough.pictures
+    )

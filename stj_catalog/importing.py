@@ -210,7 +210,7 @@ class _Import:
                 self._correct(category, cards)
                 more = [NextPage("listing", number + 1, f"{address}#{number + 1}")] if number < len(parts) else []
                 response = Response(200, "ok" if cards else "empty", 0, len(cards))
-                seen = SeenPage(page.id, crawl.id, crawl.category_id, response, cards, more)
+                seen = SeenPage(page.id, crawl.id, crawl.category_id, response, cards, more, token=page.token)
                 tally.update(commit_page(self.catalog, self.settler, seen))
             ended = CrawlState.FINISHED
         finally:

@@ -8,7 +8,7 @@ transaction, so that no two newcomers miss each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,9 @@ class Settler:
     thresholds: Thresholds
     index: LooksIndex
     _last: int = 0
+    # By a picture's id and looks, the ids that are within its reach among the first `_searched` pictures of the index.
+    _ahead: dict[tuple[int, int, int], set[int]] = field(default_factory=dict)
+    _searched: int = 0
 
     @classmethod
     def for_catalog(cls, catalog: Catalog, thresholds: Thresholds) -> Settler:
@@ -40,6 +43,32 @@ class Settler:
         with catalog.read() as connection:
             settler._refresh(connection)
         return settler
+
+    def look_ahead(self, catalog: Catalog, keys: Sequence[str]) -> None:
+        """Look for the neighbours of newcomers among all that is compared by now, before anybody has to wait for it.
+
+        The search grows with the catalogue. Done here, and not inside the exclusive transaction, it leaves that one only what
+        was added meanwhile.
+
+        Args:
+            catalog: where they are.
+            keys: addresses without their size of pictures that will be settled next.
+        """
+        self._ahead = {}
+        fresh = and_(images.c.compared.is_(None), HAS_BYTES)
+        rows: list[Sequence[Any]] = []
+        with catalog.read() as connection:
+            for some in chunks(sorted(set(keys))):
+                rows += connection.execute(select(*LOOKS).where(images.c.image_key.in_(some), fresh)).all()
+            if not rows:
+                return
+            self._refresh(connection)
+        newcomers = Looks.from_hex(rows)
+        self._searched = len(self.index)
+        self._ahead = {key: set() for key in _names(newcomers)}
+        names = _names(newcomers)
+        for place, other in self.index.candidates(newcomers, self.thresholds.reach):
+            self._ahead[names[place]].add(other)
 
     def settle(self, connection: Connection, ids: Iterable[int]) -> None:
         """Compare what was never compared among `ids`, then decide and group again what that touches.
@@ -85,7 +114,7 @@ class Settler:
     def _likenesses(self, connection: Connection, newcomers: Looks) -> list[Likeness]:
         """The likenesses of newcomers among themselves and with everything before them."""
         found = list(likenesses_among(newcomers, self.thresholds))
-        pairs = self.index.candidates(newcomers, self.thresholds.reach)
+        pairs = self._candidates(newcomers)
         others = _read_looks(connection, sorted({other for _, other in pairs}))
         place_of = {row: place for place, row in enumerate(others.ids.tolist())}
         one = [place for place, other in pairs if other in place_of]
@@ -93,6 +122,22 @@ class Settler:
         return found + list(
             likenesses_of(newcomers.take(np.array(one, int)), others.take(np.array(two, int)), self.thresholds)
         )
+
+    def _candidates(self, newcomers: Looks) -> list[tuple[int, int]]:
+        """Pairs of a newcomer's place and the id of a picture within its reach, those that were found ahead among them."""
+        names, reach = _names(newcomers), self.thresholds.reach
+        searched = np.array([name in self._ahead for name in names], dtype=bool)
+        pairs = {(place, other) for place, name in enumerate(names) for other in self._ahead.get(name, ())}
+        for places, since in ((np.flatnonzero(searched), self._searched), (np.flatnonzero(~searched), 0)):
+            if len(places):
+                found = self.index.candidates(newcomers.take(places), reach, since=since)
+                pairs |= {(int(places[place]), other) for place, other in found}
+        # A picture that was fetched again may stand in the index with what it looked like before.
+        return sorted((place, other) for place, other in pairs if other != names[place][0])
+
+
+def _names(looks: Looks) -> list[tuple[int, int, int]]:
+    return list(zip(looks.ids.tolist(), looks.plain.tolist(), looks.trimmed.tolist(), strict=True))
 
 
 def _read_looks(connection: Connection, ids: Sequence[int], which: ColumnElement[bool] | None = None) -> Looks:

@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, or_, select, update
 
+from stj_catalog.away import again
 from stj_catalog.catalog import Catalog, chunks, insert_new, upsert
-from stj_catalog.frontier import Response, add_page, write_response
+from stj_catalog.frontier import LISTING, Response, add_page, check_lease, end_listing, write_response
 from stj_catalog.incremental import Settler
 from stj_catalog.schema import PRODUCT_PAGE, crawls, crops, images, likenesses, pages, products, sightings
 from stj_catalog.tombstones import ADDRESS, tombs_of
@@ -108,6 +109,8 @@ class SeenPage:
         cards: in the page's order.
         found: pages that it leads to.
         seen_at: when it was seen, for a page that is read again later; None for now.
+        token: of the lease by which it was held; None for a page that is read again later.
+        ends: whether the listing ends here, by its own mark.
     """
 
     id: int
@@ -117,6 +120,8 @@ class SeenPage:
     cards: Sequence[CardSighting] = field(default_factory=tuple)
     found: Sequence[NextPage] = field(default_factory=tuple)
     seen_at: str | None = None
+    token: str | None = None
+    ends: bool = False
 
 
 def known_pictures(
@@ -147,6 +152,7 @@ def known_pictures(
         return found | tombs_of(connection, ADDRESS, keys).keys()
 
 
+@again
 def record_pictures(catalog: Catalog, fetched: Sequence[FetchedPicture]) -> None:
     """Write pictures that were fetched; one that somebody else fetched meanwhile is left alone."""
     rows = {one.image_key: _image_row(one) for one in fetched}
@@ -157,8 +163,10 @@ def record_pictures(catalog: Catalog, fetched: Sequence[FetchedPicture]) -> None
         for some in chunks(sorted(rows)):
             found = connection.execute(select(images).where(images.c.image_key.in_(some)))
             present |= {row.image_key: row for row in found}
-        insert_new(connection, images, [row for key, row in rows.items() if key not in present], ["image_key"])
-        for key, old in present.items():
+        # In one order, so that no two writers wait for each other.
+        fresh = [rows[key] for key in sorted(rows) if key not in present]
+        insert_new(connection, images, fresh, ["image_key"])
+        for key, old in sorted(present.items()):
             if old.status == Status.REJECTED and old.reason in _REPLACED:
                 _fetched_again(connection, old, rows[key])
 
@@ -174,6 +182,7 @@ def _fetched_again(connection: Connection, old: Row[Any], row: dict[str, Any]) -
     connection.execute(update(images).where(images.c.id == old.id).values(values))
 
 
+@again
 def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[str]:
     """Write a page's cards, its done mark and the pages it leads to, in one transaction.
 
@@ -181,8 +190,14 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
 
     Returns:
         how many cards ended in each status (its reason for a card without a picture).
+
+    Raises:
+        LeaseLostError: another process took the page over; nothing is written.
     """
+    settler.look_ahead(catalog, [card.image_key for card in page.cards if card.image_key])
     with catalog.write(exclusive=True) as connection:
+        if check_lease(connection, page.id, page.token) is PageState.DONE and page.token is not None:
+            return _tally(connection, page.id)  # it was written, and the answer got lost
         keys = [card.image_key for card in page.cards if card.image_key]
         forgotten = tombs_of(connection, ADDRESS, keys)
         # What shows a forgotten picture is counted, and nothing of what it says is kept.
@@ -217,6 +232,10 @@ def commit_page(catalog: Catalog, settler: Settler, page: SeenPage) -> Counter[s
             older = and_(images.c.id.in_(some), images.c.last_seen_at < seen_at)
             connection.execute(update(images).where(older).values(last_seen_at=seen_at))
         settler.settle(connection, touched | _listed_elsewhere(connection, page.id, shown))
+        if page.ends:
+            end_listing(connection, page.id)
+        elif any(one.kind == LISTING for one in page.found):
+            connection.execute(update(pages).where(pages.c.id == page.id, pages.c.ends.is_(True)).values(ends=None))
         for one in page.found:
             add_page(connection, page.crawl_id, one.kind, one.number, one.url)
         write_response(connection, page.id, page.response, PageState.DONE, fetched_at=page.seen_at)
@@ -275,7 +294,7 @@ def _record_products(connection: Connection, cards: Sequence[CardSighting], mome
     upsert(
         connection,
         products,
-        list(rows.values()),
+        [rows[asin] for asin in sorted(rows)],
         ["asin"],
         {**newest, "last_seen_at": lambda new, old: _later(new["last_seen_at"], old.c.last_seen_at)},
     )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Float, cast, extract, func, literal, select, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, func, select, update
 
+from stj_catalog.away import again
 from stj_catalog.catalog import Catalog, insert_new
+from stj_catalog.database_clock import clock as clock_of
 from stj_catalog.schema import hosts, lanes
 
 
@@ -29,6 +30,7 @@ class Cooling:
     blocks: int
 
 
+@again
 def take_turn(catalog: Catalog, host: str, lane: str, gap: float) -> float:
     """Ask to send a request: 0.0 means that it must go now, anything else is after how many seconds to ask again.
 
@@ -39,7 +41,7 @@ def take_turn(catalog: Catalog, host: str, lane: str, gap: float) -> float:
         gap: seconds that the next request of this lane waits after this one.
     """
     with catalog.write() as connection:
-        clock = _clock(connection)
+        clock = clock_of(connection)
         cool = select(func.coalesce(func.max(hosts.c.cool_until), 0.0)).where(hosts.c.host == host).scalar_subquery()
         free = update(lanes).where(lanes.c.lane == lane, lanes.c.free_at <= clock, cool <= clock)
         taken = connection.execute(free.values(free_at=clock + gap)).rowcount
@@ -53,6 +55,7 @@ def take_turn(catalog: Catalog, host: str, lane: str, gap: float) -> float:
         return max(float(row[0]), float(row[1]), 1e-3)
 
 
+@again
 def cool_down(
     catalog: Catalog, host: str, seconds: float, asked_seconds_ago: float, *, picture: bool = False
 ) -> Cooling:
@@ -70,7 +73,7 @@ def cool_down(
     blocks = hosts.c.picture_blocks if picture else hosts.c.page_blocks
     with catalog.write() as connection:
         _know(connection, host)
-        clock = _clock(connection)
+        clock = clock_of(connection)
         news = hosts.c.cooled_at <= clock - asked_seconds_ago
         connection.execute(
             update(hosts).where(hosts.c.host == host, news).values({blocks: blocks + 1, hosts.c.cooled_at: clock})
@@ -83,29 +86,22 @@ def cool_down(
         return Cooling(max(0.0, float(row[0])), int(row[1]))
 
 
+@again
 def served(catalog: Catalog, host: str, asked_seconds_ago: float, *, picture: bool = False) -> None:
     """Note that a host serves: its blocks in a row end, unless the question was asked before the last of them."""
     blocks = hosts.c.picture_blocks if picture else hosts.c.page_blocks
     with catalog.write() as connection:
-        news = hosts.c.cooled_at <= _clock(connection) - asked_seconds_ago
+        news = hosts.c.cooled_at <= clock_of(connection) - asked_seconds_ago
         connection.execute(update(hosts).where(hosts.c.host == host, news, blocks > 0).values({blocks: 0}))
 
 
 def cooling(catalog: Catalog, host: str) -> float:
     """Seconds until a host may be asked again after a block; 0.0 where it may be asked."""
     with catalog.read() as connection:
-        left = select(hosts.c.cool_until - _clock(connection)).where(hosts.c.host == host)
+        left = select(hosts.c.cool_until - clock_of(connection)).where(hosts.c.host == host)
         return max(0.0, float(connection.execute(left).scalar() or 0.0))
 
 
 def _know(connection: Connection, host: str) -> None:
     row = {"host": host, "cool_until": 0.0, "cooled_at": 0.0, "page_blocks": 0, "picture_blocks": 0}
     insert_new(connection, hosts, [row], ["host"])
-
-
-def _clock(connection: Connection) -> ColumnElement[float]:
-    """The database's clock, in seconds since 1970; it goes on within a transaction."""
-    if connection.dialect.name == "sqlite":
-        # A day's fraction in a double is good to 40 microseconds.
-        return cast((func.julianday("now") - literal(2440587.5)) * literal(86400.0), Float)
-    return cast(extract("epoch", func.clock_timestamp()), Float(53))

@@ -16,6 +16,7 @@ from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.decide import decide
 from stj_catalog.dedupe import dedupe
 from stj_catalog.forget import remove_forgotten_bytes
+from stj_catalog.frontier import NO_LEASE
 from stj_catalog.health import half_done_pages
 from stj_catalog.schema import crawls, images, pages
 from stj_core.vocabulary import CrawlState, PageState, Reason, Status
@@ -243,9 +244,8 @@ def _reopen_pages(catalog: Catalog) -> int:
     """Put half-done pages back on the frontier, and let the command that began their crawl go on with it."""
     with catalog.write(exclusive=True) as connection:
         rows = half_done_pages(connection)
-        lease = dict.fromkeys(("lease_until", "lease_host", "lease_pid", "lease_started"))
         for some in chunks([row.id for row in rows]):
-            again = {"state": PageState.PENDING.value, **lease}
+            again = {"state": PageState.PENDING.value, **NO_LEASE}
             connection.execute(update(pages).where(pages.c.id.in_(some)).values(again))
         for some in chunks(sorted({row.crawl_id for row in rows})):
             over = crawls.c.state == CrawlState.FINISHED

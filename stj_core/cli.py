@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -20,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stj_core import __version__
-from stj_core.errors import StjError
+from stj_core.errors import StjError, UsageError
 from stj_core.extras import missing_extra
 from stj_core.text import inert, json_inert
 
@@ -30,6 +31,8 @@ BUG, INTERRUPTED = 3, 130
 LOG_NAME = "stj-error.log"
 # What is wrong with a place, and with nothing of ours: full, read-only, or somebody else's.
 _PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+# One letter is a drive; a path has lost one of the two slashes.
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 GOES_ON = "Interrupted: the same command goes on from here."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -47,6 +50,14 @@ class _VersionMixin:
 class _Command(_VersionMixin, TyperCommand):
     """One command."""
 
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer keeps these types to itself
+        """Run the command, unless a folder or a file was named by the address of another machine."""
+        for given in ctx.params.values():
+            for one in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(one, Path):
+                    refuse_address(one)
+        return super().invoke(ctx)
+
 
 class _Group(_VersionMixin, TyperGroup):
     """A program with several commands."""
@@ -59,6 +70,20 @@ class App(typer.Typer):
         """Register a command, as typer does."""
         options.setdefault("cls", _Command)
         return super().command(name, **options)
+
+
+def refuse_address(place: Path) -> None:
+    """See that a place is on this machine: `s3://bucket/dataset` would silently become a folder called `s3:`.
+
+    Raises:
+        UsageError: it is an address.
+    """
+    found = _ADDRESS.match(str(place))
+    if found and not place.exists():
+        raise UsageError(
+            f"{found['scheme']}://{found['rest']} is an address, and this command reads and writes folders of this machine: "
+            "only pictures (STJ_IMAGES) and the catalogue (STJ_CATALOG) may lie elsewhere."
+        )
 
 
 def make_app(help_text: str) -> App:

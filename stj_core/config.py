@@ -59,6 +59,15 @@ class Config(BaseSettings):
             raise ValueError(f"duplicates ({least} bits) are relatives too, so it is {least} or more")
         return value
 
+    @field_validator("runs", "cache", mode="before")
+    @classmethod
+    def _is_here(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given
+        if isinstance(value, str) and "://" in value:
+            raise ValueError(
+                "it is a folder of this machine: only pictures (STJ_IMAGES) and the catalogue may lie elsewhere"
+            )
+        return value
+
     @field_validator("labels", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given

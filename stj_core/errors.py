@@ -6,7 +6,10 @@ Libraries raise, only the command lines and the web turn an error into words for
     ├── UsageError              exit 2: an option or a setting that cannot be right
     ├── CatalogError            the catalogue cannot be used as it is
     │   ├── NoCatalogError      there is none at that place
-    │   └── NewerSchemaError    made by a newer STJ
+    │   ├── NewerSchemaError    made by a newer STJ
+    │   ├── AwayError           the database or the image store cannot be reached now; it may be back in a while
+    │   ├── ConflictError       another writer was in the way, and the database undid this transaction
+    │   └── LeaseLostError      another process took a page over meanwhile
     ├── PictureError            these bytes do not become a picture; `.reason` is the word in the catalogue
     │   ├── NotAnImageError     reason not_image
     │   ├── TruncatedError      reason truncated
@@ -48,6 +51,18 @@ class NoCatalogError(CatalogError):
 
 class NewerSchemaError(CatalogError):
     """The catalogue was made by a newer STJ."""
+
+
+class AwayError(CatalogError):
+    """The database or the image store cannot be reached now, or another program holds it: it may be back in a while."""
+
+
+class ConflictError(CatalogError):
+    """Another writer was in the way, and the database undid this transaction."""
+
+
+class LeaseLostError(CatalogError):
+    """Another process took a page over meanwhile: nothing of what was to be written about it is."""
 
 
 class PictureError(StjError):

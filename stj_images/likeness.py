@@ -197,10 +197,17 @@ class LooksIndex:
         self.plain.add(ids, plain)
         self.trimmed.add(ids, trimmed)
 
-    def candidates(self, newcomers: Looks, reach: int) -> list[tuple[int, int]]:
-        """Pairs of a newcomer's place and a picture's id that are within reach in some way."""
+    def candidates(self, newcomers: Looks, reach: int, *, since: int = 0) -> list[tuple[int, int]]:
+        """Pairs of a newcomer's place and a picture's id that are within reach in some way.
+
+        Args:
+            newcomers: whom they are looked for.
+            reach: in bits of pHash-64.
+            since: only among the pictures that were added after the first `since`.
+        """
         asked = np.concatenate([newcomers.plain, newcomers.plain ^ np.uint64(MIRROR)])
-        answers = self.plain.query_batch(asked, reach) + self.trimmed.query_batch(newcomers.trimmed, reach)
+        answers = self.plain.query_batch(asked, reach, since=since)
+        answers += self.trimmed.query_batch(newcomers.trimmed, reach, since=since)
         found = {(number % len(newcomers), other) for number, (ids, _) in enumerate(answers) for other in ids.tolist()}
         return sorted(found)
 

@@ -103,12 +103,12 @@ class NeighbourIndex:
         """
         return self.query_batch(np.asarray([hash], dtype=np.uint64), distance)[0]
 
-    def query_batch(self, hashes: Hashes, distance: int) -> list[tuple[Ids, Distances]]:
-        """For each of uint64[q], what `query` returns."""
+    def query_batch(self, hashes: Hashes, distance: int, *, since: int = 0) -> list[tuple[Ids, Distances]]:
+        """For each of uint64[q], what `query` returns; only of what was added after the first `since` hashes."""
         wanted = np.atleast_1d(np.asarray(hashes, dtype=np.uint64))
         rows: list[list[Places]] = [[] for _ in wanted]
         bits: list[list[Distances]] = [[] for _ in wanted]
-        for start in range(0, self._size, _BLOCK):
+        for start in range(since, self._size, _BLOCK):
             block = self._hashes[start : min(start + _BLOCK, self._size)]
             differing = np.empty_like(block)
             far = np.empty(len(block), dtype=np.uint8)

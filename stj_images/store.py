@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from stj_core.clock import now
-from stj_core.errors import CatalogError
+from stj_core.errors import AwayError, CatalogError
 from stj_core.files import is_unfinished, read_quickly, unfinished_name, write_bytes, writer_is_gone, writer_lives
 
 LOST = "lost+found"
@@ -28,6 +28,19 @@ LOST_LIST = f"{LOST}/list.csv"
 _LIST_COLUMNS = ("moved_at", "path", "why")
 _IN_HAND = ".paths"
 _DAY_SECONDS = 86_400.0
+# What botocore and aiohttp call a line that is down; none of them is an error of Python's own.
+_AWAY = frozenset(
+    (
+        *(
+            "EndpointConnectionError",
+            "ConnectTimeoutError",
+            "ReadTimeoutError",
+            "ConnectionClosedError",
+            "ConnectionError",
+        ),
+        *("ClientConnectorError", "ClientOSError", "ServerDisconnectedError", "ServerTimeoutError", "HTTPClientError"),
+    )
+)
 
 
 def store_path(sha256: str, extension: str) -> str:
@@ -239,7 +252,8 @@ class RemoteStore(ImageStore):
         self._address = root
         try:
             self._files: Any
-            self._files, self._root = fsspec.core.url_to_fs(root)
+            # Without the driver's listings, which are kept for good and would not show what others put.
+            self._files, self._root = fsspec.core.url_to_fs(root, use_listings_cache=False)
         except ImportError as error:
             # fsspec names the package of any other kind of store itself.
             remedy = ": pip install 'stj[s3]'" if root.startswith("s3") else ""
@@ -309,13 +323,31 @@ class RemoteStore(ImageStore):
         """Say in our words that the store cannot be used: keys that are missing, a line that is down."""
         try:
             yield
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            # A bucket that is not there is no picture that was lost.
+            if "bucket" in str(error).lower():
+                raise CatalogError(
+                    f"Cannot use the image store {self._address}: there is no such bucket. Make it, or set STJ_IMAGES to "
+                    "another place."
+                ) from error
             raise
         except Exception as error:  # each driver has errors of its own, and they share no other ancestor
+            if _is_away(error):
+                raise AwayError(f"The image store {self._address} cannot be reached: {_said(error)}.") from error
             raise CatalogError(
-                f"Cannot use the image store {self._address}: {str(error).rstrip('.') or type(error).__name__}. "
+                f"Cannot use the image store {self._address}: {_said(error)}. "
                 "See to its keys and the line to it, or set STJ_IMAGES to another folder."
             ) from error
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether an object store cannot be reached now; each driver has classes of its own for that."""
+    causes = (error, error.__cause__, error.__context__)
+    return any(isinstance(one, ConnectionError | TimeoutError) or type(one).__name__ in _AWAY for one in causes if one)
+
+
+def _said(error: BaseException) -> str:
+    return str(error).rstrip(".") or type(error).__name__
 
 
 def _forget_list(listed: TextIO, file: Path, pid: int) -> None:

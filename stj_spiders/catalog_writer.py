@@ -10,10 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, ParamSpec, TypeVar
 
+from stj_catalog import workers
 from stj_catalog.catalog import Catalog, open_catalog
 from stj_catalog.incremental import Settler
 from stj_catalog.intake import FetchedPicture, record_pictures
 from stj_core.config import Config
+from stj_core.patience import AWAY_SECONDS, patiently
 from stj_images.likeness import thresholds_of
 from stj_images.store import ImageStore, open_store
 
@@ -28,13 +30,17 @@ class CatalogWriter:
     """An open catalogue and image store, with a batch of pictures that wait to be written.
 
     Attributes:
+        away_seconds: how long the database or the image store may be away.
+        hurried: of each crawl, whether it is to end at once.
         fetching: by picture address, the tasks that fetch pictures now, for whichever crawl.
     """
 
     writers: ClassVar[dict[tuple[str, str], CatalogWriter]] = {}
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, away_seconds: float) -> None:
         """Take note of where things are; `open` opens them."""
+        self.away_seconds = away_seconds
+        self.hurried: list[Callable[[], bool]] = []
         self.config = config
         self.catalog: Catalog
         self.settler: Settler
@@ -48,11 +54,16 @@ class CatalogWriter:
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    async def open(cls, config: Config) -> CatalogWriter:
-        """The writer of this catalogue and image store; it is made when the first crawl needs it."""
+    async def open(cls, config: Config, away_seconds: float = AWAY_SECONDS) -> CatalogWriter:
+        """The writer of this catalogue and image store; it is made when the first crawl needs it.
+
+        Args:
+            config: where they are.
+            away_seconds: how long either may be away.
+        """
         place = (config.catalog_url, config.images)
         if place not in cls.writers:
-            cls.writers[place] = cls(config)
+            cls.writers[place] = cls(config, away_seconds)
         writer = cls.writers[place]
         writer._users += 1
         if writer._opening is None:
@@ -61,8 +72,17 @@ class CatalogWriter:
         return writer
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function that uses the catalogue, in the one thread that may."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
+        """Call a function that uses the catalogue, in the one thread that may.
+
+        While the database is away it is called again and again: each is one transaction, and may be.
+        """
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: self.patiently(lambda: function(*args, **kwargs))
+        )
+
+    def patiently(self, function: Callable[[], T]) -> T:
+        """Call a function, and wait while the database or the image store that it needs is away, unless all crawls are to end."""
+        return patiently(function, self.away_seconds, lambda: bool(self.hurried) and all(one() for one in self.hurried))
 
     def record(self, picture: FetchedPicture) -> None:
         """Have a picture's row written with the next batch: 100 rows, or what a second brings."""
@@ -94,6 +114,7 @@ class CatalogWriter:
 
     async def _open(self) -> None:
         self.catalog = await self.run(open_catalog, self.config.catalog_url, create=True)
+        await self.run(workers.tidy)
         await self.run(self.store.tidy)
         self.settler = await self.run(Settler.for_catalog, self.catalog, thresholds_of(self.config))
 

@@ -65,6 +65,7 @@ class CrawlConfig:
     min_width: int
     min_height: int
     lease_seconds: float
+    away_seconds: float
     coverage_min: float
     warc: str
     summary: Literal["table", "json"]
@@ -116,6 +117,7 @@ class CrawlConfig:
             min_width=int(_number(settings, "IMAGES_MIN_WIDTH", least=0)),
             min_height=int(_number(settings, "IMAGES_MIN_HEIGHT", least=0)),
             lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
+            away_seconds=_number(settings, "STJ_AWAY_SECONDS", least=0),
             coverage_min=_number(settings, "STJ_COVERAGE_MIN", least=0, most=1),
             warc=str(settings.get("STJ_WARC") or ""),
             summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),

@@ -17,6 +17,7 @@ class PageItem:
         response: what came back.
         cards: in the page's order, each with the reason why it says nothing about the label, if so.
         found: pages that it leads to.
+        ends: whether the listing ends here, by its own mark.
         opted_out: the words by which it keeps its pictures from learning; None where it does not.
     """
 
@@ -24,6 +25,7 @@ class PageItem:
     response: Response
     cards: list[CardSighting] = field(default_factory=list)
     found: list[NextPage] = field(default_factory=list)
+    ends: bool = False
     opted_out: str | None = None
 
     def __repr__(self) -> str:

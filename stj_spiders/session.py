@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from scrapy.crawler import Crawler
@@ -25,7 +26,7 @@ from stj_core.addresses import is_loopback
 from stj_core.cli import counted
 from stj_core.clock import now
 from stj_core.config import Config
-from stj_core.errors import CrawlError
+from stj_core.errors import CatalogError, CrawlError
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
 from stj_spiders.archive import PageArchive
@@ -46,7 +47,7 @@ from stj_spiders.shops.shop import PAGES
 
 # So many pictures may a host refuse in a row before that counts as being turned away.
 REFUSALS = 2
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 _sessions: WeakKeyDictionary[Crawler, Session] = WeakKeyDictionary()
 
@@ -113,6 +114,7 @@ class Session(Setbacks):
         self._archive: PageArchive | None = None
         self._most_cards = 0
         self._moved = asyncio.Event()
+        self._heart: asyncio.Future[None] | None = None
         _sessions[crawler] = self
 
     @property
@@ -142,7 +144,8 @@ class Session(Setbacks):
         Raises:
             StjError: what is in the way.
         """
-        self.writer = await CatalogWriter.open(self.config)
+        self.writer = await CatalogWriter.open(self.config, self.settings.away_seconds)
+        self.writer.hurried.append(lambda: not self.crawler.crawling)
         self.pace = SharedPace(self.manners, self.writer)
         origin = self.config.origin
         self.crawl = await self.writer.run(
@@ -156,6 +159,7 @@ class Session(Setbacks):
             fresh=self.arguments.fresh,
             parser=self.pages.PARSER,
         )
+        self._heart = asyncio.ensure_future(self._beat())
         self.fields = await self.writer.run(crawls.fields_of_cards, self.writer.catalog, self.crawl.id)
         if not is_loopback(origin):
             _log.warning(self.pages.CONDITIONS)
@@ -174,14 +178,22 @@ class Session(Setbacks):
     async def lease(self) -> LeasedPage | None:
         """Take the next page from the frontier, if one is free."""
         seconds, most = self.settings.lease_seconds, self.arguments.pages
-        page = await self.writer.run(frontier.lease_page, self.writer.catalog, self.crawl.id, seconds, max_listing=most)
+        page = await self.writer.run(
+            frontier.lease_page,
+            self.writer.catalog,
+            self.crawl.id,
+            seconds,
+            max_listing=most,
+            enough=frontier.Enough(self.arguments.limit, self.category.label),
+            token=uuid4().hex,
+        )
         if page is not None:
             self.leased += 1
         return page
 
     async def release(self, page: LeasedPage, reason: str | None = None) -> None:
         """Give a page back unread."""
-        await self.writer.run(frontier.release_page, self.writer.catalog, page.id, reason)
+        await self.write(page, frontier.release_page, page.id, reason)
         self.give_back()
 
     def give_back(self) -> None:
@@ -226,6 +238,18 @@ class Session(Setbacks):
         sent = response.request.headers.to_unicode_dict() if response.request else {}
         asked = {str(name): str(value) for name, value in sent.items()}
         await asyncio.get_running_loop().run_in_executor(None, self._archive.write, kept, asked)
+
+    async def _beat(self) -> None:
+        """Renew our leases while we live, well before they run out."""
+        while True:
+            await asyncio.sleep(self.settings.lease_seconds / 3)
+            try:
+                await self.writer.run(
+                    frontier.renew_leases, self.writer.catalog, self.crawl.id, self.settings.lease_seconds
+                )
+            except CatalogError as error:
+                # Whatever else asks the catalogue says so too, and ends the crawl.
+                _log.warning("the leases could not be renewed: %s", error)
 
     # What is learned on the way.
 
@@ -293,6 +317,8 @@ class Session(Setbacks):
         Args:
             reason: Scrapy's word; `finished` when nothing was left to do.
         """
+        if self._heart is not None:
+            self._heart.cancel()
         try:
             if hasattr(self, "crawl"):
                 outcome = self.outcome or (FINISHED if reason == "finished" else STOPPED)
@@ -312,6 +338,7 @@ class Session(Setbacks):
                 )
                 await self.writer.run(remove_copies, catalog, self.writer.store)
                 self.summary = await self.writer.run(crawls.crawl_summary, catalog, crawl_id)
+                self.summary["taken_over"] = self.late
             if self._archive is not None:
                 self._archive.close()
             if hasattr(self, "writer"):

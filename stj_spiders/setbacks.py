@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from scrapy.exceptions import DownloadCancelledError
 
 from stj_catalog import frontier
 from stj_catalog.frontier import LeasedPage
 from stj_core.cli import write_log
-from stj_core.errors import StjError
+from stj_core.errors import LeaseLostError, StjError
 from stj_core.vocabulary import PageState
 from stj_spiders.arguments import Arguments
 from stj_spiders.budget import PAGE_BYTES
@@ -40,6 +40,7 @@ class Setbacks(ABC):
     def __init__(self) -> None:
         """No page was tried yet."""
         self._tries: Counter[int] = Counter()
+        self.late = 0
 
     @abstractmethod
     def stop(self, outcome: Outcome) -> None:
@@ -57,6 +58,30 @@ class Setbacks(ABC):
     def page_name(self, page: LeasedPage) -> str:
         """A page as people call it."""
 
+    async def write(self, page: LeasedPage, function: Callable[..., object], *values: object) -> bool:
+        """Have something written about a page under its lease; False where another process took it over meanwhile.
+
+        Args:
+            page: the page.
+            function: of the frontier; it takes the catalogue, `values`, and the lease's `token` unless `values` hold the page.
+            *values: what it is given.
+        """
+        token = {} if page in values else {"token": page.token}
+        try:
+            await self.writer.run(function, self.writer.catalog, *values, **token)
+        except LeaseLostError:
+            self.came_late(page)
+            return False
+        return True
+
+    def came_late(self, page: LeasedPage) -> None:
+        """Count a page that another process took over while it was read here: nothing of it is written."""
+        self.late += 1
+        _log.warning(
+            "%s was taken over by another process while it was read here: nothing of it is written",
+            self.page_name(page),
+        )
+
     async def ask_again(self, page: LeasedPage, record: frontier.Response, why: str, *, in_vain: bool = False) -> None:
         """Put a page back that did not come as it should; after some tries a listing ends the crawl, a product is left out.
 
@@ -66,25 +91,28 @@ class Setbacks(ABC):
             why: what was wrong with it.
             in_vain: another try would bring the same.
         """
-        catalog = self.writer.catalog
+        reason = f"it {why}"
+        if await self.writer.run(frontier.is_ahead, self.writer.catalog, page):
+            # It may lie behind the listing's end: whether it does, the pages before it say.
+            _log.info("%s %s: asking again once the pages before it are read", self.page_name(page), why)
+            await self.write(page, frontier.put_off, page, record, reason)
+            self.give_back()
+            return
         self._tries[page.id] += TRIES if in_vain else 1
         tries = self._tries[page.id]
-        reason = f"it {why}"
-        await self.writer.run(frontier.record_response, catalog, page.id, record, PageState.PENDING, reason)
-        if tries < TRIES:
+        written = await self.write(page, frontier.record_response, page.id, record, PageState.PENDING, reason)
+        if written and tries < TRIES:
             _log.warning("%s %s: asking again", self.page_name(page), why)
-        elif page.kind == "listing":
+        elif written and page.kind == "listing":
             self.stop(failed(self._unread_listing(page, why)))
-        else:
+        elif written:
             await self._set_aside(page, reason)
         self.give_back()
 
     async def nothing_there(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
         """End the crawl: its first page says that there is nothing."""
-        await self.writer.run(
-            frontier.record_response, self.writer.catalog, page.id, record, PageState.DONE, f"it {why}"
-        )
-        self.stop(empty(f"{page.url} {why}: check the node of {self.arguments.category.slug} in labels.toml."))
+        if await self.write(page, frontier.record_response, page.id, record, PageState.DONE, f"it {why}"):
+            self.stop(empty(f"{page.url} {why}: check the node of {self.arguments.category.slug} in labels.toml."))
         self.give_back()
 
     async def failed_unexpectedly(self, page: LeasedPage, error: BaseException, item: PageItem | None) -> None:
@@ -105,7 +133,7 @@ class Setbacks(ABC):
 
     async def _set_aside(self, page: LeasedPage, reason: str, found: Sequence[tuple[str, int, str]] = ()) -> None:
         _log.error("%s is set aside after %d tries: %s", self.page_name(page), TRIES, reason)
-        await self.writer.run(frontier.set_page_aside, self.writer.catalog, page.id, reason, found)
+        await self.write(page, frontier.set_page_aside, page.id, reason, found)
 
     def _unread_listing(self, page: LeasedPage, why: str) -> str:
         slug = self.arguments.category.slug

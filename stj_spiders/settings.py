@@ -58,7 +58,10 @@ STJ_RENDER = "auto"
 STJ_RENDER_HOSTS: list[str] = []
 STJ_PICTURE_HOSTS: list[str] = []
 STJ_OPT_OUT_OBEY = True
-STJ_LEASE_SECONDS = 600.0
+# How long a page stays with a crawl that was cut off; one that lives renews it.
+STJ_LEASE_SECONDS = 120.0
+# How long the catalogue or the image store may be away before a crawl ends.
+STJ_AWAY_SECONDS = 900.0
 # Share of cards that must have a title, a picture and a link; with fewer the layout has changed.
 STJ_COVERAGE_MIN = 0.8
 # A folder in which every listing and product page is kept as it came (stj_spiders/archive.py); none by default.

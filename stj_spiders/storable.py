@@ -59,6 +59,7 @@ def storable_listing(listing: Listing) -> Listing:
         unusable_next=clean(unusable, MOST_TITLE) if unusable is not None else None,
         total_results=total if total is not None and 0 <= total <= MOST_RESULTS else None,
         cards=tuple(map(_card, listing.cards)),
+        later=tuple((number, url) for number, url in listing.later if address(url)),
     )
 
 

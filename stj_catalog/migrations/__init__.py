@@ -19,6 +19,8 @@ from stj_core.files import atomic_path
 REVISIONS = tuple(sorted(path.name.split("_")[0] for path in Path(__file__).with_name("versions").glob("[0-9]*_*.py")))
 """The schemas that this STJ can read, oldest first: one for each file of `versions/`."""
 HEAD = REVISIONS[-1]
+# Any number of our own, and another than the writers': who makes or migrates a catalogue takes this lock of PostgreSQL's.
+_MAKING_LOCK = 0x53544B
 
 
 def upgrade(engine: Engine, file: Path | None, *, copy: bool = True) -> None:
@@ -47,6 +49,9 @@ def upgrade(engine: Engine, file: Path | None, *, copy: bool = True) -> None:
         _without_foreign_keys(connection),
         connection.begin(),
     ):
+        if connection.dialect.name == "postgresql":
+            # SQLite has one writer anyway. Whoever comes second finds everything made.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MAKING_LOCK})
         _run(connection)
 
 

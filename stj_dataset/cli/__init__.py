@@ -9,11 +9,13 @@ from stj_dataset.cli import (
     audit,
     backup,
     card,
+    copy_catalog,
     dedupe,
     diff,
     export,
     forget,
     label,
+    metrics,
     restore,
     reviews,
     stats,
@@ -37,6 +39,8 @@ app.command("reviews")(reviews.reviews)
 app.command("forget")(forget.forget)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
+app.command("metrics")(metrics.metrics)
+app.command("copy-catalog")(copy_catalog.copy_catalog)
 
 
 def main() -> NoReturn:

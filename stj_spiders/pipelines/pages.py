@@ -6,7 +6,7 @@ from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
 
 from stj_catalog.intake import SeenPage, commit_page
-from stj_core.errors import StjError
+from stj_core.errors import LeaseLostError, StjError
 from stj_spiders.items import PageItem
 from stj_spiders.outcome import unexpected
 from stj_spiders.session import session_of
@@ -28,10 +28,21 @@ class PagesPipeline:
         """Commit the page."""
         session = self.session
         page = SeenPage(
-            item.page.id, session.crawl.id, session.crawl.category_id, item.response, item.cards, item.found
+            item.page.id,
+            session.crawl.id,
+            session.crawl.category_id,
+            item.response,
+            item.cards,
+            item.found,
+            token=item.page.token,
+            ends=item.ends,
         )
         try:
             tally = await session.writer.run(commit_page, session.writer.catalog, session.writer.settler, page)
+        except LeaseLostError as error:
+            session.came_late(item.page)
+            session.give_back()
+            raise DropItem(str(error)) from error
         except StjError as error:
             session.stop(unexpected(error))
             raise DropItem(str(error)) from error

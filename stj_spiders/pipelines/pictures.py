@@ -265,7 +265,7 @@ class PicturesPipeline:
                 raise TooSmallError(f"The picture has {found.width}x{found.height} pixels.")
         except PictureError as error:
             return self._rejected(key, url, error.reason, http_status=200, detail=detail)
-        path = session.writer.store.put(found.sha256, found.extension, body)
+        path = session.writer.patiently(lambda: session.writer.store.put(found.sha256, found.extension, body))
         return FetchedPicture(key, url, session.crawl.id, found, path, http_status=200, detail=detail)
 
 

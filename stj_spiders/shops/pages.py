@@ -80,6 +80,7 @@ class Listing:
         ending: the mark that the listing ends here; None where it goes on, or where the page does not say.
         unusable_next: what the page names as the one after it, where that is nothing that could be asked for.
         nameless: results of the page that are no cards because what they carry is no product's number.
+        later: number and address of the pages after the next one, as far as the page says how many there are.
     """
 
     verdict: Verdict
@@ -89,6 +90,7 @@ class Listing:
     ending: Ending | None = None
     unusable_next: str | None = None
     nameless: int = 0
+    later: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,7 @@ class CategorySpider(scrapy.Spider):
             if listing.nameless:
                 passed = counted(listing.nameless, "result")
                 self.logger.warning("%s: %s without a product's number passed over", session.page_name(page), passed)
-            item = self._page_item(listing, page, record, goes_on=answer.step is Step.READ)
+            item = self._page_item(listing, page, record, goes_on=answer.step is Step.READ and listing.ending is None)
             item.opted_out = await self._opt_out(response, text)
             yield item
 
@@ -202,9 +202,12 @@ class CategorySpider(scrapy.Spider):
         found = []
         if listing.next_url and goes_on:
             found.append(NextPage("listing", page.number + 1, listing.next_url))
+            if page.number == 1:
+                most = self.arguments.pages
+                found += [NextPage("listing", number, url) for number, url in listing.later if number <= most]
         if self.arguments.details:
             found += product_pages(cards, page.number)
-        return PageItem(page, record, cards, found)
+        return PageItem(page, record, cards, found, ends=not goes_on)
 
     def _needs_browser(self, response: Response, verdict: Verdict, text: str) -> bool:
         """Whether a plain response that no block is shall be rendered."""
@@ -278,7 +281,7 @@ class CategorySpider(scrapy.Spider):
     async def _blocked_page(self, response: Response, page: LeasedPage, record: frontier.Response) -> None:
         session = self.session
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
-        await session.writer.run(frontier.record_response, session.writer.catalog, page.id, record, PageState.PENDING)
+        await session.write(page, frontier.record_response, page.id, record, PageState.PENDING)
         asked_at = response.meta.get(ASKED_AT, 0.0)
         article = "an" if record.verdict[0] in "aeiou" else "a"
         what = f"{session.page_name(page)} is {article} {record.verdict} page"

@@ -7,10 +7,12 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -23,9 +25,37 @@ from stj_catalog.catalog import Catalog, open_catalog
 _NUMBER = count()
 
 
+@dataclass
+class Cluster:
+    """A throwaway PostgreSQL cluster that can be stopped and started again."""
+
+    command: list[object]
+    account: dict[str, object]
+    url: str
+    server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self.server = subprocess.Popen(self.command, **self.account)
+        _wait_for(self.url % "postgres", self.server)
+
+    def stop(self) -> None:
+        """Stop it at once, whoever is connected."""
+        if self.server is not None:
+            self.server.send_signal(signal.SIGINT)
+            self.server.wait(30)
+            self.server = None
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a throwaway PostgreSQL cluster, without its database; skips where there are no programs for one."""
+def postgres(postgres_cluster: Cluster) -> str:
+    """The URL of a throwaway PostgreSQL cluster, without its database."""
+    return postgres_cluster.url
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """A throwaway PostgreSQL cluster; skips where there are no programs for one."""
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL's programs (initdb, postgres) are not on this machine")
@@ -42,18 +72,32 @@ def postgres() -> Iterator[str]:
     )
     fast = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "shared_buffers=32MB")
     options = [part for one in (*fast, f"unix_socket_directories={folder}") for part in ("-c", one)]
-    server = subprocess.Popen([programs / "postgres", "-D", data, *options], **quiet)
+    url = f"postgresql+psycopg://stj@/%s?host={folder}"
+    cluster = Cluster([programs / "postgres", "-D", data, *options], quiet, url)
     try:
-        url = f"postgresql+psycopg://stj@/%s?host={folder}"
-        _wait_for(url % "postgres", server)
+        cluster.start()
         with _admin(url) as connection:
             connection.execute(text("CREATE DATABASE blank"))
         open_catalog(url % "blank", create=True).close()
-        yield url
+        yield cluster
     finally:
-        server.terminate()
-        server.wait(30)
+        cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def no_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a catalogue that nobody made yet; `indirect`: sqlite or postgresql."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.sqlite"
+        return
+    url = str(request.getfixturevalue("postgres"))
+    name = f"nothing_{next(_NUMBER)}"
+    with _admin(url) as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield url % name
+    with _admin(url) as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from sqlalchemy import select, update
 
-from stj_catalog import frontier
 from stj_catalog.catalog import open_catalog
 from stj_catalog.crawls import (
     begin_crawl,
@@ -25,17 +24,26 @@ from stj_catalog.crawls import (
     unfinished_crawl,
 )
 from stj_catalog.frontier import (
+    Enough,
     Response,
     add_page,
+    end_listing,
+    is_ahead,
     lease_page,
     open_pages,
+    put_off,
     record_response,
     release_page,
+    renew_leases,
     set_page_aside,
 )
-from stj_catalog.schema import categories, pages
+from stj_catalog.incremental import Settler
+from stj_catalog.intake import CardSighting, SeenPage, commit_page
+from stj_catalog.schema import categories, crawls, pages, products, sightings
+from stj_core.errors import LeaseLostError
 from stj_core.labels import Category, load_labels
 from stj_core.vocabulary import CrawlState, PageState
+from stj_images.likeness import Thresholds
 from tests.catalog.crawling import LABELS, ORIGIN, Card, Walk, print_of
 
 
@@ -122,29 +130,109 @@ def test_a_released_page_is_taken_again(catalog):
     assert lease(catalog, crawl).attempts == 2
 
 
-def test_a_page_of_a_dead_process_is_free_at_once(catalog):
+def test_a_page_of_a_process_that_was_killed_is_free_at_once(catalog):
     crawl = begin(catalog)
     page = lease(catalog, crawl)
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    hold_elsewhere(catalog, page.id, lease_pid=gone.pid)
+    code = "from stj_catalog import workers; print(workers.me(), flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        hold_elsewhere(catalog, page.id, lease_worker=other.stdout.readline().strip())
+        assert lease(catalog, crawl) is None, "its holder lives"
+    finally:
+        other.kill()
+        other.communicate()
+    assert open_pages(catalog, crawl.id, max_listing=20) == (1, 0)
     assert lease(catalog, crawl).id == page.id
 
 
-def test_a_later_process_of_the_same_number_holds_nothing(catalog):
+def test_a_page_held_by_nobody_we_know_is_free_when_its_lease_runs_out(catalog):
     crawl = begin(catalog)
     page = lease(catalog, crawl)
-    hold_elsewhere(catalog, page.id, lease_pid=os.getpid(), lease_started="1.00")
-    assert lease(catalog, crawl).id == page.id
-
-
-def test_a_page_held_on_another_host_is_free_when_its_lease_runs_out(catalog):
-    crawl = begin(catalog)
-    page = lease(catalog, crawl)
-    hold_elsewhere(catalog, page.id, lease_host="elsewhere", lease_until="2999-01-01T00:00:00.000Z")
+    hold_elsewhere(catalog, page.id, lease_worker="elsewhere", lease_until="2999-01-01T00:00:00.000Z")
     assert lease(catalog, crawl) is None
     hold_elsewhere(catalog, page.id, lease_until="2020-01-01T00:00:00.000Z")
     assert lease(catalog, crawl).id == page.id
+
+
+def test_a_lease_lasts_as_long_as_its_holder_renews_it(catalog):
+    """On the database's clock, whatever this host's says."""
+    crawl = begin(catalog)
+    page = lease_page(catalog, crawl.id, 0.2, max_listing=20)
+    for _ in range(4):
+        time.sleep(0.1)
+        assert renew_leases(catalog, crawl.id, 0.3) == 1
+        assert lease(catalog, crawl) is None
+    time.sleep(0.4)
+    assert lease(catalog, crawl).id == page.id
+
+
+WRITES = {
+    "commit": lambda catalog, page: commit_page(
+        catalog, Settler.for_catalog(catalog, Thresholds()),
+        SeenPage(page.id, 1, 1, Response(200, "ok", 9, 1), [CardSighting(1, None, None, title="Late")], token=page.token),
+    ),
+    "release": lambda catalog, page: release_page(catalog, page.id, "late", token=page.token),
+    "record": lambda catalog, page: record_response(
+        catalog, page.id, Response(503, "challenge", 9, 0), PageState.PENDING, "late", token=page.token
+    ),
+    "set aside": lambda catalog, page: set_page_aside(
+        catalog, page.id, "late", [("listing", 2, f"{ORIGIN}/s?2")], token=page.token
+    ),
+    "put off": lambda catalog, page: put_off(catalog, page, Response(200, "empty", 9, 0), "late"),
+}  # fmt: skip
+
+
+def everything(catalog):
+    with catalog.read() as connection:
+        return [connection.execute(select(table)).all() for table in (pages, products, sightings)]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_holder_that_comes_back_too_late_writes_nothing(catalog, write):
+    crawl = begin(catalog)
+    late = lease_page(catalog, crawl.id, 0.0, max_listing=20)
+    time.sleep(0.01)
+    now = lease(catalog, crawl)
+    assert (now.id, now.token != late.token) == (late.id, True)
+    before = everything(catalog)
+    with pytest.raises(LeaseLostError, match="taken over by another process"):
+        WRITES[write](catalog, late)
+    assert everything(catalog) == before
+    WRITES[write](catalog, now)
+    assert everything(catalog) != before
+
+
+def test_a_lease_that_ran_out_and_that_nobody_took_still_counts(catalog):
+    crawl = begin(catalog)
+    page = lease_page(catalog, crawl.id, 0.0, max_listing=20)
+    time.sleep(0.01)
+    WRITES["commit"](catalog, page)
+    assert states(catalog) == [(1, "done")]
+
+
+def test_a_write_whose_answer_got_lost_may_be_made_again(catalog):
+    """A line that breaks at the commit leaves open whether it was made."""
+    crawl = begin(catalog)
+    one = lease_page(catalog, crawl.id, 60, max_listing=20, token="the same")
+    assert lease_page(catalog, crawl.id, 60, max_listing=20, token="the same") == one
+    first = WRITES["commit"](catalog, one)
+    before = everything(catalog)
+    assert WRITES["commit"](catalog, one) == first
+    assert everything(catalog) == before
+
+
+def test_who_waits_for_a_page_writes_nothing(catalog_url):
+    """An SQLite catalogue has one writer at a time: that is left to whoever has something to write."""
+    catalog = open_catalog(catalog_url)
+    crawl = begin(catalog)
+    lease(catalog, crawl)
+    with catalog.write(exclusive=True) as connection:
+        connection.execute(update(crawls).values(reason="busy"))
+        other = open_catalog(catalog_url)
+        assert lease(other, crawl) is None
+        assert open_pages(other, crawl.id, max_listing=20) == (0, 1)
+        other.close()
+    catalog.close()
 
 
 def test_the_end_of_a_crawl_gives_back_what_this_process_holds(catalog):
@@ -162,7 +250,7 @@ def test_a_response_is_written_without_giving_the_page_back(catalog):
     record_response(catalog, page.id, Response(503, "robot_check", 512, 0), PageState.FAILED)
     with catalog.read() as connection:
         row = connection.execute(select(pages)).one()
-    assert (row.state, row.http_status, row.verdict, row.lease_pid) == ("failed", 503, "robot_check", None)
+    assert (row.state, row.http_status, row.verdict, row.lease_worker) == ("failed", 503, "robot_check", None)
 
 
 def test_no_page_is_given_to_two_at_once(catalog_url):
@@ -217,10 +305,6 @@ def test_categories_follow_the_labels_file(catalog):
         again = record_categories(connection, (moved,))
         row = connection.execute(select(categories).where(categories.c.slug == "saree")).one()
     assert (len(first), again, row.name, row.node) == (3, {"saree": first["saree"]}, "Sari", "77")
-
-
-def test_a_process_that_is_not_there_never_began():
-    assert frontier._started(2**22 + 1) == ""
 
 
 def states(catalog):
@@ -283,3 +367,66 @@ def test_products_of_earlier_pages(catalog):
     assert products_before(catalog, walk.crawl.id, second) == {"B00000000A", "B00000000B"}
     assert products_before(catalog, walk.crawl.id, second + 1) == {"B00000000A", "B00000000B", "B00000000C"}
     assert products_before(catalog, Walk(catalog).crawl.id, 9) == set(), "what other crawls saw does not count"
+
+
+def wide(catalog, last, **options):
+    """A crawl whose first page said that there are `last`."""
+    crawl = begin(catalog)
+    first = lease(catalog, crawl, **options)
+    for number in range(2, last + 1):
+        put(catalog, crawl, "listing", number)
+    record_response(catalog, first.id, Response(200, "ok", 9, 10), PageState.DONE, token=first.token)
+    return crawl
+
+
+def finish(catalog, page, state=PageState.DONE, cards=10):
+    record_response(catalog, page.id, Response(200, "ok", 9, cards), state, token=page.token)
+
+
+def test_a_listing_has_one_page_of_a_number(catalog):
+    """The address that the first page made, and the one that the page before links to, are of one page."""
+    crawl = wide(catalog, 3)
+    with catalog.write() as connection:
+        add_page(connection, crawl.id, "listing", 3, f"{ORIGIN}/s?3&another=word")
+        add_page(connection, crawl.id, "product", 3, f"{ORIGIN}/dp/3")
+    assert states(catalog) == [(1, "done"), (2, "pending"), (3, "pending"), (3, "pending")]
+
+
+def test_where_a_listing_ends_the_pages_behind_that_nobody_reads_go(catalog):
+    crawl = wide(catalog, 6)
+    two, three = lease(catalog, crawl), lease(catalog, crawl)
+    with catalog.write() as connection:
+        assert end_listing(connection, two.id) == 3
+        add_page(connection, crawl.id, "listing", 4, f"{ORIGIN}/s?4")
+    assert states(catalog) == [(1, "done"), (2, "leased"), (3, "leased")]
+    finish(catalog, two)
+    # What is in the air behind the end came, and shows nothing: it is no failure, and goes.
+    assert is_ahead(catalog, three)
+    assert put_off(catalog, three, Response(200, "empty", 9, 0), "shows no card") is False
+    assert states(catalog) == [(1, "done"), (2, "done")]
+    assert open_pages(catalog, crawl.id, max_listing=20) == (0, 0)
+
+
+def test_a_page_that_came_ill_is_asked_for_again_once_those_before_it_are_read(catalog):
+    crawl = wide(catalog, 4)
+    two, three = lease(catalog, crawl), lease(catalog, crawl)
+    assert is_ahead(catalog, three)
+    assert not is_ahead(catalog, two)
+    assert put_off(catalog, three, Response(200, "empty", 9, 0), "shows no card") is True
+    assert lease(catalog, crawl) is None, "nor is one behind it asked for: the listing may have ended"
+    finish(catalog, two)
+    again = lease(catalog, crawl)
+    assert (again.number, is_ahead(catalog, again)) == (3, False)
+
+
+@pytest.mark.parametrize(("pictures", "at_once"), [(10, 0), (11, 1), (20, 1), (21, 2), (40, 3), (1000, 5)])
+def test_no_page_is_given_out_that_those_being_read_may_make_needless(catalog, pictures, at_once):
+    """Ten cards stood on the fullest page, and ten pictures are kept: who wants eleven needs one page more."""
+    walk = Walk(catalog)
+    walk.page([Card(f"a{place}", print_of(place)) for place in range(10)])
+    for number in range(2, 7):
+        put(catalog, walk.crawl, "listing", number)
+    given = 0
+    while given < 9 and lease_page(catalog, walk.crawl.id, 60, max_listing=20, enough=Enough(pictures, 0)):
+        given += 1
+    assert given == at_once

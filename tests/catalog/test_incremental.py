@@ -320,3 +320,42 @@ def decide_on(catalog, name, action, label=None):
         row = connection.execute(select(images.c.id).where(images.c.image_key == url_of(name))).scalar_one()
         said = {"image_id": row, "action": action, "label": label, "reviewer": "test", "made_at": now()}
         connection.execute(insert(reviews).values(said))
+
+
+class Overtaken(Settler):
+    """A settler that another crawl overtakes between its search and its transaction."""
+
+    def look_ahead(self, catalog, keys):
+        super().look_ahead(catalog, keys)
+        meanwhile, self.meanwhile = getattr(self, "meanwhile", []), []
+        for page in meanwhile:
+            page()
+
+
+def test_what_comes_between_the_search_and_the_transaction_is_compared_too(catalog):
+    """The search among a million pictures is made before anybody has to wait for it."""
+    walk, other = Walk(catalog), Walk(catalog, label=1, spider="other")
+    walk.page([Card("early", print_of(1))])
+    walk.settler = Overtaken.for_catalog(catalog, Thresholds())
+    walk.settler.meanwhile = [lambda: other.page([Card("between", print_of(2)), Card("third", print_of(3))])]
+    walk.page([
+        Card("copy of early", print_of(1, near=3, size=SMALL)), Card("copy of between", print_of(2, near=3, size=SMALL)),
+        Card("new", print_of(4)),
+    ])  # fmt: skip
+    pictures, _, alike = state_of(catalog)
+    assert {pair[:2] for pair in alike} == {("copy of early", "early"), ("between", "copy of between")}
+    assert pictures["copy of early"][3] == "early"
+    assert_lawful(catalog)
+
+
+def test_a_picture_that_was_lost_and_came_again_in_other_bytes_is_not_compared_with_itself(catalog):
+    walk = Walk(catalog)
+    walk.page([Card("a", print_of(1)), Card("b", print_of(2))])
+    with catalog.write() as connection:
+        lost = {"status": "rejected", "reason": "missing_file", "path": None}
+        connection.execute(update(images).where(images.c.image_key == url_of("a")).values(lost))
+    walk.settler = Settler.for_catalog(catalog, Thresholds())
+    walk.page([Card("a", print_of(1, near=1, content="encoded again")), Card("c", print_of(1, near=2, size=SMALL))])
+    assert statuses(catalog)["a"] == ("kept", None)
+    assert {pair[:2] for pair in state_of(catalog)[2]} == {("a", "c")}
+    assert_lawful(catalog)

@@ -111,3 +111,30 @@ def test_run_leaves_with_the_code(app):
     with pytest.raises(SystemExit) as end:
         cli.run(app, ["fail"])
     assert end.value.code == 1
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/dataset", "gs://bucket/a/b", "file:///tmp/x", "S3://Bucket/x"])
+def test_the_address_of_another_machine_is_no_folder(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A folder that is called `s3:` would silently be made."""
+    monkeypatch.chdir(tmp_path)
+    made = cli.make_app("One command.")
+
+    @made.command()
+    def write(out: Path, *, more: list[Path] | None = None) -> None:
+        out.mkdir(parents=True)
+
+    @made.command()
+    def nothing() -> None: ...
+
+    code = cli.outcome(made, ["write", place])
+    said = capsys.readouterr().err.strip()
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert said.endswith(
+        "is an address, and this command reads and writes folders of this machine: only pictures (STJ_IMAGES) and the "
+        "catalogue (STJ_CATALOG) may lie elsewhere."
+    )
+    assert said.startswith(place.replace("file:///", "file://"))
+    assert cli.outcome(made, ["write", "here", "--more", place]) == 2
+    assert cli.outcome(made, ["write", "C:/here"]) == 0

@@ -51,14 +51,21 @@ def tile(
     )
 
 
-def listing(tiles: list[str], *, following: str | None = None, total: str = "", pager: bool = True) -> str:
-    """A page of cards; without a `following` one its "next" is disabled, or missing without a `pager`."""
+def listing(
+    tiles: list[str], *, following: str | None = None, total: str = "", pager: bool = True, last: int | None = None
+) -> str:
+    """A page of cards; without a `following` one its "next" is disabled, or missing without a `pager`.
+
+    `last` is the last page's number, as the pagination shows it.
+    """
     counted = f'<span data-component-type="s-result-info-bar"><h2><span>{total}</span></h2></span>' if total else ""
     after = (
         f'<a class="s-pagination-item s-pagination-next" href="{following}">Next</a>'
         if following
         else '<span class="s-pagination-item s-pagination-next s-pagination-disabled">Next</span>'
     )
+    if last is not None:
+        after = f'<span class="s-pagination-item s-pagination-disabled" aria-disabled="true">{last}</span>{after}'
     return (
         '<!doctype html><html><head><meta charset="utf-8"><title>Amazon.in</title></head><body>'
         f'{counted}<div class="s-main-slot s-result-list">{"".join(tiles)}</div>{after if pager or following else ""}'
@@ -74,6 +81,7 @@ class LyingShop:
         pages: of each listing.
         cards: on each page.
         total: what the listing says of the number of its results.
+        last: what the listing says of the number of its pages.
         lies: by a listing page's number, or by its garment and number, or by a picture's name, what is answered in its
             place, called with the honest answer; `"picture"` is for every picture.
         server: the server it answers through.
@@ -82,6 +90,7 @@ class LyingShop:
     pages: int = 2
     cards: int = 4
     total: str = ""
+    last: int | None = None
     lies: dict[object, Callable[[Answer], Answer]] = field(default_factory=dict)
     server: Server | None = None
 
@@ -106,7 +115,8 @@ class LyingShop:
         name, offset = _name_in(path), 100_000 * list(NODES).index(node)
         numbers = range(offset + 1000 * number, offset + 1000 * number + self.cards)
         following = f"/s?rh=n%3A{node}&fs=true&page={number + 1}" if number < self.pages else None
-        return listing([tile(n, f"{name} number {n}") for n in numbers], following=following, total=self.total)
+        tiles = [tile(n, f"{name} number {n}") for n in numbers]
+        return listing(tiles, following=following, total=self.total, last=self.last)
 
     def _told(self, what: object, kind: object, honest: Answer) -> Answer:
         lie = self.lies.get(what) or self.lies.get(kind)

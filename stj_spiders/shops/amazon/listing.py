@@ -13,6 +13,7 @@ from dataclasses import replace
 from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.card import read_card
+from stj_spiders.shops.amazon.pagination import later_pages
 from stj_spiders.shops.amazon.pictures import absolute, shared_by_many
 from stj_spiders.shops.amazon.tiles import count_nameless, find_tiles
 from stj_spiders.shops.amazon.values import read_total
@@ -64,7 +65,8 @@ def parse_listing(text: str, url: str, status: int = 200) -> Listing:
     next_url, named = _next_url(root, url)
     ending = _ending(root, text, cards) if named is None else None
     unusable = named if next_url is None else None
-    return Listing(verdict, next_url, _total(root, text), cards, ending, unusable, count_nameless(root))
+    later = later_pages(root, next_url)
+    return Listing(verdict, next_url, _total(root, text), cards, ending, unusable, count_nameless(root), later)
 
 
 def _read_cards(tiles: Sequence[tuple[str, Element]], url: str) -> tuple[Card, ...]:

@@ -1,0 +1,72 @@
+"""Who holds a page: a random name for this process, and a sign on this machine that it lives.
+
+The name says nothing of a host or a process: containers may share both. The sign is a file of that name with a lock on it, which
+the system lets go when the process dies, however it dies. Whoever finds the file and can lock it knows that its process is
+gone; whoever finds no file (another host, another container) knows nothing, and waits for the lease to run out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+_DAY_SECONDS = 86_400.0
+_mine: dict[int, str] = {}
+_signs: dict[str, int] = {}
+
+
+def me() -> str:
+    """The name of this process; a forked child has its own."""
+    pid = os.getpid()
+    if pid not in _mine:
+        _mine.clear()
+        _mine[pid] = uuid4().hex
+        _show(_mine[pid])
+    return _mine[pid]
+
+
+def is_gone(worker: str) -> bool:
+    """Whether the process of that name is known to be dead; False too where nothing is known of it."""
+    if worker in _signs and worker == _mine.get(os.getpid()):
+        return False
+    try:
+        sign = os.open(_sign(worker), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(sign, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(sign)
+    return True
+
+
+def tidy() -> None:
+    """Remove the signs of processes that died a day ago or more: by then their pages were taken over."""
+    for file in _folder().glob("*.alive"):
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > _DAY_SECONDS and is_gone(file.stem):
+                file.unlink()
+
+
+def _show(worker: str) -> None:
+    """Leave the sign of this process; without one its leases run out, and nothing else."""
+    with suppress(OSError):
+        _folder().mkdir(mode=0o700, exist_ok=True)
+        sign = os.open(_sign(worker), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(sign, fcntl.LOCK_EX)
+        _signs[worker] = sign
+
+
+def _sign(worker: str) -> Path:
+    return _folder() / f"{worker}.alive"
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"stj-workers-{os.getuid()}"
