@@ -9,11 +9,12 @@ ELSEWHERE ?=
 PORT ?=
 SECONDS ?= 3600
 SEED ?= 1
+SEEDS ?= 100
 # Files of tests are dealt to so many processes.
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format fuzz docs bench dist serve serve-crawls clean
+.PHONY: help setup demo test test-all lint audit sbom format fuzz chaos docs bench dist serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,12 +36,21 @@ lint: $(VENV)/.dev  ## ruff, mypy and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+audit: $(VENV)/.dev  ## bandit over all rooms, and whether the installed packages fit each other; needs no network
+	$(BIN)/python -m tests.security.audit
+
+sbom: $(VENV)/.dev  ## sbom.json: the installed packages as CycloneDX
+	$(BIN)/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-reproducible -o sbom.json
+
 format: $(VENV)/.dev  ## bring the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 fuzz: $(VENV)/.dev  ## ask every reader of foreign bytes about bad inputs (SECONDS=3600 SEED=1)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
+
+chaos: $(VENV)/.dev  ## a lying shop and a failing machine, and laws that must hold (SEEDS=100 SEED=1 SECONDS=3600)
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --first $(SEED) --seconds $(SECONDS)
 
 docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from the schema
 	$(BIN)/python -m docs.make
