@@ -14,7 +14,7 @@ SEEDS ?= 100
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint audit sbom format fuzz chaos docs bench dist serve serve-crawls clean
+.PHONY: help setup demo test test-all lint audit sbom format fuzz chaos year docs bench dist serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,11 +52,17 @@ fuzz: $(VENV)/.dev  ## ask every reader of foreign bytes about bad inputs (SECON
 chaos: $(VENV)/.dev  ## a lying shop and a failing machine, and laws that must hold (SEEDS=100 SEED=1 SECONDS=3600)
 	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --first $(SEED) --seconds $(SECONDS)
 
+year: $(VENV)/.dev  ## a simulated year of nightly crawls, and docs/performance/year.md
+	$(BIN)/python -m bench.year --report docs/performance
+
 docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from the schema
 	$(BIN)/python -m docs.make
 
-bench: $(VENV)/.dev  ## list the benchmarks
-	@ls bench/*.py
+bench: $(VENV)/.dev  ## measure beside peers at small sizes, and write docs/performance (also bench-fingerprints, bench-starts, bench-neighbours at full size)
+	$(BIN)/python -m bench
+
+bench-%: $(VENV)/.dev
+	$(BIN)/python -m bench $* --full
 
 dist: $(VENV)/.dev  ## dist/: a wheel and an sdist, checked for a registry
 	rm -rf dist

@@ -13,11 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.forking import ForkServer
 from tests.chaos.shop import CARDS, Shop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,55 +96,90 @@ KINDS = (
 )
 
 
-def crawl(place: Path, shop: Shop, failure: Failure, *options: str) -> Ended:
-    """Crawl the shop's sarees in a folder, under a failure; whatever fails outside the process is well again afterwards."""
+def crawl(place: Path, shop: Shop, failure: Failure, server: ForkServer | None = None) -> Ended:
+    """Crawl the shop's sarees in a folder, under a failure; whatever fails outside the process is well again afterwards.
+
+    Args:
+        place: where.
+        shop: which is crawled.
+        failure: of the machine.
+        server: forks the process; without one the command is started as a person does.
+    """
     given = [one for setting in SETTINGS for one in ("-s", setting)]
-    command = ["crawl", "amazon_sarees", "-a", f"origin={shop.origin}", "-a", "pages=5", *given, *options]
-    start = ["-m", "scrapy"] if failure.inside is None else ["-m", "tests.chaos.started", json.dumps(failure.inside)]
+    command = ["crawl", "amazon_sarees", "-a", f"origin={shop.origin}", "-a", "pages=5", *given]
+    words = ["scrapy"] if failure.inside is None else ["failing", json.dumps(failure.inside)]
     with _outside(place, failure.kind) as (before, workplace):
-        return run([*before, sys.executable, *start, *command], workplace, shop, failure)
+        return run([*words, *command], workplace, None if before else server, before, shop, failure)
 
 
-def run(command: list[str], place: Path, shop: Shop | None = None, failure: Failure | None = None) -> Ended:
-    """Run a command to its end, which comes within `HANG_SECONDS`, and weigh it."""
+STARTED = {
+    "scrapy": ["-m", "scrapy"],
+    "failing": ["-m", "tests.chaos.started"],
+    "stj-dataset": ["-c", "from stj_dataset.cli import main; main()"],
+}
+
+
+def run(
+    words: list[str],
+    place: Path,
+    server: ForkServer | None = None,
+    before: Sequence[str] = (),
+    shop: Shop | None = None,
+    failure: Failure | None = None,
+) -> Ended:
+    """Run a command to its end, which comes within `HANG_SECONDS`, and weigh it.
+
+    Args:
+        words: a key of STARTED, and what the command is given.
+        place: where it runs.
+        server: forks it.
+        before: what stands before it on the command line.
+        shop: which sends the signals of `failure`.
+        failure: of the machine.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("STJ_", "SCRAPY_"))}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", "STJ_YOUNG_SECONDS": "0"}
+    ours = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", "STJ_YOUNG_SECONDS": "0"}
     began = time.monotonic()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(command, cwd=place, stdout=out, stderr=err, env=environment, start_new_session=True)
-        if shop is not None and failure is not None and failure.signals:
-            shop.watch = _signaller(process, shop, failure)
-        status, used = _wait(process)
-        if shop is not None:
-            shop.watch = lambda path: None
-        words = []
-        for stream in (out, err):
-            stream.seek(0)
-            words.append(stream.read().decode("utf-8", "replace"))
-    code = os.waitstatus_to_exitcode(status)
-    process.returncode = code
-    return Ended(code, *words, used.ru_maxrss / 1024, time.monotonic() - began)
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        if server is not None:
+            forked = server.start(words, place, out, err, ours)
+            with _watched(forked.pid, shop, failure):
+                code, megabytes = forked.wait()
+        else:
+            command = [*before, sys.executable, *STARTED[words[0]], *words[1:]]
+            with out.open("wb") as out_file, err.open("wb") as err_file:
+                process = subprocess.Popen(
+                    command, cwd=place, stdout=out_file, stderr=err_file, env=environment | ours, start_new_session=True
+                )
+                with _watched(process.pid, shop, failure):
+                    _, status, used = os.wait4(process.pid, 0)
+            code, megabytes = os.waitstatus_to_exitcode(status), used.ru_maxrss / 1024
+            process.returncode = code
+        said = [file.read_text(encoding="utf-8", errors="replace") for file in (out, err)]
+    return Ended(code, *said, megabytes, time.monotonic() - began)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> tuple[int, object]:
-    killer = threading.Timer(HANG_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
-    killer.start()
-    try:
-        _, status, used = os.wait4(process.pid, 0)
-    finally:
-        killer.cancel()
-    return status, used
-
-
-def _signaller(process: subprocess.Popen[bytes], shop: Shop, failure: Failure):
-    left = list(failure.signals)
-    due = len(shop.asked) + failure.at
+@contextmanager
+def _watched(pid: int, shop: Shop | None, failure: Failure | None) -> Iterator[None]:
+    """Send a process its signals when the shop is asked so often, and end it if it hangs."""
+    left = list(failure.signals) if failure else []
+    due = len(shop.asked) + failure.at if shop and failure else 0
 
     def watch(path: str) -> None:
-        if left and len(shop.asked) >= due:
-            process.send_signal(left.pop())
+        if left and shop is not None and len(shop.asked) >= due:
+            os.kill(pid, left.pop())
 
-    return watch
+    killer = threading.Timer(HANG_SECONDS, os.killpg, (pid, signal.SIGKILL))
+    killer.start()
+    if shop is not None:
+        shop.watch = watch
+    try:
+        yield
+    finally:
+        killer.cancel()
+        if shop is not None:
+            shop.watch = lambda path: None
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.forking import ForkServer
 from tests.chaos.laws import broken_at_the_end, broken_on_disk, broken_when_well
 from tests.chaos.machine import FIRST_KINDS, KINDS, Ended, Failure, crawl, failure_of, run
 from tests.chaos.shop import Shop, open_shop
@@ -40,7 +40,9 @@ class Seen:
         )
 
 
-def try_seed(seed: int, place: Path, kinds: tuple[str, ...] = (), hostile: int = 2) -> Seen:
+def try_seed(
+    seed: int, place: Path, kinds: tuple[str, ...] = (), hostile: int = 2, server: ForkServer | None = None
+) -> Seen:
     """Run a seed in an empty folder.
 
     Args:
@@ -48,6 +50,7 @@ def try_seed(seed: int, place: Path, kinds: tuple[str, ...] = (), hostile: int =
         place: where it crawls.
         kinds: of the failures, instead of those that the seed chooses.
         hostile: crawls before the shop and the machine are well.
+        server: forks the commands; without one they are started as a person does.
     """
     dice, seen = random.Random(seed), Seen(seed)
     place.mkdir(parents=True, exist_ok=True)
@@ -56,22 +59,22 @@ def try_seed(seed: int, place: Path, kinds: tuple[str, ...] = (), hostile: int =
     with open_shop(seed, **shares) as shop:
         for number in range(len(kinds) or hostile):
             failure = failure_of(dice, kinds[number] if kinds else dice.choice(KINDS if number else FIRST_KINDS))
-            ended = crawl(place, shop, failure)
+            ended = crawl(place, shop, failure, server)
             _note(seen, failure, ended, shop, place)
         seen.lies = [name for _, name in shop.told]
         shop.calm = True
         for _ in range(MOST_CALM):
-            ended = crawl(place, shop, WELL)
+            ended = crawl(place, shop, WELL, server)
             _note(seen, WELL, ended, shop, place)
             if ended.code == 0:
                 break
         # What an earlier crawl rejected, a later one asks for again.
-        ended = crawl(place, shop, WELL)
+        ended = crawl(place, shop, WELL, server)
         _note(seen, WELL, ended, shop, place)
         if ended.code:
             seen.broken.append(f"the last crawl ended with {ended.code}: {ended.err.strip()[-300:]}")
         seen.broken += broken_when_well(place, shop.origin, shop.goods)
-    seen.broken += _verified(place)
+    seen.broken += _verified(place, server)
     return seen
 
 
@@ -88,11 +91,11 @@ def _spelled(failure: Failure) -> str:
     return " ".join([failure.kind, *words, *([f"at {failure.at}"] if failure.signals else [])])
 
 
-def _verified(place: Path) -> list[str]:
+def _verified(place: Path, server: ForkServer | None) -> list[str]:
     """What `stj-dataset verify` says after a repair of what kills leave behind."""
-    ask = [sys.executable, "-c", "from stj_dataset.cli import main; main()", "verify", "--json"]
-    run([*ask, "--repair"], place)
-    ended = run(ask, place)
+    ask = ["stj-dataset", "verify", "--json"]
+    run([*ask, "--repair"], place, server)
+    ended = run(ask, place, server)
     if ended.code == 0 and json.loads(ended.out)["ok"]:
         return []
     return [f"verify ended with {ended.code}: {ended.out[:300]} {ended.err[-300:]}"]
