@@ -38,8 +38,7 @@ def shop_photograph(number: int) -> bytes:
 
 def fingerprints(rounds: int, full: bool, folder: Path) -> None:
     """Six hashes and a checksum of a picture, beside what others compute."""
-    number = 3000 if full else 500
-    peers = {"pdq": ("PDQ, one hash", ["pdqhash", "pillow", "numpy"]), "imagededup": ("imagededup, pHash", None)}
+    number = 3000 if full else 300
     with tempfile.TemporaryDirectory() as scratch:
         pictures = Path(scratch) / "pictures"
         pictures.mkdir()
@@ -53,9 +52,10 @@ def fingerprints(rounds: int, full: bool, folder: Path) -> None:
             missing = "" if python else "could not be installed here"
             return Way(title, [python or "", str(HERE / "ways.py"), name, str(pictures)], missing=missing)
 
-        pdq = peer_python("pdq", peers["pdq"][1] or [])
+        pdq = peer_python("pdq", ["pdqhash", "pillow", "numpy"])
         # Without its dependencies: PyTorch, which its pHash does not use, is 2 GB.
-        dedup = peer_python("imagededup", ["--no-deps", "imagededup", "numpy", "pillow", "scipy", "PyWavelets", "tqdm"])
+        needed = ["numpy", "pillow", "PyWavelets", "scikit-learn", "tqdm"]
+        dedup = peer_python("imagededup", needed, alone=["imagededup"])
         ways = [
             way("stj", "STJ: checksum, six hashes"),
             way("imagehash_four", "imagehash: checksum, four hashes"),

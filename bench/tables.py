@@ -100,16 +100,25 @@ def _watch(pid: int, most: list[float], over: threading.Event) -> None:
             continue
 
 
-def peer_python(name: str, packages: Sequence[str]) -> str | None:
-    """The Python of a peer's own virtual environment, which is made the first time; None where the packages cannot be had."""
+def peer_python(name: str, packages: Sequence[str], alone: Sequence[str] = ()) -> str | None:
+    """The Python of a peer's own virtual environment, which is made the first time; None where the packages cannot be had.
+
+    Args:
+        name: of the environment.
+        packages: installed with all that they need.
+        alone: installed without what they say that they need.
+    """
     place = PEERS / name
     python, made = place / "bin" / "python", place / "made"
-    if not made.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
-        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+    wanted = "\n".join([*packages, *alone])
+    if made.is_file() and made.read_text(encoding="utf-8") == wanted:
+        return str(python)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    for command in ([*install, *packages], *([[*install, "--no-deps", *alone]] if alone else [])):
         if subprocess.run(command, capture_output=True, check=False).returncode:
             return None
-        made.write_text("\n".join(packages), encoding="utf-8")
+    made.write_text(wanted, encoding="utf-8")
     return str(python)
 
 

@@ -52,7 +52,7 @@ def pdq() -> Callable[[bytes], object]:
 
 def imagededup() -> Callable[[bytes], object]:
     """The pHash of imagededup; its packages want PyTorch, the hashing alone does not."""
-    import importlib
+    import importlib.util
     import types
 
     import numpy as np

@@ -59,8 +59,8 @@ class ForkServer:
         Args:
             words: `scrapy`, `failing` or `stj-dataset`, and what the command is given.
             place: where it runs.
-            out: file for what it prints.
-            err: file for what it says.
+            out: file or pipe for what it prints.
+            err: file or pipe for what it says.
             environment: variables beside those of this process.
         """
         asked = {"words": words, "place": str(place), "out": str(out), "err": str(err), "environment": environment}
@@ -117,7 +117,7 @@ def _become(asked: dict[str, Any]) -> None:
     os.chdir(asked["place"])
     os.environ.update(asked["environment"])
     for number, name in ((0, os.devnull), (1, asked["out"]), (2, asked["err"])):
-        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
+        os.dup2(os.open(name, os.O_WRONLY if number else os.O_RDONLY), number)
     code: int | str | None = 3
     try:
         _run(asked["words"])

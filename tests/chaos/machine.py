@@ -140,8 +140,7 @@ def run(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("STJ_", "SCRAPY_"))}
     ours = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "", "STJ_YOUNG_SECONDS": "0"}
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder) / "out", Path(folder) / "err"
+    with _heard() as (out, err, said):
         if server is not None:
             forked = server.start(words, place, out, err, ours)
             with _watched(forked.pid, shop, failure):
@@ -156,8 +155,38 @@ def run(
                     _, status, used = os.wait4(process.pid, 0)
             code, megabytes = os.waitstatus_to_exitcode(status), used.ru_maxrss / 1024
             process.returncode = code
-        said = [file.read_text(encoding="utf-8", errors="replace") for file in (out, err)]
     return Ended(code, *said, megabytes, time.monotonic() - began)
+
+
+@contextmanager
+def _heard() -> Iterator[tuple[Path, Path, list[str]]]:
+    """Two pipes with names, for what a command prints and says, which then stands in a list: a full disk fills no pipe."""
+    words: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        pipes = []
+        for name in ("out", "err"):
+            path = Path(folder) / name
+            os.mkfifo(path)
+            reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            writing = os.open(path, os.O_WRONLY)  # kept until the command is over, so that the end is its end
+            os.set_blocking(reading, True)
+            heard: list[bytes] = []
+            thread = threading.Thread(target=_read_all, args=(reading, heard))
+            thread.start()
+            pipes.append((path, writing, thread, heard))
+        try:
+            yield pipes[0][0], pipes[1][0], words
+        finally:
+            for _, writing, thread, heard in pipes:
+                os.close(writing)
+                thread.join()
+                words.append(b"".join(heard).decode("utf-8", "replace"))
+
+
+def _read_all(descriptor: int, heard: list[bytes]) -> None:
+    while piece := os.read(descriptor, 65536):
+        heard.append(piece)
+    os.close(descriptor)
 
 
 @contextmanager
