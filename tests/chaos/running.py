@@ -55,7 +55,11 @@ def try_seed(
     dice, seen = random.Random(seed), Seen(seed)
     place.mkdir(parents=True, exist_ok=True)
     (place / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
-    shares = {"page_share": dice.choice([0.0, 0.2, 0.5]), "picture_share": dice.choice([0.1, 0.3, 0.6])}
+    shares = {
+        "page_share": dice.choice([0.0, 0.2, 0.5, 0.8]),
+        "picture_share": dice.choice([0.1, 0.4, 0.8]),
+        "rules_share": dice.choice([0.0, 0.0, 0.0, 0.5]),
+    }
     with open_shop(seed, **shares) as shop:
         for number in range(len(kinds) or hostile):
             failure = failure_of(dice, kinds[number] if kinds else dice.choice(KINDS if number else FIRST_KINDS))

@@ -46,7 +46,7 @@ class Told:
         status: the status line, without its version.
         kind: the content type.
         headers: further lines.
-        length: what Content-Length claims; None for the truth.
+        length: what Content-Length claims; None for the truth, nothing for no such line.
         pieces: seconds between single bytes, where the answer drips.
     """
 
@@ -226,6 +226,27 @@ def _strange(dice: random.Random, true: Told, shop: Shop) -> Told:
     return Told(dice.choice(_heavy_goods()[1]), kind="image/jpeg")
 
 
+def _chunked(dice: random.Random, true: Told, shop: Shop) -> Told:
+    kind = "Transfer-Encoding: chunked"
+    body = dice.choice([b"ZZZ\r\n", b"5\r\nabc", b"ffffffffffffffff\r\n" + true.body, b"-1\r\n\r\n", b"0\r\n\r\n"])
+    return Told(body, kind=true.kind, headers=(kind,), length=dice.choice(["", str(len(true.body))]))
+
+
+def _endless_head(dice: random.Random, true: Told, shop: Shop) -> Told:
+    name, value = dice.choice(
+        [("X-Long", "x" * 100_000), ("Set-Cookie", "a=\x00\x01"), ("Content-Encoding", "x" * 5000), ("Vary", "\xff")]
+    )
+    return Told(true.body, kind=true.kind, headers=(f"{name}: {value}",))
+
+
+def _rules_of_another_kind(dice: random.Random, true: Told, shop: Shop) -> Told:
+    bodies = [b"<html><body>not here</body></html>", b"", b"User-agent: *\nDisallow: /" + b"*a" * 60_000, b"\0" * 4000]
+    return Told(
+        dice.choice([*bodies, b"User-agent: *\nAllow: /\nCrawl-delay: 9e99\n"]),
+        kind=dice.choice(["text/plain", "text/html"]),
+    )
+
+
 def _card_lies(kind: str) -> Lie:
     def lie(dice: random.Random, true: Told, shop: Shop) -> Told:
         return Told(shop.listing(shop.asked_page, dice, kind))
@@ -242,6 +263,8 @@ PAGE_LIES: dict[str, Lie] = {
     "length": _unlength,
     "half": _half,
     "drip": _drip,
+    "chunks": _chunked,
+    "head": _endless_head,
     "type": _untyped,
     "nested": _nested,
     "robot check": _robot_check,
@@ -259,8 +282,18 @@ PICTURE_LIES: dict[str, Lie] = {
     "length": _unlength,
     "half": _half,
     "drip": _drip,
+    "chunks": _chunked,
+    "head": _endless_head,
     "strange": _strange,
     "strange too": _strange,
+}
+
+
+RULES_LIES: dict[str, Lie] = {
+    "status": _status,
+    "silence": _silent,
+    "elsewhere": _elsewhere,
+    "rules": _rules_of_another_kind,
 }
 
 
@@ -272,6 +305,7 @@ class Shop:
         seed: decides every lie.
         page_share: share of pages that are answered with a lie.
         picture_share: share of pictures.
+        rules_share: share of askings for robots.txt.
         calm: once true, it tells the truth only.
         port: its own.
         canary_port: another of this machine's, which nobody should ask.
@@ -284,6 +318,7 @@ class Shop:
     seed: int
     page_share: float = 0.35
     picture_share: float = 0.3
+    rules_share: float = 0.0
     calm: bool = False
     port: int = 0
     canary_port: int = 0
@@ -347,12 +382,13 @@ class Shop:
 
     def answer(self, path: str) -> Told:
         """What it says to a request."""
-        if path == "/robots.txt":
-            return Told(b"User-agent: *\nAllow: /\n", kind="text/plain")
         self.times[path] += 1
         # From the third time on the answer is the second one's: a fault may be an accident, or it may last.
         dice = random.Random(f"{self.seed} {path} {min(self.times[path], 2)}")
-        if path.startswith("/images/I/p"):
+        if path == "/robots.txt":
+            true, lies = Told(b"User-agent: *\nAllow: /\n", kind="text/plain"), RULES_LIES
+            share = self.rules_share
+        elif path.startswith("/images/I/p"):
             number = int(path.removeprefix("/images/I/p").partition(".")[0])
             true, lies, share = Told(photo(number, self.seed), kind="image/jpeg"), PICTURE_LIES, self.picture_share
         elif path.startswith("/s?"):
@@ -396,7 +432,7 @@ async def _send(writer: asyncio.StreamWriter, told: Told) -> None:
     lines = [
         f"HTTP/1.1 {told.status}",
         f"Content-Type: {told.kind}",
-        f"Content-Length: {length}",
+        *([f"Content-Length: {length}"] if length else []),
         "Connection: close",
         *told.headers,
     ]

@@ -17,7 +17,7 @@ from stj_core.config import read_config
 from tests.chaos.laws import broken_at_the_end, broken_on_disk, broken_when_well
 from tests.chaos.machine import ENDED_WELL, FIRST_KINDS, KINDS, failure_of
 from tests.chaos.running import try_seed
-from tests.chaos.shop import PAGE_LIES, PICTURE_LIES, Silence, Told, open_shop, photo
+from tests.chaos.shop import PAGE_LIES, PICTURE_LIES, RULES_LIES, Silence, Told, open_shop, photo
 from tests.dataset.filling import Shelf, items
 
 
@@ -54,7 +54,7 @@ def test_every_kind_of_failure_can_be_drawn() -> None:
 def test_each_lie_is_a_lie_and_is_told_the_same_for_the_same_seed() -> None:
     with open_shop(1, page_share=0.0, picture_share=0.0) as shop:
         true = {True: Told(shop.listing(1, random.Random(1))), False: Told(photo(1, 1), kind="image/jpeg")}
-        for lies, page in ((PAGE_LIES, True), (PICTURE_LIES, False)):
+        for lies, page in ((PAGE_LIES, True), (PICTURE_LIES, False), (RULES_LIES, True)):
             for name, lie in lies.items():
                 told = []
                 for _ in range(2):
