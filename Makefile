@@ -58,7 +58,7 @@ year: $(VENV)/.dev  ## a simulated year of nightly crawls, and docs/performance/
 docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from the schema
 	$(BIN)/python -m docs.make
 
-bench: $(VENV)/.dev  ## measure beside peers at small sizes, and write docs/performance (also bench-fingerprints, bench-starts, bench-neighbours at full size)
+bench: $(VENV)/.dev  ## measure beside peers at small sizes, and write docs/performance (bench-NAME: one at full size)
 	$(BIN)/python -m bench
 
 bench-%: $(VENV)/.dev

@@ -1,8 +1,8 @@
 """Would a smaller drafted decoding find the same copies? `python -m bench.draft [FOLDER] [--side 128] [--every 1] [--json FILE]`.
 
-Every photograph, and of every n-th each edited copy (those of bench/likeness.py), is hashed at STJ's draft side and at
-another; what each finds, which pairs of different photographs each takes for the same or for relatives, and what each costs, is held side by side.
-FOLDER holds folders of photographs (default: garments in the folder `shared` beside the checkout).
+Every photograph, and of every n-th each edited copy (those of bench/likeness.py), is hashed at STJ's draft side and at another;
+what each finds, which pairs of different photographs each takes for the same or for relatives, and what each costs, is held side
+by side. FOLDER holds folders of photographs (default: garments in the folder `shared` beside the checkout).
 """
 
 from __future__ import annotations
