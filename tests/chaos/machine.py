@@ -74,9 +74,9 @@ def failure_of(dice: random.Random, kind: str) -> Failure:
         inside = {"step": step, "number": number, "moment": moment, "milliseconds": dice.uniform(0, 20)}
         return Failure(kind, {"kind": kind, **inside})
     if kind == "few handles":
-        return Failure(kind, {"kind": kind, "more": dice.randrange(0, 14)})
+        return Failure(kind, {"kind": kind, "more": dice.choice([0, 3, 6, 12, 30, 60, 64, 70, 90])})
     if kind == "little memory":
-        return Failure(kind, {"kind": kind, "more": dice.randrange(20, 200)})
+        return Failure(kind, {"kind": kind, "more": dice.choice([5, 10, 20, 30, 40, 60, 100, 200])})
     if kind == "full disk":
         return Failure(kind, {"kind": kind, "kilobytes": dice.choice([0, 4, 40, 100, 200, 300, 400])})
     if kind == "clock back":
