@@ -9,11 +9,12 @@ ELSEWHERE ?=
 PORT ?=
 SECONDS ?= 3600
 SEED ?= 1
+SEEDS ?= 100
 # Files of tests are dealt to so many processes.
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format fuzz docs bench dist serve serve-crawls clean
+.PHONY: help setup demo test test-all lint audit sbom format fuzz chaos year docs bench dist serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,12 @@ lint: $(VENV)/.dev  ## ruff, mypy and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+audit: $(VENV)/.dev  ## bandit over all rooms, and whether the installed packages fit each other; needs no network
+	$(BIN)/python -m tests.security.audit
+
+sbom: $(VENV)/.dev  ## sbom.json: the installed packages as CycloneDX
+	$(BIN)/cyclonedx-py environment $(VENV) --pyproject pyproject.toml --output-reproducible -o sbom.json
+
 format: $(VENV)/.dev  ## bring the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -42,11 +49,20 @@ format: $(VENV)/.dev  ## bring the code into its usual form
 fuzz: $(VENV)/.dev  ## ask every reader of foreign bytes about bad inputs (SECONDS=3600 SEED=1)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
+chaos: $(VENV)/.dev  ## a lying shop and a failing machine, and laws that must hold (SEEDS=100 SEED=1 SECONDS=3600)
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --first $(SEED) --seconds $(SECONDS)
+
+year: $(VENV)/.dev  ## a simulated year of nightly crawls, and docs/performance/year.md
+	$(BIN)/python -m bench.year --report docs/performance
+
 docs: $(VENV)/.dev  ## write docs/cli.md from --help and docs/catalog.md from the schema
 	$(BIN)/python -m docs.make
 
-bench: $(VENV)/.dev  ## list the benchmarks
-	@ls bench/*.py
+bench: $(VENV)/.dev  ## measure beside peers at small sizes, and write docs/performance (bench-NAME: one at full size)
+	$(BIN)/python -m bench
+
+bench-%: $(VENV)/.dev
+	$(BIN)/python -m bench $* --full
 
 dist: $(VENV)/.dev  ## dist/: a wheel and an sdist, checked for a registry
 	rm -rf dist

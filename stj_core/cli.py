@@ -33,6 +33,7 @@ LOG_NAME = "stj-error.log"
 _PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 # One letter is a drive; a path has lost one of the two slashes.
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
+_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 GOES_ON = "Interrupted: the same command goes on from here."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -127,14 +128,26 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError) and (sentence := missing_extra(error)):
             say(sentence)
             return 1
-        if isinstance(error, OSError) and error.errno in _PLACE:
-            say(f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place.")
+        if sentence := machines_fault(error):
+            say(sentence)
             return 1
         say(f"This is a bug in STJ ({type(error).__name__}: {error}); please report it with {write_log(error)}.")
         return BUG
     if code == INTERRUPTED:
         say(GOES_ON)
     return code
+
+
+def machines_fault(error: BaseException) -> str | None:
+    """What the machine lacks, in a sentence: room, leave, memory, or open files; None for anything that is no fault of its."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FILES:
+        return "Too many files are open: raise the limit (ulimit -n 1024), then give the same command again."
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or "can't start new thread" in str(error):
+        return "This machine has too little memory left: close other programs, then give the same command again."
+    if isinstance(error, OSError) and number in _PLACE:
+        return f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place."
+    return None
 
 
 def say(text: str) -> None:

@@ -37,7 +37,7 @@ def crawl(
     from scrapy.utils.project import get_project_settings
 
     from stj_spiders.config import check_log_level
-    from stj_spiders.running import dry_run, finish, not_begun, watch_quietly
+    from stj_spiders.running import check_handles, dry_run, finish, not_begun, watch_quietly
 
     given, settings = _pairs("-a", argument), get_project_settings()
     # The commands' module belongs to `scrapy`; everything else is as there.
@@ -46,6 +46,7 @@ def crawl(
     if loglevel:
         settings.set("LOG_LEVEL", loglevel, priority="cmdline")
     check_log_level(settings)
+    check_handles()
     known, loader = load_labels(read_config().labels), get_spider_loader(settings)
     spiders = [
         (cast("type[CategorySpider]", loader.load(find_category(slug, known).spider)), {**given, "category": slug})

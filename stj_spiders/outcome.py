@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stj_core.cli import BUG, GOES_ON, INTERRUPTED, write_log
+from stj_core.cli import BUG, GOES_ON, INTERRUPTED, machines_fault, write_log
 from stj_core.errors import StjError
 from stj_core.vocabulary import CrawlState
 
@@ -58,8 +58,10 @@ def drifted(fields: str, parser: str) -> Outcome:
 
 
 def unexpected(error: BaseException) -> Outcome:
-    """An error that was met on the way: ours has its sentence, any other is a bug and gets a log."""
+    """An error that was met on the way: ours and the machine's have a sentence, any other is a bug and gets a log."""
     if isinstance(error, StjError):
         return failed(str(error))
+    if fault := machines_fault(error):
+        return failed(fault)
     sentence = f"This is a bug in STJ ({type(error).__name__}: {error}); please report it with {write_log(error)}."
     return Outcome(CrawlState.INTERRUPTED, BUG, sentence)

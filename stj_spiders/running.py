@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import psutil
 from scrapy.crawler import Crawler
 from scrapy.settings import BaseSettings
 
@@ -33,7 +34,31 @@ from stj_spiders.shops.shop import PAGES
 from stj_spiders.spiders.category import CategorySpider
 
 CARDS_A_PAGE = 48
+# Pages, pictures of several hosts, the catalogue with its journal, the store, and a picture that is decoded in another process.
+HANDLES = 64
 _STATUSES = tuple(str(word) for word in Status)
+
+
+def check_handles() -> None:
+    """See that this process may open as many files and sockets as a crawl does at once.
+
+    Raises:
+        CrawlError: it may not.
+    """
+    if sys.platform == "win32":  # which has no such limit
+        return
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        taken = psutil.Process().num_fds()
+    except OSError:  # counting them takes one, too
+        taken = most
+    if most not in {resource.RLIM_INFINITY, -1} and most - taken < HANDLES:
+        raise CrawlError(
+            f"A crawl needs {HANDLES} more open files than the {taken} that there are, and {most} are allowed: raise the limit "
+            "(ulimit -n 1024), then give the same command again."
+        )
 
 
 def watch_quietly(settings: BaseSettings, *, asked: bool) -> None:

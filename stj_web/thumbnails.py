@@ -34,9 +34,12 @@ class ThumbnailCache:
 
         Raises:
             PictureError: the bytes cannot be decoded.
-            CatalogError: the cache cannot be written.
+            CatalogError: the cache cannot be written, or the catalogue's checksum is none.
         """
-        assert _SHA256.fullmatch(sha256), sha256
+        if not _SHA256.fullmatch(sha256):
+            raise CatalogError(
+                f"The catalogue says {sha256[:80]!r} where a checksum belongs: stj-dataset verify says more."
+            )
         target = self._root / size / sha256[:2] / f"{sha256}.jpg"
         if not target.is_file():
             self._pool.run(lambda: _save(shrink(load(), SIZES[size]), target))

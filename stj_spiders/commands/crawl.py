@@ -10,7 +10,7 @@ from scrapy.exceptions import UsageError as ScrapyUsageError
 from stj_core.cli import GOES_ON, INTERRUPTED
 from stj_core.errors import StjError, UsageError
 from stj_spiders.config import check_log_level
-from stj_spiders.running import dry_run, finish, not_begun, tell, watch_quietly
+from stj_spiders.running import check_handles, dry_run, finish, not_begun, tell, watch_quietly
 from stj_spiders.spiders.category import CategorySpider
 
 
@@ -25,6 +25,10 @@ class Command(CrawlCommand):
             check_log_level(self.settings)
         except UsageError as error:
             raise ScrapyUsageError(str(error), print_help=False) from error
+        try:
+            check_handles()  # now: Scrapy opens its reactor next, which has no words for it
+        except StjError as error:
+            raise SystemExit(not_begun(error, " ".join(args[:1]), self.settings)) from error
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Run the spider and set the exit code: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""

@@ -21,7 +21,6 @@ from stj_web.listing import every_picture, list_pictures
 from stj_web.predictions import JUDGED, SORTS, Prediction
 from stj_web.studio import studio
 from stj_web.tables import KINDS, download
-from stj_web.thumbnails import SIZES
 from stj_web.views.selection import seen_decisions
 
 pages = Blueprint("catalogue", __name__)
@@ -258,6 +257,3 @@ def _stored(image_id: int) -> dict[str, Any]:
         raise RefusalError(404, "no_bytes", f"The catalogue has no bytes of picture {image_id}.")
     refuse_forgotten(studio(), tile.sha256)
     return {"sha256": tile.sha256, "path": tile.path}
-
-
-assert set(SIZES) == {"tile", "large"}

@@ -36,6 +36,16 @@ def app() -> typer.Typer:
         raise OSError(errno.ENOSPC, "No space left on device", place or None)
 
     @made.command()
+    def lack(what: str) -> None:
+        errors = {"memory": MemoryError(), "pages": OSError(errno.ENOMEM, "Cannot allocate memory")}
+        errors |= {
+            "files": OSError(errno.EMFILE, "Too many open files"),
+            "all files": OSError(errno.ENFILE, "Too many"),
+        }
+        errors["threads"] = RuntimeError("can't start new thread")
+        raise errors[what]
+
+    @made.command()
     def interrupted() -> None:
         raise KeyboardInterrupt
 
@@ -79,6 +89,28 @@ def test_a_folder_that_cannot_be_written_does_not_swallow_the_log(monkeypatch: p
 def test_a_full_disk_is_no_bug(app, place, named, tmp_path, capsys: pytest.CaptureFixture[str]):
     assert cli.outcome(app, ["full", *place]) == 1
     said = f"Cannot use {named}: No space left on device. Free some space, or name another place.\n"
+    assert capsys.readouterr() == ("", said)
+    assert not (tmp_path / cli.LOG_NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (
+            "memory",
+            "This machine has too little memory left: close other programs, then give the same command again.\n",
+        ),
+        ("pages", "This machine has too little memory left: close other programs, then give the same command again.\n"),
+        (
+            "threads",
+            "This machine has too little memory left: close other programs, then give the same command again.\n",
+        ),
+        ("files", "Too many files are open: raise the limit (ulimit -n 1024), then give the same command again.\n"),
+        ("all files", "Too many files are open: raise the limit (ulimit -n 1024), then give the same command again.\n"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_bug(app, what, said, tmp_path, capsys: pytest.CaptureFixture[str]):
+    assert cli.outcome(app, ["lack", what]) == 1
     assert capsys.readouterr() == ("", said)
     assert not (tmp_path / cli.LOG_NAME).exists()
 

@@ -1,13 +1,19 @@
-"""The `-a NAME=VALUE` arguments."""
+"""The `-a NAME=VALUE` arguments, and what is looked at before a crawl begins."""
 
 from __future__ import annotations
 
+import errno
+import resource
+
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stj_core.errors import UsageError
+from stj_core.errors import CrawlError, UsageError
 from stj_spiders.arguments import read_arguments
+from stj_spiders.outcome import unexpected
+from stj_spiders.running import check_handles
 
 NAMES = "category, origin, pages, limit, fresh, details, dry_run."
 
@@ -72,3 +78,25 @@ def test_any_text_is_read_or_refused(name: str, value: str) -> None:
         return
     assert arguments.pages >= 1
     assert arguments.limit >= 1
+
+
+def test_a_crawl_that_may_not_open_enough_files_is_refused_in_a_sentence() -> None:
+    """Before it begins: what fails for want of a handle in the middle of Twisted has no words of its own."""
+    taken = psutil.Process().num_fds()
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    check_handles()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 10, usual[1]))
+        with pytest.raises(CrawlError) as refused:
+            check_handles()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert str(refused.value).startswith("A crawl needs 64 more open files than the ")
+    assert str(refused.value).endswith("raise the limit (ulimit -n 1024), then give the same command again.")
+
+
+def test_what_the_machine_lacks_interrupts_a_crawl_and_is_no_bug() -> None:
+    for error in (MemoryError(), OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOSPC, "No space", "x")):
+        ended = unexpected(error)
+        assert (ended.state, ended.exit_code) == ("interrupted", 1)
+    assert unexpected(ZeroDivisionError()).exit_code == 3

@@ -77,7 +77,8 @@ class Service:
         assert self.running.process.poll() is None, self.running.process.communicate()
         try:
             self.ask("daemonstatus.json", password="")
-        except urllib.error.HTTPError:
+        except urllib.error.HTTPError as answer:
+            answer.close()
             return True
         except OSError:
             return False
@@ -281,6 +282,30 @@ def test_strangers_stay_outside(service: Service) -> None:
         service.ask("daemonstatus.json", password="guess")
     with pytest.raises(urllib.error.HTTPError, match="404"):
         service.ask("addversion.json", project="stj", version="1", egg="x")
+
+
+# What a browser sends along when another site's page, another port's page or a rebound name asks.
+FOREIGN = (
+    {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"},
+    {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Host": "rebound.example:6800"},
+)
+
+
+def test_another_sites_page_can_order_nothing_though_the_browser_knows_the_password(service: Service) -> None:
+    """As a real server answers real requests: every call is refused, nothing is queued, no answer may be read over there."""
+    order = {"project": "stj", "spider": "amazon_sarees", "origin": "http://127.0.0.1:9"}
+    for headers in FOREIGN:
+        for call in ("schedule.json", "cancel.json", "listjobs.json", "daemonstatus.json", "addversion.json", "jobs"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                service.ask(call, headers=headers, **order)
+            with refused.value as answer:
+                assert answer.code == 403, (headers, call)
+                assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    jobs = service.ask("listjobs.json", project="stj")
+    assert [jobs[state] for state in ("pending", "running", "finished")] == [[], [], []]
 
 
 def test_the_studio_starts_a_crawl_watches_and_cancels_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,6 +12,9 @@ from PIL import Image
 from stj_catalog.catalog import Catalog
 from stj_catalog.gallery import Filter, count_pictures, counted_page, gallery_page
 from stj_catalog.provenance import trace
+from stj_core.errors import CatalogError
+from stj_web.pool import BoundedPool
+from stj_web.thumbnails import ThumbnailCache
 from tests.dataset.filling import Shelf
 
 
@@ -130,3 +134,11 @@ def test_what_cannot_be_right_is_refused_in_a_sentence(client: FlaskClient, shel
     assert answer.status_code == 400
     assert {"status", "kind", "message"} == set(answer.json["error"])
     assert query.split("=", maxsplit=1)[0] in answer.json["error"]["message"]
+
+
+def test_a_checksum_that_is_none_makes_no_path(tmp_path: Path) -> None:
+    """A catalogue that came from elsewhere says where a thumbnail is kept: never outside the cache, with `python -O` too."""
+    cache = ThumbnailCache(tmp_path / "cache", BoundedPool("test", 1, 1))
+    for word in ("../../../evil", "A" * 64, "a" * 63, "a" * 64 + "\n", ""):
+        with pytest.raises(CatalogError, match=r"^The catalogue says .* where a checksum belongs"):
+            cache.path(word, "tile", lambda: b"")

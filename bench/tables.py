@@ -1,0 +1,228 @@
+"""What every measurement shares: commands weighed with all that they start, medians, a table between marks, a picture."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+PERFORMANCE = ROOT / "docs" / "performance"
+PEERS = ROOT / ".bench"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one run of a command took, its whole process tree counted.
+
+    Attributes:
+        seconds: on the wall.
+        cpu: CPU-seconds.
+        megabytes: the most that all its processes held at one moment.
+        said: what it printed.
+    """
+
+    seconds: float
+    cpu: float
+    megabytes: float
+    said: str = ""
+
+
+@dataclass
+class Way:
+    """One way to do a piece of work.
+
+    Attributes:
+        name: as the table has it.
+        command: with its Python first.
+        runs: of it.
+        missing: why it could not be had; it then has no runs.
+    """
+
+    name: str
+    command: list[str]
+    runs: list[Spent] = field(default_factory=list)
+    missing: str = ""
+
+
+def weigh(command: Sequence[str], folder: Path | None = None) -> Spent:
+    """Run a command and weigh all that it starts.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STJ_")}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    most, over = [0.0], threading.Event()
+    watcher = threading.Thread(target=_watch, args=(process.pid, most, over))
+    watcher.start()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said: list[str] = []
+    reader = threading.Thread(target=lambda: said.append(process.stderr.read()))  # type: ignore[union-attr]  # piped above
+    reader.start()
+    out = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    over.set()
+    watcher.join()
+    reader.join()
+    process.stdout.close()
+    process.stderr.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command[:4])} … ended with {process.returncode}: {said[0][-500:]}")
+    return Spent(seconds, used.ru_utime + used.ru_stime, max(most[0], used.ru_maxrss / 1024), out)
+
+
+def _watch(pid: int, most: list[float], over: threading.Event) -> None:
+    while not over.wait(0.05):
+        try:
+            family = [one := psutil.Process(pid), *one.children(recursive=True)]
+            most[0] = max(most[0], sum(one.memory_info().rss for one in family) / 1e6)
+        except psutil.Error:
+            continue
+
+
+def peer_python(name: str, packages: Sequence[str], alone: Sequence[str] = ()) -> str | None:
+    """The Python of a peer's own virtual environment, which is made the first time; None where the packages cannot be had.
+
+    Args:
+        name: of the environment.
+        packages: installed with all that they need.
+        alone: installed without what they say that they need.
+    """
+    place = PEERS / name
+    python, made = place / "bin" / "python", place / "made"
+    wanted = "\n".join([*packages, *alone])
+    if made.is_file() and made.read_text(encoding="utf-8") == wanted:
+        return str(python)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+    install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    for command in ([*install, *packages], *([[*install, "--no-deps", *alone]] if alone else [])):
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+    made.write_text(wanted, encoding="utf-8")
+    return str(python)
+
+
+def in_turns(ways: Sequence[Way], rounds: int, folder: Path | None = None) -> None:
+    """Run each way once to warm up, then in turns: A B C, C B A and so on."""
+    for way in ways:
+        if not way.missing:
+            weigh(way.command, folder)
+    for number in range(rounds):
+        for way in ways if number % 2 == 0 else reversed(ways):
+            if not way.missing:
+                way.runs.append(weigh(way.command, folder))
+
+
+def machine() -> str:
+    """This machine, in a line."""
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    memory = psutil.virtual_memory().total / 1e9
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}"
+
+
+def _lines(name: str) -> list[str]:
+    file = Path(name)
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
+def versions(packages: Sequence[str], python: str | None = None) -> str:
+    """The versions of packages, here or in a peer's environment."""
+    if python is None:
+        return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    ask = f"import importlib.metadata as m; print(', '.join(f'{{n}} {{m.version(n)}}' for n in {list(packages)!r}))"
+    return subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def table(ways: Sequence[Way], values: dict[str, str], *, per: float = 1, digits: int = 2) -> str:
+    """A Markdown table: median (least to most) of each value, and the ratio of the first way to each other.
+
+    Args:
+        ways: the first is ours.
+        values: from a field of `Spent` to its column's title; the first gives the ratio.
+        per: each value of time is divided by it.
+        digits: after the point.
+    """
+    lines = [f"| | {' | '.join(values.values())} | runs | ours / this |", f"| --- |{' ---: |' * (len(values) + 2)}"]
+    first = next(iter(values))
+    ours = statistics.median(getattr(one, first) for one in ways[0].runs)
+    for way in ways:
+        if way.missing:
+            lines.append(f"| {way.name} | {way.missing} |{' |' * len(values)} |")
+            continue
+        cells = []
+        for name in values:
+            scale = 1 if name == "megabytes" else per
+            found = [getattr(one, name) / scale for one in way.runs]
+            places = 0 if name == "megabytes" else digits
+            cells.append(f"{statistics.median(found):,.{places}f} ({min(found):,.{places}f}–{max(found):,.{places}f})")
+        ratio = ours / statistics.median(getattr(one, first) for one in way.runs)
+        lines.append(f"| {way.name} | {' | '.join(cells)} | {len(way.runs)} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def write_page(name: str, title: str, text: str, folder: Path = PERFORMANCE) -> Path:
+    """Put text between the marks of docs/performance/NAME.md; what people wrote around them stays."""
+    begin, end = f"<!-- written by bench {name}: begin -->", f"<!-- written by bench {name}: end -->"
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / f"{name}.md"
+    before, after = f"# {title}\n\n", "\n"
+    if page.is_file() and begin in (old := page.read_text(encoding="utf-8")):
+        before, after = old.partition(begin)[0], old.partition(end)[2]
+    page.write_text(f"{before}{begin}\n{text.rstrip()}\n{end}{after}", encoding="utf-8")
+    return page
+
+
+def draw_bars(ways: Sequence[Way], value: str, label: str, file: Path, per: float = 1) -> None:
+    """A bar for each way: its median, with a line from the least to the most."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    there = [way for way in ways if way.runs]
+    figure, axis = plt.subplots(figsize=(7, 0.5 + 0.45 * len(there)), layout="constrained")
+    for place, way in enumerate(reversed(there)):
+        found = [getattr(one, value) / per for one in way.runs]
+        middle = statistics.median(found)
+        colour = "#20639b" if way is ways[0] else "#a9b8c4"
+        axis.barh(place, middle, color=colour, height=0.6)
+        axis.plot([min(found), max(found)], [place, place], color="black", linewidth=1)
+        axis.text(max(found), place, f"  {middle:,.2f}", va="center", fontsize=9)
+    axis.set_yticks(range(len(there)), [way.name for way in reversed(there)], fontsize=9)
+    axis.set_xlabel(label, fontsize=9)
+    axis.set_xlim(right=axis.get_xlim()[1] * 1.15)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=80, metadata={"Software": None})
+    plt.close(figure)
+
+
+def kept(ways: Sequence[Way]) -> str:
+    """The measurements as JSON, for those who want the numbers."""
+    rows: list[dict[str, Any]] = [
+        {"name": way.name, "missing": way.missing, "runs": [asdict(one) | {"said": ""} for one in way.runs]}
+        for way in ways
+    ]
+    return json.dumps(rows, indent=1)
