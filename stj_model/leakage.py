@@ -157,8 +157,8 @@ def measure(dataset: Path, config: TrainConfig, seeds: Sequence[int], *, cache: 
     judged = group_folds(table, config.folds, seeds[0]) != NEVER  # whatever the seed
 
     def right_by(folds: Ints) -> Right:
-        found: Right = held_out_logits(table, folds, fit_one, count).argmax(axis=1) == table.classes
-        return found[judged]
+        found: Right = (held_out_logits(table, folds, fit_one, count).argmax(axis=1) == table.classes)[judged]
+        return found
 
     right: dict[str, list[Right]] = {NAIVE: [], GROUPED: [], **({SHOPS: []} if by_shop else {})}
     with talk.bar(f"Judging {len(alone)} pictures", len(seeds) * len(right)) as advance:

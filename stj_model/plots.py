@@ -31,7 +31,8 @@ GOOD, BAD = "#0b5cad", "#c04a00"
 RIGHT_SIGN, WRONG_SIGN = "✓", "✗"
 _VARIABLES = {INK: "currentColor", FAINT: "var(--faint)", TRAIN: "var(--train)", VAL: "var(--val)"}
 """Colours of the drawings, and the report's CSS variables that take their place in inline SVG."""
-_STYLE: dict[str, Any] = {
+# Any, since the type of a setting's name lists every one that matplotlib has.
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "svg.fonttype": "none",

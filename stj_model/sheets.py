@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,7 +77,7 @@ def draw_sheet(tiles: Sequence[Tile], thumbs: ReportThumbnails, title: str, colu
         for tile, (top, left) in zip(tiles, corners, strict=True):
             colour = INK if tile.right is None else GOOD if tile.right else BAD
             for number, line in enumerate(tile.lines):
-                own = {"color": colour, "fontweight": "bold"} if number == 1 else {"color": INK}
+                own: dict[str, Any] = {"color": colour, "fontweight": "bold"} if number == 1 else {"color": INK}
                 low = top + SIDE + 4 + LINE * number
                 axes.text(left, low, line, va="top", fontsize=7.5, parse_math=False, **own)
             if tile.right is not None:

@@ -70,7 +70,7 @@ def revision(connection: Connection) -> str | None:
             f"{connection.engine.url!r} is no STJ catalogue: it holds the tables {', '.join(sorted(tables)[:5])}. "
             "Set STJ_CATALOG to another one."
         )
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if found is None:
         raise CatalogError(f"The catalogue {connection.engine.url!r} is damaged (it names no schema). {REMEDY}")
     if found == HEAD and (lost := sorted(metadata.tables.keys() - set(tables))):
