@@ -20,6 +20,7 @@ from email.utils import parsedate_to_datetime
 
 from scrapy.http import Headers
 
+from stj_core.clock import seconds_since
 from stj_core.text import one_line, shortened
 from stj_spiders.identity import AGENT_NAMES
 from stj_spiders.robots_rules import Pattern, path_of
@@ -208,7 +209,7 @@ def _is_over(said: str) -> bool:
             moment = datetime.fromisoformat(text)
         except ValueError:
             return False
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < datetime.now(UTC)
+    return seconds_since(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) > 0
 
 
 def _metas(text: str) -> list[tuple[str, str]]:

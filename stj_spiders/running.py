@@ -230,7 +230,7 @@ def _print_summary(summaries: Sequence[dict[str, Any]]) -> None:
     rows = [["spider", *(one["spider"] for one in summaries)]]
     for name in ("crawl", "state", "pages", "cards", "new", *_STATUSES):
         found = [one.get(name, one["images"].get(name, 0)) for one in summaries]
-        if name != "forgotten" or any(found):
+        if name != Status.FORGOTTEN or any(found):
             rows.append([name, *map(str, found)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for head, *cells in rows:
