@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bench.crawl import write_crawl
 from bench.tables import PERFORMANCE, Way, draw_bars, in_turns, machine, peer_python, table, versions, write_page
 
 HERE = Path(__file__).resolve().parent
@@ -146,6 +147,7 @@ BENCHES: dict[str, Callable[[int, bool, Path], None]] = {
     "fingerprints": fingerprints,
     "starts": starts,
     "neighbours": neighbours,
+    "crawl": write_crawl,
 }
 
 

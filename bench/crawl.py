@@ -1,10 +1,12 @@
-"""CPU time and memory of a crawl, beside Scrapy's stock pipelines and a plain loop, in one run.
+"""CPU time and memory of a crawl, beside Scrapy's stock pipelines and a plain loop, in turns (A B C A B C).
 
     python -m bench.crawl [--pictures 1000] [--size 600x800] [--rounds 2] [--borderless] [--ours-only] [--beside FOLDER]
+                          [--keep FILE] [--to docs/performance]
 
-One loopback shop in a process of its own sells noise on white; each crawler starts in an empty folder, in turns (A B C A B C).
-What is counted is the user and system time of the crawl's process from its first import to its exit, and its largest resident
-size. `--beside` adds another checkout of STJ, such as a worktree of an earlier revision.
+One loopback shop in a process of its own sells noise on white; each crawler starts in an empty folder. What is counted is the
+user and system time of the crawl's process from its first import to its exit, and its largest resident size. `--beside` adds
+another checkout of STJ, such as a worktree of an earlier revision; `--keep` adds the rounds to those of earlier sessions; `--to`
+writes the page.
 """
 
 from __future__ import annotations
@@ -12,93 +14,105 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.noise import make_pictures
 from bench.peers import LOOP, PIPELINES
+from bench.tables import Spent, Way, draw_bars, machine, table, versions, write_page
 
 OURS = "STJ"
-EARLIER = "STJ beside"
-GOALS = {"FilesPipeline": 2.0, "ImagesPipeline + imagehash": 0.6}
+EARLIER = "STJ, another checkout"
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
-    """Run the benchmark and print one JSON document."""
+    """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--size", default="600x800", help="width and height in pixels")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument(
-        "--borderless", action="store_true", help="pictures without a white border: a third less to hash"
-    )
+    parser.add_argument("--borderless", action="store_true", help="pictures without a border: a third less to hash")
     parser.add_argument("--ours-only", action="store_true", help="no peers: for memory over many pictures")
     parser.add_argument("--beside", type=Path, help="another checkout of STJ, to be measured in the same turns")
+    parser.add_argument("--keep", type=Path, help="a file that collects the rounds of several sessions")
+    parser.add_argument("--to", type=Path, help="folder of the page; none is written by default")
     given = parser.parse_args()
     roots = {OURS: ROOT} | ({EARLIER: given.beside.resolve()} if given.beside else {})
     names = [*roots] if given.ours_only else [*roots, LOOP, *PIPELINES]
-    with tempfile.TemporaryDirectory() as folder:
-        make_pictures(
-            Path(folder) / "goods" / "0_saree",
-            given.pictures,
-            seed=1,
-            size=size_of(given.size),
-            bordered=not given.borderless,
-        )
-        measured = run(Path(folder), names, given.pictures, given.rounds, roots)
-    report: dict[str, object] = {
-        "pictures": given.pictures,
-        "size": given.size,
-        "bordered": not given.borderless,
-        "rounds": given.rounds,
-    }
-    for name, runs in measured.items():
-        report[name] = {
-            "cpu_s_per_1000": [round(cpu * 1000 / given.pictures, 2) for cpu, _ in runs],
-            "peak_mb": [round(peak) for _, peak in runs],
-        }
-    for name, runs in measured.items():
-        if name != OURS:
-            ratio = middle_cpu(measured[OURS]) / middle_cpu(runs)
-            report[f"STJ / {name}"] = {"ratio": round(ratio, 2), "goal": GOALS.get(name)}
-    print(json.dumps(report, indent=2))
+    ways = [Way(name, []) for name in names]
+    if given.keep and given.keep.is_file():
+        for way in ways:
+            way.runs += [Spent(*one) for one in json.loads(given.keep.read_text(encoding="utf-8")).get(way.name, [])]
+    if given.rounds:
+        measure(ways, given.pictures, given.size, given.rounds, roots, bordered=not given.borderless)
+    if given.keep:
+        kept = {way.name: [(one.seconds, one.cpu, one.megabytes) for one in way.runs] for way in ways}
+        given.keep.write_text(json.dumps(kept), encoding="utf-8")
+    if given.to:
+        write(ways, given.pictures, given.size, given.to, bordered=not given.borderless)
+    print(told(ways, given.pictures))
 
 
-def size_of(text: str) -> tuple[int, int]:
-    """Width and height of "600x800"."""
-    width, height = map(int, text.split("x"))
-    return width, height
+def write_crawl(rounds: int, full: bool, folder: Path) -> None:
+    """A crawl beside its peers, as a page of docs/performance."""
+    pictures = 1000 if full else 300
+    ways = [Way(name, []) for name in (OURS, LOOP, *PIPELINES)]
+    measure(ways, pictures, "600x800", rounds, {OURS: ROOT}, bordered=True)
+    write(ways, pictures, "600x800", folder, bordered=True)
 
 
-def middle_cpu(runs: list[tuple[float, float]]) -> float:
-    """The median of the CPU seconds."""
-    return statistics.median(cpu for cpu, _ in runs)
+def told(ways: Sequence[Way], pictures: int) -> str:
+    """The table."""
+    columns = {"cpu": "CPU-s for 1,000 pictures", "seconds": "s for 1,000", "megabytes": "peak MB"}
+    return table(ways, columns, per=pictures / 1000)
 
 
-def run(
-    folder: Path, names: list[str], pictures: int, rounds: int, roots: dict[str, Path]
-) -> dict[str, list[tuple[float, float]]]:
-    """CPU seconds and peak megabytes of every round, by crawler; those of `roots` are STJ's own, from their checkouts."""
+def write(ways: Sequence[Way], pictures: int, size: str, folder: Path, *, bordered: bool) -> None:
+    """The page and its picture."""
+    what = "noise with a white border, JPEG 4:2:0" if bordered else "borderless noise"
+    text = (
+        f"`python -m bench crawl`: {pictures:,} pictures of {size.replace('x', '×')}, {what}, from a loopback shop; shop and "
+        f"crawlers in processes of their own, start included, {len(ways[0].runs)} rounds in turns. {machine()}; "
+        f"{versions(['scrapy', 'aiohttp', 'pillow', 'imagehash'])}. Medians, least to most. The loop and the first pipeline keep "
+        "the shop's bytes and look at none of them; the two others encode every picture anew.\n\n"
+        + told(ways, pictures)
+        + "\n\n![CPU-seconds for 1,000 pictures](crawl.png)\n"
+    )
+    write_page("crawl", "A crawl beside its peers", text, folder)
+    draw_bars(ways, "cpu", "CPU-seconds for 1,000 pictures, start included", folder / "crawl.png", pictures / 1000)
+
+
+def measure(
+    ways: Sequence[Way], pictures: int, size: str, rounds: int, roots: dict[str, Path], *, bordered: bool
+) -> None:
+    """Draw the pictures, open the shop, and add so many rounds to each way."""
+    width, height = map(int, size.split("x"))
+    with tempfile.TemporaryDirectory() as scratch:
+        goods = Path(scratch) / "goods" / "0_saree"
+        make_pictures(goods, pictures, seed=1, size=(width, height), bordered=bordered)
+        run(Path(scratch), ways, pictures, rounds, roots)
+
+
+def run(folder: Path, ways: Sequence[Way], pictures: int, rounds: int, roots: dict[str, Path]) -> None:
+    """Add so many rounds to each way; those of `roots` are STJ's own, from their checkouts."""
     shop, origin = open_shop(folder)
-    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     try:
-        for turn in range(-1 if len(names) > 1 else 0, rounds):
-            for name in names:
-                place = folder / f"{turn} {name}"
+        for turn in range(-1 if len(ways) > 1 else 0, rounds):
+            for way in ways:
+                place = folder / f"{turn} {way.name}"
                 place.mkdir()
-                used = crawl(place, name, origin, pictures, roots.get(name))
+                spent = crawl(place, way.name, origin, pictures, roots.get(way.name))
                 if turn >= 0:  # the round before the first fills caches: the shop's, and compiled modules
-                    measured[name].append(used)
+                    way.runs.append(spent)
     finally:
         shop.terminate()
         shop.wait()
-    return measured
 
 
 def open_shop(folder: Path) -> tuple[subprocess.Popen[str], str]:
@@ -116,8 +130,8 @@ def open_shop(folder: Path) -> tuple[subprocess.Popen[str], str]:
     return shop, origin
 
 
-def crawl(place: Path, name: str, origin: str, pictures: int, root: Path | None) -> tuple[float, float]:
-    """One crawl from start to exit: its CPU seconds and peak megabytes; `root` is STJ's checkout, None for a peer."""
+def crawl(place: Path, name: str, origin: str, pictures: int, root: Path | None) -> Spent:
+    """One crawl from start to exit; `root` is STJ's checkout, None for a peer."""
     (place / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
     if root is None:
         command = ["-m", "bench.peers", origin, name]
@@ -131,14 +145,16 @@ def crawl(place: Path, name: str, origin: str, pictures: int, root: Path | None)
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root or ROOT), os.environ.get("PYTHONPATH", "")])),
     }
+    began = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], cwd=place, env=environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     files = [path for path in (place / "images").rglob("*") if path.is_file()]
     if process.returncode or len(files) != pictures:
         sys.exit(f"{name} ended with exit code {process.returncode} and {len(files)} of {pictures} pictures.")
     time.sleep(0.5)
-    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return Spent(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 if __name__ == "__main__":
