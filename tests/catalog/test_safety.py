@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.backup import KEPT, backup_before
+from stj_catalog.backup import KEPT, backup_before, find_backups
 from stj_catalog.catalog import open_catalog
 from stj_core.cli import outcome
 from stj_core.files import unfinished_name
@@ -390,5 +390,6 @@ def test_what_a_killed_backup_left_is_swept_and_a_living_ones_is_not(place, caps
     dead = place / "backups" / f"{unfinished_name().replace(f'{os.getpid()}@', '999999999@')}.sqlite-journal"
     for file in (living, dead):
         file.touch()
+    assert list(find_backups(place / "catalog.sqlite", place / "backups")) == []
     assert run(capsys, "backup")[0] == 0
     assert (living.exists(), dead.exists()) == (True, False)
