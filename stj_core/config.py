@@ -43,7 +43,9 @@ class Config(BaseSettings):
         900, ge=0, description="files of the image store younger than this are left alone by repairs"
     )
 
-    warc: Path | None = Field(None, description="folder in which crawls keep their pages, which forgetting looks through")
+    warc: Path | None = Field(
+        None, description="folder in which crawls keep their pages, which forgetting looks through"
+    )
 
     @field_validator("origin")
     @classmethod
