@@ -92,11 +92,12 @@ def forget(
         words = sorted({*checksums, *_written(connection, ids)})
         held = _exports_with(connection, ids)
         addresses = _addresses(connection, ids)
-        words_in_pages = names_in_pages(addresses, _titles(connection, ids))
+        titles = _titles(connection, ids)
     manifests = [*sorted(runs.glob("*/manifest.csv")), *(Path(out) / "manifest.csv" for _, out in held)]
     words = sorted({*words, *traces.written_of(manifests, checksums)})
     cached = traces.files_naming(cache, words)
-    archived = archives_naming(archives, [*words, *addresses, *words_in_pages])
+    in_pages = names_in_pages([*words, *addresses], titles)
+    archived = archives_naming(archives, in_pages)
     run_folders = traces.runs_naming(runs, words)
     datasets = sorted({Path(out) for _, out in held if _is_dataset(Path(out), words)})
     files: list[str] = []
@@ -105,7 +106,7 @@ def forget(
     rewritten: dict[str, int] = {}
     if not dry_run:
         # Archives first: they are found by words that the catalogue is about to lose.
-        rewritten = _without_records(archived, [*words, *addresses, *words_in_pages], remaining)
+        rewritten = _without_records(archived, in_pages, remaining)
         with catalog.write(exclusive=True) as connection:
             bury(connection, ids, thresholds)
         files = remove_forgotten_bytes(catalog, store)
