@@ -271,8 +271,9 @@ def _exports_with(connection: Connection, ids: Sequence[int]) -> list[tuple[int,
 
 
 def _is_dataset(folder: Path, words: Sequence[str]) -> bool:
-    """Whether a folder is a dataset that holds one of some pictures now."""
-    return (folder / "dataset.json").is_file() and traces.mentions(folder / "manifest.csv", words)
+    """Whether a folder is a dataset that holds one of some pictures now, or what was left of one that was being removed."""
+    manifest = folder / "manifest.csv"
+    return (folder / "dataset.json").is_file() and (not manifest.exists() or traces.mentions(manifest, words))
 
 
 def _deal_with(

@@ -266,6 +266,14 @@ def test_an_archive_that_cannot_be_rewritten_is_named_and_left(place, capsys, ho
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("left", ["manifest.csv dataset.json", "dataset.json"])
+def test_a_dataset_whose_removal_was_cut_short_is_removed_by_the_same_command_again(place, sha256, capsys, left):
+    for file in [one for one in (place / "dataset").rglob("*") if one.is_file() and one.name not in left.split()]:
+        file.unlink()
+    answered(capsys, "forget", sha256, "--purge", "--yes")
+    assert not (place / "dataset").exists()
+
+
 def test_a_dry_run_and_a_no_leave_archives_as_they_are(place, capsys):
     path = place / "warc/crawl.warc.gz"
     archive(path, [HOLDERS["address"], OTHER])
