@@ -31,15 +31,15 @@ class ArchiveError(Exception):
     """An archive that cannot be rewritten, and why in a few words."""
 
 
-def names_in_pages(addresses: Iterable[str], titles: Iterable[str]) -> list[str]:
-    """What pages name a picture by, beside its whole address: its file in whatever size, and its product's title.
+def names_in_pages(words: Iterable[str], titles: Iterable[str]) -> list[str]:
+    """What pages name a picture by: its addresses, its file in whatever size, its product's number and title.
 
     Args:
-        addresses: whole ones; other words than http addresses give nothing.
+        words: checksums, whole addresses and products' numbers; what is too short to mean it alone is left out.
         titles: as the catalogue has them.
     """
-    found: set[str] = set()
-    for address in addresses:
+    found = {word for word in words if len(word) >= _SHORTEST_NAME}
+    for address in tuple(found):
         name = urlsplit(address).path.rpartition("/")[2].partition(".")[0] if address.startswith("http") else ""
         if len(name) >= _SHORTEST_NAME:
             found |= {f"/{name}.", f"/{quote(name)}."}

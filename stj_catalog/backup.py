@@ -13,7 +13,7 @@ from stj_catalog.dumps import BACKUPS, KEPT, dump, dump_before
 from stj_catalog.migrations import backup as copy_file
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError
-from stj_core.files import atomic_path, sweep_unfinished
+from stj_core.files import atomic_path, is_unfinished, sweep_unfinished
 
 _ITSELF = re.compile(r".*\.before-(?P<what>.+)-\d{8}T\d{12}")
 
@@ -61,7 +61,8 @@ def rotate(file: Path, what: str) -> None:
 
 def find_backups(catalog: Catalog | Path | None, folder: Path = BACKUPS) -> Iterator[Path]:
     """The backups in a folder, and those that were made beside the catalogue without being asked for."""
-    yield from sorted(folder.glob("*.sqlite"))
+    # One that is being written, or was when its process died, is no backup yet.
+    yield from sorted(one for one in folder.glob("*.sqlite") if not is_unfinished(one.name))
     file = sqlite_file(catalog.engine.url) if isinstance(catalog, Catalog) else catalog
     if file is not None:
         yield from sorted(one for one in file.parent.glob(f"{file.name}.before-*") if _ITSELF.fullmatch(one.name))

@@ -23,7 +23,7 @@ from sqlalchemy.exc import (
 )
 
 from stj_catalog.away import is_away, is_conflict
-from stj_catalog.damage import REMEDY, first_line, is_damage, quick_check
+from stj_catalog.damage import REMEDY, first_line, is_damage, quick_check, remedy_for
 from stj_catalog.migrations import upgrade
 from stj_core.errors import AwayError, CatalogError, ConflictError, NoCatalogError, StjError
 from stj_images.store import open_store
@@ -116,8 +116,8 @@ class Catalog:
         if is_conflict(error):
             return ConflictError(f"{sentence}. Another program wrote the same rows: give the command again.")
         if is_away(error):
-            return AwayError(f"{sentence}.")
-        return CatalogError(f"{sentence}.") if isinstance(error, OperationalError) else None
+            return AwayError(f"{sentence}{remedy_for(error)}")
+        return CatalogError(f"{sentence}{remedy_for(error)}") if isinstance(error, OperationalError) else None
 
 
 def open_catalog(
@@ -155,8 +155,7 @@ def open_catalog(
             engine.dispose()  # its connections would stay open until they are collected
             raise
     except (OperationalError, DatabaseError, sqlite3.DatabaseError) as error:
-        remedy = f". {REMEDY}" if is_damage(error) else "."
-        raise CatalogError(f"Cannot open the catalogue {address!r}: {first_line(error)}{remedy}") from error
+        raise CatalogError(f"Cannot open the catalogue {address!r}: {first_line(error)}{remedy_for(error)}") from error
     except (NoSuchModuleError, ImportError) as error:
         raise CatalogError(
             f"Cannot open the catalogue {address!r}: {error}. PostgreSQL needs pip install 'stj[postgres]'."

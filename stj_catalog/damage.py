@@ -7,6 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 REMEDY = "Restore a backup of it (stj-dataset restore lists them)."
+_REMEDIES = {
+    sqlite3.SQLITE_READONLY: ": it and its folder must be writable, also to be read. Change their rights, or copy it elsewhere.",
+    sqlite3.SQLITE_BUSY: ": another program has held it for long. Try again when that has ended.",
+    sqlite3.SQLITE_FULL: ". Free some space on its disk.",
+}
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_MISMATCH})
 
 
@@ -16,6 +21,14 @@ def is_damage(error: BaseException) -> bool:
     code = getattr(cause, "sqlite_errorcode", None)
     # The last eight bits are the kind of error, what stands before them its shade.
     return (code is not None and code & 0xFF in _DAMAGED) or "not decode to UTF-8" in str(cause)
+
+
+def remedy_for(error: BaseException) -> str:
+    """What to do about an error of SQLite's, as the end of a sentence that says what went wrong."""
+    if is_damage(error):
+        return f". {REMEDY}"
+    code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", 0) & 0xFF
+    return _REMEDIES.get(code, ".")
 
 
 def quick_check(file: Path) -> str | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from stj_core.cli import say
 from stj_core.clock import compact_now
 from stj_core.errors import CatalogError
 from stj_core.files import atomic_path
@@ -59,6 +58,8 @@ def dump_before(url: URL, what: str, folder: Path = BACKUPS) -> Path | None:
     try:
         made = dump(url, folder / f"{stem}{compact_now()}.dump")
     except CatalogError as error:
+        from stj_core.cli import say  # the command line's machinery, for the one sentence
+
         say(f"No backup was made before the {what}. {error}")
         return None
     for old in sorted(folder.glob(f"{stem}*.dump"))[:-KEPT]:

@@ -92,11 +92,12 @@ def forget(
         words = sorted({*checksums, *_written(connection, ids)})
         held = _exports_with(connection, ids)
         addresses = _addresses(connection, ids)
-        words_in_pages = names_in_pages(addresses, _titles(connection, ids))
+        titles = _titles(connection, ids)
     manifests = [*sorted(runs.glob("*/manifest.csv")), *(Path(out) / "manifest.csv" for _, out in held)]
     words = sorted({*words, *traces.written_of(manifests, checksums)})
     cached = traces.files_naming(cache, words)
-    archived = archives_naming(archives, [*words, *addresses, *words_in_pages])
+    in_pages = names_in_pages([*words, *addresses], titles)
+    archived = archives_naming(archives, in_pages)
     run_folders = traces.runs_naming(runs, words)
     datasets = sorted({Path(out) for _, out in held if _is_dataset(Path(out), words)})
     files: list[str] = []
@@ -105,7 +106,7 @@ def forget(
     rewritten: dict[str, int] = {}
     if not dry_run:
         # Archives first: they are found by words that the catalogue is about to lose.
-        rewritten = _without_records(archived, [*words, *addresses, *words_in_pages], remaining)
+        rewritten = _without_records(archived, in_pages, remaining)
         with catalog.write(exclusive=True) as connection:
             bury(connection, ids, thresholds)
         files = remove_forgotten_bytes(catalog, store)
@@ -270,8 +271,9 @@ def _exports_with(connection: Connection, ids: Sequence[int]) -> list[tuple[int,
 
 
 def _is_dataset(folder: Path, words: Sequence[str]) -> bool:
-    """Whether a folder is a dataset that holds one of some pictures now."""
-    return (folder / "dataset.json").is_file() and traces.mentions(folder / "manifest.csv", words)
+    """Whether a folder is a dataset that holds one of some pictures now, or what was left of one that was being removed."""
+    manifest = folder / "manifest.csv"
+    return (folder / "dataset.json").is_file() and (not manifest.exists() or traces.mentions(manifest, words))
 
 
 def _deal_with(

@@ -84,10 +84,14 @@ def backups_holding(backups: Iterable[Path], words: Sequence[str]) -> list[Path]
 
 def purge_dataset(folder: Path) -> None:
     """Remove a dataset's folder whole: an export makes it again, without the picture."""
-    last = {folder / name for name in ("manifest.csv", "dataset.json")}  # by these it is known, also half removed
+    last = [folder / name for name in ("manifest.csv", "dataset.json")]  # by these it is known, also half removed
     for file in _files(folder):
         if file not in last:
             file.unlink()
+    for inside in [one for one in folder.iterdir() if one.is_dir() and not one.is_symlink()]:
+        shutil.rmtree(inside)
+    for file in last:
+        file.unlink(missing_ok=True)
     shutil.rmtree(folder)
 
 

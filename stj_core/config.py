@@ -43,6 +43,10 @@ class Config(BaseSettings):
         900, ge=0, description="files of the image store younger than this are left alone by repairs"
     )
 
+    warc: Path | None = Field(
+        None, description="folder in which crawls keep their pages, which forgetting looks through"
+    )
+
     @field_validator("origin")
     @classmethod
     def _is_origin(cls, value: str) -> str:
@@ -68,7 +72,7 @@ class Config(BaseSettings):
             )
         return value
 
-    @field_validator("labels", mode="before")
+    @field_validator("labels", "warc", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given
         return value or None

@@ -124,10 +124,14 @@ def count_pairs(truth: Ints, guess: Ints, labels: Sequence[int]) -> Ints:
 
 
 def _averages(parts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Precision, recall and F1 over the classes: `macro` counts each class alike, `weighted` by its pictures."""
+    """Precision, recall and F1 over the classes with pictures: `macro` counts each alike, `weighted` by its pictures."""
     total = sum(part["n"] for part in parts)
     found = {}
-    for name, weights in (("macro", [1] * len(parts)), ("weighted", [part["n"] for part in parts])):
+    # A class without a picture was not measured, and is no 0.
+    for name, weights in (
+        ("macro", [min(part["n"], 1) for part in parts]),
+        ("weighted", [part["n"] for part in parts]),
+    ):
         shares = {
             figure: _rounded(
                 sum(weight * part[figure] for weight, part in zip(weights, parts, strict=True)) / sum(weights)

@@ -88,5 +88,6 @@ def forget_pictures(here: Studio, ids: Sequence[int], *, dry_run: bool = False) 
         cache=here.config.cache,
         runs=here.config.runs,
         backups=find_backups(catalog, BACKUPS),
+        archives=here.config.warc,
         dry_run=dry_run,
     )

@@ -241,6 +241,14 @@ def test_pages_that_hold_it_are_taken_out_of_archives_and_every_other_record_sta
     assert records(place / "warc" / name) == [*before[:3], *before[5:]]
 
 
+def test_a_products_number_too_short_to_mean_it_alone_takes_no_page_out(place, sha256, capsys):
+    with closing(sqlite3.connect(place / "catalog.sqlite")) as connection:
+        connection.execute("UPDATE products SET asin = '7' WHERE asin = ?", (ASIN,))
+        connection.commit()
+    archive(place / "warc/crawl.warc.gz", [("https://shop.test/s?page=7", "<p>7 of 77 results</p>")])
+    assert answered(capsys, "forget", sha256, "--yes")["rewritten"] == {}
+
+
 @pytest.mark.parametrize("how", ["cut", "no WARC", "in use"])
 def test_an_archive_that_cannot_be_rewritten_is_named_and_left(place, capsys, how):
     path = place / "warc/crawl.warc.gz"
@@ -256,6 +264,14 @@ def test_an_archive_that_cannot_be_rewritten_is_named_and_left(place, capsys, ho
     assert (gone["archives"], gone["rewritten"]) == ([str(path)], {})
     assert f"The web archive {path} holds it still and could not be rewritten" in gone["remaining"][0]
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("left", ["manifest.csv dataset.json", "dataset.json"])
+def test_a_dataset_whose_removal_was_cut_short_is_removed_by_the_same_command_again(place, sha256, capsys, left):
+    for file in [one for one in (place / "dataset").rglob("*") if one.is_file() and one.name not in left.split()]:
+        file.unlink()
+    answered(capsys, "forget", sha256, "--purge", "--yes")
+    assert not (place / "dataset").exists()
 
 
 def test_a_dry_run_and_a_no_leave_archives_as_they_are(place, capsys):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from stj_catalog.backup import KEPT, backup_before
+from stj_catalog.backup import KEPT, backup_before, find_backups
 from stj_catalog.catalog import open_catalog
 from stj_core.cli import outcome
 from stj_core.files import unfinished_name
@@ -280,6 +280,19 @@ def test_what_is_no_catalogue_is_one_sentence_from_every_command(place, capsys, 
     assert run(capsys, "restore")[0] == 0
 
 
+def test_a_catalogue_that_another_program_holds_is_one_sentence(place, capsys, monkeypatch):
+    monkeypatch.setattr("stj_catalog.catalog.BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(place / "catalog.sqlite", isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        for command in (["stats"], ["verify", "--repair", "--yes"], ["why", "0" * 12], ["import", "pics"]):
+            code, last = run(capsys, *command)
+            assert code == 1
+            assert last.endswith("is locked: another program has held it for long. Try again when that has ended."), (
+                last
+            )
+
+
 def test_an_empty_file_is_filled_where_no_pictures_lie_beside_it(tmp_path, capsys):
     (tmp_path / "pics/0").mkdir(parents=True)
     (tmp_path / "pics/0/a.jpg").write_bytes(jpeg(1, (60, 80)))
@@ -390,5 +403,6 @@ def test_what_a_killed_backup_left_is_swept_and_a_living_ones_is_not(place, caps
     dead = place / "backups" / f"{unfinished_name().replace(f'{os.getpid()}@', '999999999@')}.sqlite-journal"
     for file in (living, dead):
         file.touch()
+    assert list(find_backups(place / "catalog.sqlite", place / "backups")) == []
     assert run(capsys, "backup")[0] == 0
     assert (living.exists(), dead.exists()) == (True, False)
