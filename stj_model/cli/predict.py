@@ -54,7 +54,7 @@ def predict(
     named = Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
     given = what[1:] if named else what
     hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
-    inputs = collect(given, _stdin() if STDIN in given else b"", hosts)
+    inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
         where = ", ".join(given)
@@ -73,7 +73,9 @@ def predict(
 
 
 def _stdin() -> bytes:
-    """All of stdin, as bytes: names need not be UTF-8."""
+    """All of stdin, as bytes: names need not be UTF-8. Nothing where stdin is closed."""
+    if sys.stdin is None:
+        return b""
     raw = getattr(sys.stdin, "buffer", None)
     return raw.read() if raw is not None else sys.stdin.read().encode("utf-8", "surrogateescape")
 

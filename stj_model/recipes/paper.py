@@ -203,7 +203,10 @@ class _Loop:
         self._save(number, seen[1])
 
     def _pass(
-        self, step: Callable[..., Mapping[str, float]], pictures: list[LabelledPicture], advance: Advance
+        self,
+        step: Callable[..., Mapping[str, float]],
+        pictures: list[LabelledPicture],
+        advance: Advance = lambda _: None,
     ) -> tuple[float, float]:
         """Step once over all pictures; returns accuracy and loss, each picture counting the same (Keras says them per batch)."""
         accuracy = loss = 0.0

@@ -120,9 +120,12 @@ def test_predict_writes_json_that_can_be_read_whatever_a_file_is_called(
 def test_predict_says_what_an_empty_list_named(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n\n"))
-    assert outcome(app, ["predict", str(run.folder), "-"]) == 1
-    assert capsys.readouterr().err == "There is no picture in the list on stdin: give files or folders of pictures.\n"
+    for stdin in (io.StringIO("\n\n"), io.StringIO(""), None):
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert outcome(app, ["predict", str(run.folder), "-"]) == 1
+        assert (
+            capsys.readouterr().err == "There is no picture in the list on stdin: give files or folders of pictures.\n"
+        )
 
 
 def test_predict_names_what_it_passes_over(run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

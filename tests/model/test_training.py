@@ -202,7 +202,7 @@ def test_heads_fitted_in_fewer_numbers_are_the_same_heads(
 
 def test_the_report_needs_nothing_from_elsewhere(run: Run):
     html = (run.folder / "report.html").read_text()
-    assert not re.findall(r'src="(?!data:)|href="(?!https://www\.amazon\.in/(?:dp/|s\?))', html)
+    assert not re.findall(r'src="(?!data:)|href="(?!#|https://www\.amazon\.in/(?:dp/|s\?))', html)
     assert "<script" not in html
     assert "@import" not in html
     assert not re.findall(r"url\((?!data:|#)", html)
@@ -231,7 +231,7 @@ def test_titles_from_the_shop_cannot_break_the_report(run: Run, own_run: Run):
     write_report(own_run, wicked)
     html = (own_run.folder / "report.html").read_text()
     assert "<script" not in html
-    assert "href=" not in html
+    assert not re.findall(r'href="(?!#)', html)  # a drawing's marks refer to each other
 
 
 @pytest.mark.slow
