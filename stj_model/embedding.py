@@ -41,7 +41,7 @@ class Components:
 
     def __call__(self, points: Floats) -> Floats:
         """The points' coordinates along the directions: (n, d) to (n, k)."""
-        result: Floats = (points - self.mean) @ self.basis.T
+        result: Floats = ((points - self.mean) @ self.basis.T).astype(np.float32, copy=False)
         return result
 
 

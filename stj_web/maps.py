@@ -218,7 +218,7 @@ class Maps:
         near, far = nearest_neighbours(unit(points[compared]), NEAREST)
         plane = np.zeros((len(points), 2), np.float32)
         plane[:, : coordinates.shape[1]] = coordinates[:, :2]
-        arrays = {
+        arrays: dict[str, npt.NDArray[Any]] = {
             "plane": plane, "small": unit(coordinates), "near": near, "far": far, "compared": compared,
             "mean": components.mean, "basis": components.basis, "shares": components.shares,
         }  # fmt: skip
