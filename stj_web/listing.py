@@ -207,7 +207,8 @@ def _of(said: RunPredictions | None, tiles: Sequence[Tile]) -> dict[int, Predict
 def model_hints(here: Studio, model: ModelFilter) -> dict[str, Any]:
     """What the filters by a run can be set to: by the one that is asked for, else by the newest."""
     runs = here.runs.names()
-    run = model.run or here.runs.latest()
+    # Without a catalogue there is no picture that a run could say anything of.
+    run = (model.run or here.runs.latest()) if here.catalog_or_none is not None else None
     told = {"asked_run": run, "runs": runs, "sorts": SORTS, "judged_ways": JUDGED, "answers": (), "shops": ()}
     if run is None or run not in runs:
         return told
