@@ -45,7 +45,11 @@ PAGES = (
     "runs",
     "run",
     "compare",
+    "map",
+    "neighbours",
+    "like",
     "crawl",
+    "jobs",
 )
 SCRIPTS = ("amazon_sarees", "amazon_trousers", "amazon_jeans")
 # A fixed port, because the shop's address is part of every picture's identity.
@@ -162,6 +166,8 @@ def visit(
                 _classify(page, uploads if device == "desktop" else uploads[:1])
             if name == "mistakes":
                 _choose(page)
+            if name == "map":
+                _draw_around(page)
             page.wait_for_load_state("networkidle")
             _keep(page.screenshot(), out / f"{name}-{device}-{theme}.png")
     finally:
@@ -179,17 +185,22 @@ def _address(name: str, page: Page, origin: str) -> str:
         "dataset": "/datasets/1",
         "runs": "/runs",
         "crawl": "/crawls/1",
+        "jobs": "/jobs",
     }
     if name in fixed:
         return fixed[name]
     runs = [one["name"] for one in page.context.request.get(f"{origin}/api/v1/runs").json()["runs"]]
     if name == "run":
         return f"/runs/{runs[0]}"
+    if name in ("map", "neighbours"):
+        return f"/runs/{runs[0]}/{name}"
     if name == "compare":
         return f"/compare?run={runs[0]}&run={runs[1]}"
-    status = "kept" if name == "picture" else "quarantined"
+    status = "kept" if name in ("picture", "like") else "quarantined"
     found = page.context.request.get(f"{origin}/api/v1/images?status={status}&limit=30").json()["images"]
     tile = next(one for one in found if one["asin"])
+    if name == "like":
+        return f"/pictures/{tile['id']}/like?by=features"
     return f"/pictures/{tile['id']}" if name == "picture" else f"/why?q={tile['asin']}"
 
 
@@ -201,6 +212,22 @@ def _classify(page: Page, uploads: list[Path]) -> None:
         button.click()
         page.locator(".judged .heat:not([hidden])").first.wait_for()
     page.mouse.wheel(0, -5_000)
+
+
+def _draw_around(page: Page) -> None:
+    """Draw a lasso around a corner of the map, and see it again from the top."""
+    page.locator("#map:not([hidden])").wait_for(timeout=90_000)
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+    edge = [(0.12, 0.15), (0.45, 0.1), (0.5, 0.5), (0.2, 0.65), (0.1, 0.4)]
+    corners = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in edge]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for x, y in corners[1:]:
+        page.mouse.move(x, y, steps=6)
+    page.mouse.up()
+    page.locator("#picked figure").first.wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _choose(page: Page) -> None:

@@ -42,6 +42,12 @@ def crawls_page(catalog: Catalog, *, after: int | None = None, limit: int = 30) 
     return [one | {"pages": states[one["id"]], "cards": counted.get(one["id"], 0)} for one in found]
 
 
+def crawled_origins(catalog: Catalog) -> set[str]:
+    """The shops (scheme and host) that any crawl of this catalogue was begun at."""
+    with catalog.read() as connection:
+        return set(connection.execute(select(crawls.c.origin).distinct()).scalars())
+
+
 def crawl_pulse(catalog: Catalog, crawl_id: int) -> dict[str, Any] | None:
     """How a crawl stands: its summary, pages by state, verdicts, pace of the last minutes and its newest pages.
 

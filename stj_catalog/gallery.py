@@ -127,27 +127,27 @@ def count_pictures(catalog: Catalog, wanted: Filter, limit: int = COUNT_LIMIT) -
         return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-def counted_page(
-    catalog: Catalog, wanted: Filter, *, limit: int = 60, after: int | None = None, before: int | None = None
-) -> tuple[Gallery, int]:
-    """What `gallery_page` gives, and the count up to `COUNT_LIMIT`; a search through titles or brands is made once for both."""
-    if not wanted.text and not wanted.source:
-        page = gallery_page(catalog, wanted, limit=limit, after=after, before=before)
-        whole = page.before is None and page.after is None
-        return page, len(page.tiles) if whole else count_pictures(catalog, wanted)
+def first_ids(catalog: Catalog, wanted: Filter) -> list[int]:
+    """The rows of a list, newest first, up to `COUNT_LIMIT`: what a search through titles or brands finds, made once."""
     query = select(images.c.id).where(*_conditions(catalog, wanted)).order_by(images.c.id.desc()).limit(COUNT_LIMIT)
     with catalog.read() as connection:
-        ids = list(connection.execute(query).scalars())
+        return list(connection.execute(query).scalars())
+
+
+def page_among(
+    catalog: Catalog, wanted: Filter, ids: Sequence[int], *, limit: int, after: int | None, before: int | None
+) -> Gallery:
+    """What `gallery_page` gives, found among the rows that `first_ids` gave where they reach so far."""
     start = 0
     if before is not None:
         start = max(0, sum(1 for one in ids if one > before) - limit)
     elif after is not None:
         start = sum(1 for one in ids if one >= after)
     if start + limit >= COUNT_LIMIT:
-        return gallery_page(catalog, wanted, limit=limit, after=after, before=before), len(ids)
+        return gallery_page(catalog, wanted, limit=limit, after=after, before=before)
     tiles = tiles_of(catalog, ids[start : start + limit])
     newer = tiles[0].id if tiles and start else None
-    return Gallery(tiles, newer, tiles[-1].id if tiles and start + limit < len(ids) else None), len(ids)
+    return Gallery(tiles, newer, tiles[-1].id if tiles and start + limit < len(ids) else None)
 
 
 def tiles_of(catalog: Catalog, ids: Sequence[int]) -> list[Tile]:
@@ -244,28 +244,32 @@ def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
         }
 
 
-def related_pictures(catalog: Catalog, *, after: int | None = None, limit: int = 20) -> list[Tile]:
+def related_pictures(
+    catalog: Catalog, *, after: int | None = None, limit: int = 20, only: Sequence[int] | None = None
+) -> list[Tile]:
     """The kept pictures of groups that hold more than one, the newest group first, group by group.
 
     Args:
         catalog: where they are.
         after: the last group of the page before this one.
         limit: so many groups at most.
+        only: these groups, in this order, whatever the two before say.
     """
     # The status in disguise: by the index of groups, in order, the first pages are found without reading all pictures.
     kept = and_(func.coalesce(images.c.status, "") == Status.KEPT, images.c.group_id.is_not(None))
     many = select(images.c.group_id).where(kept).group_by(images.c.group_id).having(func.count() > 1)
     many = many if after is None else many.where(images.c.group_id < after)
     with catalog.read() as connection:
-        ids = connection.execute(many.order_by(images.c.group_id.desc()).limit(limit)).scalars().all()
-        rows = connection.execute(
-            select(*_TILE).where(kept, images.c.group_id.in_(ids)).order_by(images.c.group_id.desc(), images.c.id)
-        ).all()
-        return _with_titles(connection, rows)
+        ids = only
+        if ids is None:
+            ids = connection.execute(many.order_by(images.c.group_id.desc()).limit(limit)).scalars().all()
+        rows = connection.execute(select(*_TILE).where(kept, images.c.group_id.in_(ids)).order_by(images.c.id)).all()
+        place = {group: at for at, group in enumerate(ids)}
+        return _with_titles(connection, sorted(rows, key=lambda row: place[row.group_id]))
 
 
 def duplicate_pairs(
-    catalog: Catalog, *, after: int | None = None, limit: int = 30
+    catalog: Catalog, *, after: int | None = None, limit: int = 30, only: Sequence[int] | None = None
 ) -> list[tuple[Tile, Tile, dict[str, Any]]]:
     """Duplicates beside the pictures that were kept instead, newest first, with kind, distances and rule.
 
@@ -273,6 +277,7 @@ def duplicate_pairs(
         catalog: where they are.
         after: the last duplicate of the page before this one.
         limit: so many at most.
+        only: these duplicates, in this order, whatever the two before say.
     """
     # The two-argument minimum has another name in each database.
     least, most = ("min", "max") if catalog.is_sqlite else ("least", "greatest")
@@ -282,11 +287,14 @@ def duplicate_pairs(
         .join_from(images, likenesses, and_(likenesses.c.image_id == low, likenesses.c.other_id == high), isouter=True)
         .where(images.c.status == Status.DUPLICATE, images.c.duplicate_of.is_not(None))
         .order_by(images.c.id.desc())
-        .limit(limit)
     )
-    query = query if after is None else query.where(images.c.id < after)
+    query = query.limit(limit) if only is None else query.where(images.c.id.in_(only))
+    query = query if after is None or only is not None else query.where(images.c.id < after)
     with catalog.read() as connection:
-        rows = connection.execute(query).all()
+        rows = list(connection.execute(query).all())
+        if only is not None:
+            place = {one: at for at, one in enumerate(only)}
+            rows.sort(key=lambda row: place[row.id])
         mine = {tile.id: tile for tile in _with_titles(connection, rows)}
         kept_rows = connection.execute(select(*_TILE).where(images.c.id.in_({row.duplicate_of for row in rows}))).all()
         kept = {tile.id: tile for tile in _with_titles(connection, kept_rows)}

@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "audit": ("cleanlab",),
     "crops": ("cv2",),
     "heic": ("pillow_heif",),
+    "map": ("sklearn",),
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,19 @@ def compare(before: Path, after: Path, withheld: Mapping[str, str] | None = None
     Raises:
         DatasetError: one of them is no dataset.
     """
-    old, new = _rows(before), _rows(after)
+    same = read_settings(before).get("scheme") == read_settings(after).get("scheme")
+    return compare_rows(read_manifest(before), read_manifest(after), withheld, same_scheme=same)
+
+
+def compare_rows(
+    before: Iterable[ManifestRow],
+    after: Iterable[ManifestRow],
+    withheld: Mapping[str, str] | None = None,
+    *,
+    same_scheme: bool,
+) -> Diff:
+    """Compare what two manifests list; the arguments are those of `compare`, and whether one scheme split both."""
+    old, new = _by_original(before), _by_original(after)
     reasons = withheld or {}
     gone = [sha for sha in old if sha not in new]
     both = [sha for sha in old if sha in new]
@@ -68,10 +80,9 @@ def compare(before: Path, after: Path, withheld: Mapping[str, str] | None = None
         withheld={sha: reasons[sha] for sha in gone if sha in reasons},
         relabelled={sha: (old[sha].label, new[sha].label) for sha in both if old[sha].label != new[sha].label},
         moved={sha: (old[sha].split, new[sha].split) for sha in both if old[sha].split != new[sha].split},
-        same_scheme=read_settings(before).get("scheme") == read_settings(after).get("scheme"),
+        same_scheme=same_scheme,
     )
 
 
-def _rows(dataset: Path) -> dict[str, ManifestRow]:
-    rows = {row.original_sha256: row for row in read_manifest(dataset)}
-    return dict(sorted(rows.items()))
+def _by_original(rows: Iterable[ManifestRow]) -> dict[str, ManifestRow]:
+    return dict(sorted({row.original_sha256: row for row in rows}.items()))

@@ -15,11 +15,15 @@ from stj_model.damage import reading
 from stj_model.data import LabelledPicture, open_labelled_folder
 from stj_model.evaluation import judge_pictures
 from stj_model.predict import Predictor
-from stj_model.run_dir import OUT_OF_FOLD, PREDICTIONS, Run
+from stj_model.run_dir import LEAVE_SOURCES_OUT, OUT_OF_FOLD, PREDICTIONS, Run
 
-FILES = {"test": PREDICTIONS, "out_of_fold": OUT_OF_FOLD}
+FILES = {"test": PREDICTIONS, "out_of_fold": OUT_OF_FOLD, "leave_sources_out": LEAVE_SOURCES_OUT}
 """The splits whose pictures were judged one by one by a head that had not learned from them, and where that is written."""
-IN_WORDS = {"test": "test pictures", "out_of_fold": "pictures judged out of fold"}
+IN_WORDS = {
+    "test": "test pictures",
+    "out_of_fold": "pictures judged out of fold",
+    "leave_sources_out": "pictures judged without their shop",
+}
 SIGNIFICANT = 0.05
 
 
@@ -155,7 +159,7 @@ def compare(
         )
     if on is None:
         tables = _read(run_a, split), _read(run_b, split)
-        seen = set() if split == "out_of_fold" else _seen((run_a, run_b), tables)
+        seen = _seen((run_a, run_b), tables) if split == "test" else set()
     else:
         pictures = list(open_labelled_folder(on, run_a.labels()).pictures)
         seen = _learned((run_a, run_b), pictures)

@@ -27,6 +27,7 @@ from stj_model.standalone import short_names
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
 PREDICTIONS, OUT_OF_FOLD, MISTAKES = "predictions.csv", "out_of_fold.csv", "mistakes.json"
+LEAVE_SOURCES_OUT = "leave_sources_out.csv"
 OTHERS = "none.csv"
 MODEL, REPORT, PLOTS = "model.keras", "report.html", "plots"
 HEAT, EVALUATIONS, TENSORBOARD, EXPORTS = f"{PLOTS}/heat", "evaluations", "tensorboard", "exports"

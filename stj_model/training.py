@@ -37,6 +37,7 @@ from stj_model.recipes import FittedModel, HeldOutPredictions, TrainingJob
 from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
+    LEAVE_SOURCES_OUT,
     METRICS,
     MODEL,
     OTHERS,
@@ -233,7 +234,9 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
         columns = ("file", "sha256", "source")
         write_csv(columns, [(one.name, one.sha256, one.source) for one in others], folder / OTHERS)
     if fitted.out_of_fold is not None:
-        _write_out_of_fold(fitted.out_of_fold, list(job.dataset.labels), folder / OUT_OF_FOLD)
+        _write_held_out(fitted.out_of_fold, list(job.dataset.labels), folder / OUT_OF_FOLD)
+    if fitted.leave_sources_out is not None:
+        _write_held_out(fitted.leave_sources_out, list(job.dataset.labels), folder / LEAVE_SOURCES_OUT)
 
 
 def _write_fast(job: TrainingJob, fitted: FittedModel) -> None:
@@ -305,7 +308,7 @@ def _thresholds(held_out: HeldOutPredictions, limits: Calibration, labels: list[
     return found
 
 
-def _write_out_of_fold(out: HeldOutPredictions, labels: list[int], path: Path) -> None:
+def _write_held_out(out: HeldOutPredictions, labels: list[int], path: Path) -> None:
     columns = ("sha256", "label", "group", "fold", *(f"p{label}" for label in labels))
     rows = [
         (picture.sha256, picture.label, picture.group, int(fold), *(f"{p:.6f}" for p in chances))

@@ -162,6 +162,19 @@ class Classifier:
             self._metrics.classified.labels(each.answer.answer or "error").inc()
         return name, judged
 
+    def feature(self, run: str, data: bytes) -> Any:  # noqa: ANN401 - numpy stays in the model's room
+        """A picture as the run's network sees it: float32 (d,), of length 1, as the run keeps those that it learned from.
+
+        Raises:
+            RefusalError: there is no such run, or too much is waiting.
+            ModelError: the run cannot be loaded.
+            PictureError: the bytes are no whole picture, or too much of one.
+        """
+        predictor = self._predictor(self._runs.open(run).name)
+        read = self._decoders.run(partial(_read, predictor, Upload("", data), preview=False))
+        raw = self._model.run(lambda: predictor.scores(read.pixels[None]).features)
+        return predictor.neighbours.normaliser(raw)[0].astype("float32")
+
     def _predictor(self, name: str) -> Predictor:
         with self._lock:
             if self._loaded is None or self._loaded[0] != name:

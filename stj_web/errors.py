@@ -72,7 +72,7 @@ def answer(status: int, kind: str, message: str, **more: Any) -> Response:  # no
 
 def wants_json() -> bool:
     """Whether a program asks rather than a person."""
-    if request.path.startswith("/api/") or request.path in {"/health", "/metrics"}:
+    if request.path.startswith("/api/") or request.path in {"/health", "/metrics"} or request.path.endswith(".json"):
         return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
     return best == "application/json"

@@ -134,13 +134,21 @@ def _every_page() -> dict[str, Any]:
         "may_write": security.may_write(),
         "token_wanted": bool(here.web.token),
         "reviewer": reviewer(),
-        "section": (request.blueprint or "").split(".")[0],
+        "section": _section(),
         "query": query,
         "here": request.full_path.rstrip("?"),
         "list_as": list_as,
         "list_in": list_in,
         "split_name": split_name,
     }
+
+
+def _section() -> str:
+    """The place of the navigation that this page belongs to."""
+    blueprint = (request.blueprint or "").split(".")[0]
+    if request.endpoint == "maps.like" or blueprint == "selection":
+        return "catalogue"
+    return "runs" if blueprint == "maps" else blueprint
 
 
 def list_as(kind: str, endpoint: str) -> str:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stj_catalog.gallery import COUNT_LIMIT, Filter, Tile, counted_page, gallery_page, matching, tiles_of
+from stj_catalog.gallery import (
+    COUNT_LIMIT,
+    Filter,
+    Gallery,
+    Tile,
+    count_pictures,
+    first_ids,
+    gallery_page,
+    matching,
+    page_among,
+    tiles_of,
+)
 from stj_core.errors import ModelError
 from stj_core.vocabulary import Status
 from stj_web.errors import RefusalError, not_found
-from stj_web.predictions import ModelFilter, Prediction, RunPredictions, chosen_run
+from stj_web.predictions import JUDGED, SORTS, ModelFilter, Prediction, RunPredictions, chosen_run
 from stj_web.studio import Studio
 
 BATCH = 500
@@ -71,15 +83,13 @@ def list_pictures(
     said, notes = _said(here, model, wait=wait)
     if model.asks:
         assert said is not None
-        if model.answer is not None and model.answer not in said.answers:
-            known = ", ".join(said.answers)
-            raise not_found(f"Run {said.run} never answers {model.answer[:60]!r}: it says {known}.")
+        _check_answer(said, model)
         if before is not None:
             raise RefusalError(400, "bad_request", "A list in a run's order has places: give after, not before.")
         return _in_the_runs_order(here, wanted, model, said, notes, limit, after or 0)
     catalog = here.catalog
     if counting:
-        page, count = counted_page(catalog, wanted, limit=limit, after=after, before=before)
+        page, count = _counted(here, wanted, limit, after, before)
     else:
         page, count = gallery_page(catalog, wanted, limit=limit, after=after, before=before), 0
     back = {"before": page.before, "after": None} if page.before is not None else None
@@ -93,6 +103,37 @@ def list_pictures(
         back,
         notes,
     )
+
+
+def _counted(here: Studio, wanted: Filter, limit: int, after: int | None, before: int | None) -> tuple[Gallery, int]:
+    """A page and the count of the whole list up to COUNT_LIMIT; a search through titles or brands is made once for both."""
+    catalog = here.catalog
+    if wanted.text or wanted.source:
+        ids = here.remembered(("ids", wanted), lambda: first_ids(catalog, wanted))
+        return page_among(catalog, wanted, ids, limit=limit, after=after, before=before), len(ids)
+    page = gallery_page(catalog, wanted, limit=limit, after=after, before=before)
+    if page.before is None and page.after is None:
+        return page, len(page.tiles)
+    return page, here.remembered(("count", wanted), lambda: count_pictures(catalog, wanted))
+
+
+def in_the_runs_order(here: Studio, model: ModelFilter) -> tuple[RunPredictions, Sequence[int]]:
+    """What a run says, and the rows that it is asked for, in its order.
+
+    Raises:
+        RefusalError: the run does not exist or is broken, or never answers so.
+        ModelError: the run's files are damaged.
+    """
+    said, _ = _said(here, model, wait=True)
+    assert said is not None
+    _check_answer(said, model)
+    return said, said.chosen(model)
+
+
+def _check_answer(said: RunPredictions, model: ModelFilter) -> None:
+    if model.answer is not None and model.answer not in said.answers:
+        known = ", ".join(said.answers)
+        raise not_found(f"Run {said.run} never answers {model.answer[:60]!r}: it says {known}.")
 
 
 def every_picture(
@@ -119,7 +160,9 @@ def _in_the_runs_order(
     start: int,
 ) -> Listing:
     chosen = said.chosen(model)
-    kept = matching(here.catalog, wanted, chosen)
+    kept = here.remembered(
+        ("kept", said.run, wanted, model, len(chosen)), lambda: matching(here.catalog, wanted, chosen)
+    )
     rows = chosen if len(kept) == len(chosen) else [row for row in chosen if row in kept]
     # What a run said is kept for minutes, and a picture may be forgotten in between.
     tiles = [tile for tile in tiles_of(here.catalog, rows[start : start + limit]) if tile.status != Status.FORGOTTEN]
@@ -159,3 +202,21 @@ def _said(here: Studio, model: ModelFilter, *, wait: bool) -> tuple[RunPredictio
 def _of(said: RunPredictions | None, tiles: Sequence[Tile]) -> dict[int, Prediction]:
     found: Any = said.all() if said else {}
     return {tile.id: found[tile.id] for tile in tiles if tile.id in found}
+
+
+def model_hints(here: Studio, model: ModelFilter) -> dict[str, Any]:
+    """What the filters by a run can be set to: by the one that is asked for, else by the newest."""
+    runs = here.runs.names()
+    # Without a catalogue there is no picture that a run could say anything of.
+    run = (model.run or here.runs.latest()) if here.catalog_or_none is not None else None
+    told = {"asked_run": run, "runs": runs, "sorts": SORTS, "judged_ways": JUDGED, "answers": (), "shops": ()}
+    if run is None or run not in runs:
+        return told
+    shops = Counter(row.source for row in here.runs.manifest(run).values() if row.source)
+    try:
+        # No page waits for a large run of which it asks nothing.
+        asked = model.asks or model.run
+        said = here.predictions.of(run) if asked else here.predictions.soon(run)
+    except ModelError:
+        said = None
+    return told | {"answers": said.answers if said else (), "shops": [shop for shop, _ in shops.most_common(50)]}

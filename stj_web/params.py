@@ -21,24 +21,31 @@ NO_CLASS = "none"
 MOST_AT_ONCE = 200
 """Pictures that one request decides about."""
 _FILTERS = frozenset({"status", "label", "reason", "crawl", "source", "text", "group"})
-_MODEL = frozenset(
+MODEL = frozenset(
     {"run", "judged", "answer", "guess", "true", "right", "split", "shop", "sure_from", "sure_to", "sort"}
 )
+"""What every list of pictures takes: what a run must say of them, and its order."""
 _PAGE = frozenset({"after", "limit"})
 TAKES: dict[str, frozenset[str]] = {
     "static": frozenset(),
-    "catalogue.gallery": _FILTERS | _MODEL | _PAGE | {"before"},
-    "catalogue.download_pictures": _FILTERS | _MODEL,
+    "catalogue.gallery": _FILTERS | MODEL | _PAGE | {"before"},
+    "catalogue.download_pictures": _FILTERS | MODEL,
     "catalogue.thumbnail": frozenset({"v"}),
-    "catalogue.duplicates": _PAGE,
+    "catalogue.duplicates": MODEL | _PAGE,
+    "catalogue.download_duplicates": MODEL,
     "catalogue.why": frozenset({"q"}),
-    "review.review": _FILTERS | _MODEL | _PAGE | {"queue", "view"},
+    "review.review": _FILTERS | MODEL | _PAGE | {"queue", "view"},
+    "maps.show": frozenset({"by", "colour"}),
+    "maps.points": frozenset({"by"}),
+    "maps.tiles": frozenset({"pictures"}),
+    "maps.neighbours": _PAGE,
+    "maps.like": frozenset({"by"}),
     "selection.ask_to_forget": frozenset({"pictures"}),
     "datasets.dataset": _PAGE | {"split", "label"},
     "datasets.download_dataset": frozenset({"split", "label"}),
     "runs.compare": frozenset({"run", "split"}),
     "crawls.crawls": _PAGE,
-    "api.images": _FILTERS | _MODEL | _PAGE,
+    "api.images": _FILTERS | MODEL | _PAGE,
     "api.image_sightings": _PAGE,
     "api.sightings": _PAGE | {"image", "crawl"},
     "api.trace_word": frozenset({"q"}),

@@ -1,7 +1,7 @@
 """What a run says of every picture that it judged without having learned from it, by the catalogue's rows.
 
 Test pictures come from `predictions.csv` with their answer and distance; the others from `out_of_fold.csv`, where a head that had
-not learned from a picture named its likeliest class.
+not learned from a picture named its likeliest class; `leave_sources_out.csv` has the same of heads that saw nothing of its shop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stj_web.runs import Runs
 from stj_web.studio import Studio
 
 JUDGED = tuple(FILES)
-"""How a picture was judged: as a test picture, or out of fold."""
+"""How a picture was judged: as a test picture, out of fold, or by heads that saw nothing of its shop."""
 SORTS = ("newest", "surest", "least_sure", "farthest", "nearest")
 ANSWERS_BESIDE_CLASSES = (UNSURE, NONE)
 _SECONDS_GROWING, _SECONDS_KEPT = 30.0, 600.0
@@ -39,7 +39,7 @@ class Prediction:
     """What a run says of one picture.
 
     Attributes:
-        judged: `test` or `out_of_fold`.
+        judged: a word of JUDGED.
         original: sha256 of the original bytes.
         label: the class that it was learned or tested under; None for a picture of none of the classes.
         guess: the likeliest class.
@@ -87,7 +87,7 @@ class ModelFilter:
 
     Attributes:
         run: the run's name; the newest, if a field below asks and none is named.
-        judged: `test` or `out_of_fold`; both if None, test first.
+        judged: a word of JUDGED; all if None, test first, then out of fold.
         answer: a class's short name, `unsure` or `none`.
         guess: the likeliest class.
         true: the class that they were learned or tested under.
@@ -159,7 +159,7 @@ class RunPredictions:
         return merged
 
     def all(self, judged: str | None = None) -> Mapping[int, Prediction]:
-        """Predictions by row; of both ways of judging where none is named, the test's first."""
+        """Predictions by row; of all ways of judging where none is named, the test's first."""
         return self._merged if judged is None else self.by_row.get(judged, {})
 
     def chosen(self, wanted: ModelFilter) -> Sequence[int]:

@@ -10,12 +10,15 @@ from stj_catalog.decisions import newest_decisions
 from stj_catalog.forgotten import forgotten_among
 from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, related_pictures, tiles_of
 from stj_catalog.lookup import ids_of_checksums
+from stj_catalog.narrowed import groups_holding
 from stj_core.errors import DatasetError
 from stj_core.vocabulary import Status
 from stj_dataset.audit.cache import WORDS, Doubt, Doubts, kept_odd
 from stj_web.errors import RefusalError
-from stj_web.listing import Listing
+from stj_web.listing import Listing, in_the_runs_order, list_pictures
+from stj_web.predictions import ModelFilter
 from stj_web.runs import Runs
+from stj_web.studio import Studio
 
 QUEUES = ("suspects", "quarantine", "groups", "kept", "rejected", "list")
 """`list` is the list of the catalogue that the address asks for, one by one."""
@@ -55,24 +58,26 @@ class Deck:
     note: str = ""
 
 
-def make_deck(
-    catalog: Catalog, runs: Runs, doubts: Doubts, queue: str, wanted: Filter, *, after: int | None, limit: int
-) -> Deck:
+def make_deck(here: Studio, queue: str, wanted: Filter, model: ModelFilter, *, after: int | None, limit: int) -> Deck:
     """Read the next page of a review queue.
 
     Args:
-        catalog: where the pictures are.
-        runs: the newest of them names the suspects.
-        doubts: ranks them.
-        queue: a word of QUEUES.
-        wanted: narrows quarantine, kept and rejected pictures.
+        here: the studio: its catalogue, its runs (the newest of them names the suspects), and what ranks them.
+        queue: a word of QUEUES, but not `list`.
+        wanted: narrows quarantine, kept and rejected pictures by what the catalogue says.
+        model: narrows and orders any queue by what a run says.
         after: where the page before this one ended.
         limit: so many pictures at most.
+
+    Raises:
+        RefusalError: the run that is asked for does not exist or is broken.
+        ModelError: its files are damaged.
     """
+    catalog = here.catalog
     if queue == "suspects":
-        return _suspects(catalog, runs, doubts, after or 0, limit)
+        return _suspects(here, model, after or 0, limit)
     if queue == "groups":
-        return _groups(catalog, after, max(1, limit // 3))
+        return _groups(here, model, after, max(1, limit // 3))
     status = {"quarantine": Status.QUARANTINED, "kept": Status.KEPT, "rejected": Status.REJECTED}[queue]
     narrowed = Filter(
         status=status.value,
@@ -81,11 +86,14 @@ def make_deck(
         text=wanted.text,
         undecided=status is not Status.REJECTED,
     )
+    if model.asks or model.run:
+        return deck_of(catalog, list_pictures(here, narrowed, model, limit=limit, after=after))
     page = gallery_page(catalog, narrowed, limit=limit, after=after)
     # A picture that was never read has nothing to decide about.
     tiles = [tile for tile in page.tiles if tile.sha256 is not None and tile.path]
     hints = {tile.id: (tile.reason or "").replace("_", " ") for tile in tiles}
-    return Deck(_cards(catalog, tiles, hints, {}), count_pictures(catalog, narrowed), page.after)
+    left = here.remembered(("count", narrowed), lambda: count_pictures(catalog, narrowed))
+    return Deck(_cards(catalog, tiles, hints, {}), left, page.after)
 
 
 def deck_of(catalog: Catalog, page: Listing) -> Deck:
@@ -98,26 +106,37 @@ def deck_of(catalog: Catalog, page: Listing) -> Deck:
     return Deck(_cards(catalog, tiles, hints, guesses), page.count, page.after, note)
 
 
-def _suspects(catalog: Catalog, runs: Runs, doubts: Doubts, start: int, limit: int) -> Deck:
+def _suspects(here: Studio, model: ModelFilter, start: int, limit: int) -> Deck:
     """The labels that the audit of the newest run doubts, worst first, then pictures that the newest audit found odd."""
-    ranked, note = _doubted(runs, doubts)
-    odd = kept_odd(doubts.cache)
+    catalog = here.catalog
+    ranked, note = _doubted(here.runs, here.doubts)
+    odd = kept_odd(here.doubts.cache)
     by_checksum = {one.sha256: one for one in ranked}
     order = list(dict.fromkeys([*by_checksum, *odd]))
     ids = ids_of_checksums(catalog, order)
     lost = forgotten_among(catalog, ids)
     found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids and sha256 not in lost]
+    if model.asks or model.run:
+        found, note = _as_the_run_says(here, model, found), "No suspect fits: take a filter away."
     decided = newest_decisions(catalog, [row for _, row in found])
     open_ones = [
         (place, sha256, row) for place, (sha256, row) in enumerate(found) if row not in decided and place >= start
     ]
-    here = open_ones[:limit]
-    tiles = tiles_of(catalog, [row for _, _, row in here])
-    hints = {row: _why(by_checksum.get(sha256), odd.get(sha256, ())) for _, sha256, row in here}
-    guesses = {row: by_checksum[sha256].guess for _, sha256, row in here if sha256 in by_checksum}
+    shown = open_ones[:limit]
+    tiles = tiles_of(catalog, [row for _, _, row in shown])
+    hints = {row: _why(by_checksum.get(sha256), odd.get(sha256, ())) for _, sha256, row in shown}
+    guesses = {row: by_checksum[sha256].guess for _, sha256, row in shown if sha256 in by_checksum}
     left = sum(1 for _, row in found if row not in decided)
-    after = here[-1][0] + 1 if len(open_ones) > limit else None
-    return Deck(_cards(catalog, tiles, hints, guesses), left, after, "" if here else note)
+    after = shown[-1][0] + 1 if len(open_ones) > limit else None
+    return Deck(_cards(catalog, tiles, hints, guesses), left, after, "" if shown else note)
+
+
+def _as_the_run_says(here: Studio, model: ModelFilter, found: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Those that a run says the wanted of; in its order where one is asked for, else in theirs."""
+    _, chosen = in_the_runs_order(here, model)
+    place = {row: at for at, row in enumerate(chosen)}
+    some = [pair for pair in found if pair[1] in place]
+    return some if model.sort in (None, "newest") else sorted(some, key=lambda pair: place[pair[1]])
 
 
 def _doubted(runs: Runs, doubts: Doubts) -> tuple[Sequence[Doubt], str]:
@@ -139,12 +158,31 @@ def _why(doubt: Doubt | None, reasons: Sequence[str]) -> str:
     return ", ".join(said)
 
 
-def _groups(catalog: Catalog, after: int | None, limit: int) -> Deck:
+def _groups(here: Studio, model: ModelFilter, after: int | None, limit: int) -> Deck:
+    catalog = here.catalog
+    if model.asks or model.run:
+        return _groups_as_the_run_says(here, model, after or 0, limit)
     tiles = related_pictures(catalog, after=after, limit=limit)
     groups = list(dict.fromkeys(tile.group_id for tile in tiles))
     hints = {tile.id: f"group {tile.group_id}" for tile in tiles}
     last = groups[-1] if len(groups) == limit else None
     return Deck(_cards(catalog, tiles, hints, {}), len(tiles), last)
+
+
+def _groups_as_the_run_says(here: Studio, model: ModelFilter, start: int, limit: int) -> Deck:
+    """Groups of which the run says the wanted of one picture at least, in its order; all their pictures are shown."""
+    said, chosen = in_the_runs_order(here, model)
+    groups = groups_holding(here.catalog, chosen)
+    tiles = related_pictures(here.catalog, only=groups[start : start + limit])
+    told = said.all(model.judged)
+    hints = {tile.id: f"group {tile.group_id}" for tile in tiles}
+    for tile in tiles:
+        if one := told.get(tile.id):
+            hints[tile.id] += f" · {one.answer}, {100 * one.probability:.0f} % sure"
+    guesses = {tile.id: told[tile.id].guess for tile in tiles if tile.id in told}
+    after = start + limit if start + limit < len(groups) else None
+    note = "No group of related pictures fits: take a filter away."
+    return Deck(_cards(here.catalog, tiles, hints, guesses), len(tiles), after, note)
 
 
 def _cards(catalog: Catalog, tiles: Sequence[Tile], hints: dict[int, str], guesses: dict[int, int]) -> list[ReviewCard]:

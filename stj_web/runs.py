@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import g, has_request_context
 
@@ -23,12 +23,14 @@ from stj_core.errors import ModelError, StjError
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, find_dataset
 from stj_images.decode import MAX_BYTES
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
+from stj_model.compare import FILES
 from stj_model.damage import PARSER_ERRORS, reading, reason
 from stj_model.run_dir import (
     CONFIG,
     ENVIRONMENT,
     HISTORY,
     LATEST,
+    LEAVE_SOURCES_OUT,
     METRICS,
     MISTAKES,
     MODEL,
@@ -40,11 +42,14 @@ from stj_model.run_dir import (
 from stj_model.runs import HEADLINES, RunEntry, list_runs, read_run
 from stj_web.errors import RefusalError, not_found
 
+if TYPE_CHECKING:
+    from stj_model.compare import RunComparison
+
 _MEGABYTE = 1 << 20
 _JSON_MB, _CSV_MB, _REPORT_MB = 32, 256, 128
 _LARGEST_MB = {
     **dict.fromkeys((CONFIG, ENVIRONMENT, METRICS, MISTAKES, LABELS, CALIBRATION), _JSON_MB),
-    **dict.fromkeys((MANIFEST, HISTORY, PREDICTIONS, OUT_OF_FOLD), _CSV_MB),
+    **dict.fromkeys((MANIFEST, HISTORY, PREDICTIONS, OUT_OF_FOLD, LEAVE_SOURCES_OUT), _CSV_MB),
     REPORT: _REPORT_MB,
 }
 """No page reads more of a file than this: a whole run of a million pictures stays below."""
@@ -190,7 +195,7 @@ class Runs:
     def stamp(self, name: str) -> tuple[tuple[int, int], ...]:
         """Changes with what a run says of its pictures."""
         folder = self.open(name).folder
-        return tuple(_stamp(folder / file) for file in (MANIFEST, LABELS, PREDICTIONS, OUT_OF_FOLD))
+        return tuple(_stamp(folder / file) for file in (MANIFEST, LABELS, *FILES.values()))
 
     def manifest(self, name: str) -> dict[str, ManifestRow]:
         """What a run learned from, by checksum of the written file; empty where that cannot be read."""
@@ -246,17 +251,17 @@ def run_json(entry: RunEntry) -> dict[str, Any]:
     }
 
 
-def verdict(one: Run, two: Run, split: str) -> str:
-    """Whether two runs differ by more than chance on a split, in a sentence, or why that cannot be said."""
-    from stj_model.compare import verdict as compared
+def compared(one: Run, two: Run, split: str) -> tuple[str, RunComparison | None]:
+    """Whether two runs differ by more than chance on a split, in a sentence with the comparison, or why that cannot be said."""
+    from stj_model.compare import compare
 
     try:
-        told: str = plain(compared(one, two, split))
+        found = compare(one, two, split)
+        return str(plain(found.sentence())), found
     except StjError as refusal:
-        told = plain(str(refusal))
+        return str(plain(str(refusal))), None
     except PARSER_ERRORS as error:
-        told = f"The two runs cannot be compared ({plain(reason(error))}): a file of one of them is damaged."
-    return told
+        return f"The two runs cannot be compared ({plain(reason(error))}): a file of one of them is damaged.", None
 
 
 def plain(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON value

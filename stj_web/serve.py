@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stj_core import cli
 from stj_core.config import Config
@@ -10,6 +10,11 @@ from stj_core.errors import UsageError
 from stj_images.decode import MAX_BYTES
 from stj_web import create_app
 from stj_web.settings import WebConfig
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from stj_web.studio import Studio
 
 _MEGABYTE = 1 << 20
 
@@ -20,7 +25,8 @@ def serve(config: Config, web: WebConfig) -> None:
     Raises:
         UsageError: the address cannot be listened on.
     """
-    server = make_server(config, web)
+    app = create_app(config, web)
+    server = make_server(config, web, app)
     host, port = server.effective_host, server.effective_port
     cli.emit(f"http://{host}:{port}/")
     import sys
@@ -28,14 +34,23 @@ def serve(config: Config, web: WebConfig) -> None:
     sys.stdout.flush()
     if not web.on_loopback and not web.token:
         cli.say("Writes are refused: the studio listens to more than this machine and STJ_WEB_TOKEN is not set.")
+    here: Studio = app.extensions["stj"]
+    # What waited in the queue when the studio ended goes on by itself.
+    here.jobs.begin()
     try:
         server.run()
     finally:
         server.close()
+        here.close()
 
 
-def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitress ships without types
+def make_server(config: Config, web: WebConfig, app: Flask | None = None) -> Any:  # noqa: ANN401 - waitress ships without types
     """A server that listens already and does not run yet.
+
+    Args:
+        config: the settings that the rooms share.
+        web: the studio's own.
+        app: the studio, if it was made already.
 
     Raises:
         UsageError: the address cannot be listened on.
@@ -44,7 +59,7 @@ def make_server(config: Config, web: WebConfig) -> Any:  # noqa: ANN401 - waitre
 
     try:
         return listen(
-            create_app(config, web),
+            app or create_app(config, web),
             web,
             ident="stj",
             max_request_body_size=(web.max_request_mb + 1) * _MEGABYTE,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import current_app
 
@@ -19,19 +19,23 @@ from stj_images.likeness import Thresholds, thresholds_of
 from stj_images.store import ImageStore, open_store
 from stj_web.errors import RefusalError
 from stj_web.pool import BoundedPool
+from stj_web.remembered import Remembered
 from stj_web.settings import WebConfig
 from stj_web.thumbnails import ThumbnailCache
 
 if TYPE_CHECKING:
     from stj_dataset.audit.cache import Doubts
     from stj_web.classifier import Classifier
+    from stj_web.jobs import Jobs
+    from stj_web.map_points import MapPoints
+    from stj_web.maps import Maps
     from stj_web.metrics import Metrics
     from stj_web.predictions import PredictionTables
     from stj_web.runs import Runs
     from stj_web.scrapyd import Scrapyd
 
 
-_HINT_SECONDS = 60.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -43,7 +47,7 @@ class Studio:
     metrics: Metrics
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _catalog: Catalog | None = None
-    _hints: tuple[float, dict[str, list[Any]] | None] = (0.0, None)
+    _remembered: Remembered = field(default_factory=Remembered)
 
     @cached_property
     def labels(self) -> tuple[Category, ...]:
@@ -102,12 +106,33 @@ class Studio:
         return PredictionTables(self)
 
     @cached_property
+    def maps(self) -> Maps:
+        """The runs' pictures on a plane."""
+        from stj_web.maps import Maps
+
+        return Maps(self)
+
+    @cached_property
+    def map_points(self) -> MapPoints:
+        """The same, as the catalogue knows them now."""
+        from stj_web.map_points import MapPoints
+
+        return MapPoints(self)
+
+    @cached_property
     def classifier(self) -> Classifier:
         """The model; loaded by the first picture."""
         from stj_web.classifier import Classifier
         from stj_web.forgetting import forgotten_ones
 
         return Classifier(self.runs, self.decoders, self.web, self.metrics, lambda some: forgotten_ones(self, some))
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The queue of this machine."""
+        from stj_web.jobs import Jobs
+
+        return Jobs(self.config, self.runs.latest)
 
     @cached_property
     def scrapyd(self) -> Scrapyd:
@@ -117,12 +142,12 @@ class Studio:
         return Scrapyd(self.web.scrapyd, self.web.scrapyd_project)
 
     def hints(self, catalog: Catalog) -> dict[str, list[Any]]:
-        """What the filters can be set to; read anew once a minute, because it looks at every product."""
-        then, found = self._hints
-        if found is None or time.monotonic() - then > _HINT_SECONDS:
-            found = suggestions(catalog)
-            self._hints = (time.monotonic(), found)
-        return found
+        """What the filters can be set to."""
+        return self.remembered("hints", lambda: suggestions(catalog))
+
+    def remembered(self, question: Hashable, answer: Callable[[], T]) -> T:
+        """What the catalogue answers to a question that costs a look at all of it; asked anew when anything changed."""
+        return self._remembered.ask(self.catalog, question, answer)
 
     @property
     def catalog(self) -> Catalog:
@@ -152,7 +177,9 @@ class Studio:
             return self._catalog
 
     def close(self) -> None:
-        """Give back every connection."""
+        """End what runs in the queue, and give back every connection."""
+        if "jobs" in self.__dict__:
+            self.jobs.close()
         with self._lock:
             if self._catalog is not None:
                 self._catalog.close()

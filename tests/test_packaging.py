@@ -25,7 +25,7 @@ ROOM_EXTRAS = {
     "stj_spiders": ("spiders", "browser", "service"),
     "stj_images": ("crops", "heic"),
     "stj_dataset": ("audit", "parquet"),
-    "stj_model": ("model", "export"),
+    "stj_model": ("model", "export", "map"),
     "stj_web": ("web",),
 }
 # Used without an import of ours.

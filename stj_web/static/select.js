@@ -2,6 +2,9 @@
 import { plainKey, typing } from "./studio.js";
 
 const form = document.getElementById("selection");
+let refresh = () => {};
+/** Take note of tiles that came after the page, or that were ticked by a script. */
+export const adopt = () => refresh();
 const undo = document.querySelector("[data-undo]");
 addEventListener("keydown", (event) => {
   if (event.key === "u" && undo && plainKey(event) && !typing(event) && !event.defaultPrevented) undo.click();
@@ -9,7 +12,7 @@ addEventListener("keydown", (event) => {
 if (form) begin();
 
 function begin() {
-  const boxes = [...form.querySelectorAll("[data-pick]")];
+  let boxes = [];
   const names = JSON.parse(form.dataset.names);
   const chosen = () => boxes.filter((box) => box.checked);
   let last = null;
@@ -20,14 +23,16 @@ function begin() {
     document.getElementById("acts").classList.toggle("on", n > 0);
     document.getElementById("nothing").disabled = n === 0;
     for (const box of boxes) box.closest("figure").classList.toggle("picked", box.checked);
+    for (const id of ["all", "nothing"]) document.getElementById(id).hidden = boxes.length === 0;
+    form.dispatchEvent(new Event("chosen"));
   }
+  refresh = () => { boxes = [...form.querySelectorAll("[data-pick]")]; last = null; show(); };
 
   function set(some, checked) {
     for (const box of some) box.checked = checked;
     show();
   }
 
-  for (const id of ["all", "nothing"]) document.getElementById(id).hidden = false;
   document.getElementById("all").addEventListener("click", () => set(boxes, true));
   document.getElementById("nothing").addEventListener("click", () => set(boxes, false));
   form.addEventListener("click", (event) => {
@@ -71,5 +76,5 @@ function begin() {
   });
   // The browser may bring ticks back with the page.
   addEventListener("pageshow", show);
-  show();
+  refresh();
 }

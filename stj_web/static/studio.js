@@ -67,7 +67,7 @@ for (const form of document.querySelectorAll("form[data-filters]")) {
 }
 addEventListener("pageshow", () => { for (const field of document.querySelectorAll("form[data-filters] :disabled")) field.disabled = false; });
 
-const places = { c: "/classify", a: "/catalogue", r: "/review", d: "/datasets", u: "/runs", w: "/crawls", h: "/" };
+const places = { c: "/classify", a: "/catalogue", r: "/review", d: "/datasets", u: "/runs", w: "/crawls", j: "/jobs", h: "/" };
 let going = 0;
 addEventListener("keydown", (event) => {
   if (!plainKey(event) || typing(event) || event.defaultPrevented) return;

@@ -7,6 +7,9 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of the studio."""
-    from stj_web.views import api, catalogue, classify, crawls, datasets, home, review, runs, selection
+    from stj_web.views import api, catalogue, classify, crawls, datasets, home, jobs, maps, review, runs, selection
 
-    return [module.pages for module in (home, classify, catalogue, review, selection, datasets, runs, crawls, api)]
+    return [
+        module.pages
+        for module in (home, classify, catalogue, review, selection, datasets, runs, maps, crawls, jobs, api)
+    ]

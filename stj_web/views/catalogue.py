@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, send_file
 
+from stj_catalog.catalog import Catalog
 from stj_catalog.gallery import Filter, Tile, count_pictures, duplicate_pairs, tiles_of
+from stj_catalog.narrowed import duplicates_of
 from stj_catalog.provenance import trace, whole_picture
 from stj_core.errors import ModelError, PictureError
 from stj_core.picture_types import MEDIA_TYPES
@@ -17,9 +18,9 @@ from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten
-from stj_web.listing import every_picture, list_pictures
-from stj_web.predictions import JUDGED, SORTS, Prediction
-from stj_web.studio import studio
+from stj_web.listing import every_picture, in_the_runs_order, list_pictures, model_hints
+from stj_web.predictions import ModelFilter, Prediction
+from stj_web.studio import Studio, studio
 from stj_web.tables import KINDS, download
 from stj_web.views.selection import seen_decisions
 
@@ -63,8 +64,7 @@ def gallery() -> str:
         model=model,
         hints=here.hints(catalog),
         seen=seen_decisions(page.tiles),
-        runs=here.runs.names(),
-        **_model_hints(page.run),
+        **model_hints(here, model),
     )
 
 
@@ -76,25 +76,6 @@ def download_pictures(kind: str) -> Response:
     list_pictures(here, wanted, model, limit=1, counting=False)  # what cannot be is refused before the file begins
     rows = (_row(tile, one, run) for tile, one, run in every_picture(here, wanted, model))
     return download(kind, "pictures", COLUMNS, rows)
-
-
-def _model_hints(run: str | None) -> dict[str, Any]:
-    """What the filters by a run can be set to."""
-    if run is None:
-        return {"answers": (), "shops": (), "sorts": SORTS, "judged_ways": JUDGED}
-    here = studio()
-    rows = here.runs.manifest(run).values()
-    shops = Counter(row.source for row in rows if row.source)
-    try:
-        answers = here.predictions.of(run).answers
-    except ModelError:
-        answers = ()
-    return {
-        "answers": answers,
-        "shops": [shop for shop, _ in shops.most_common(50)],
-        "sorts": SORTS,
-        "judged_ways": JUDGED,
-    }
 
 
 def _row(tile: Tile, said: Prediction | None, run: str | None) -> dict[str, Any]:
@@ -183,36 +164,74 @@ def forget(image_id: int) -> str:
 
 @pages.get("/duplicates")
 def duplicates() -> str:
-    """Duplicates beside what was kept instead."""
-    catalog = studio().catalog_or_none
-    limit = params.limit(24)
-    pairs = duplicate_pairs(catalog, after=params.whole("after"), limit=limit) if catalog else []
-    after = pairs[-1][0].id if len(pairs) == limit else None
-    count = count_pictures(catalog, Filter(status="duplicate")) if catalog else 0
-    return render_template("duplicates.html", pairs=pairs, after=after, count=count)
+    """Duplicates beside what was kept instead, newest first or as a run would have the kept ones."""
+    here = studio()
+    catalog, model = here.catalog_or_none, params.model()
+    limit, start = params.limit(24), params.whole("after")
+    if catalog is not None and _asked(model):
+        wanted = _duplicates_as_the_run_says(here, model)
+        first = start or 0
+        pairs = duplicate_pairs(catalog, only=wanted[first : first + limit])
+        after, count = (first + limit if first + limit < len(wanted) else None), len(wanted)
+    else:
+        pairs = duplicate_pairs(catalog, after=start, limit=limit) if catalog else []
+        after = pairs[-1][0].id if len(pairs) == limit else None
+        count = 0
+        if catalog is not None:
+            every = Filter(status="duplicate")
+            count = here.remembered(("count", every), lambda: count_pictures(catalog, every))
+    hints = model_hints(here, model)
+    return render_template(
+        "duplicates.html", pairs=pairs, after=after, count=count, model=model, said=_said_of_all(pairs, model), **hints
+    )
+
+
+def _asked(model: ModelFilter) -> bool:
+    return model.asks or bool(model.run)
+
+
+def _duplicates_as_the_run_says(here: Studio, model: ModelFilter) -> list[int]:
+    """The duplicates of those kept pictures that a run says the wanted of, in its order: it has judged the kept ones alone."""
+    _, chosen = in_the_runs_order(here, model)
+    return duplicates_of(here.catalog, chosen)
+
+
+def _said_of_all(pairs: Sequence[Any], model: ModelFilter) -> dict[int, Prediction]:
+    """What the asked run, or the newest, says of the kept pictures."""
+    here = studio()
+    run = model.run or here.runs.latest()
+    if run is None or not pairs:
+        return {}
+    try:
+        said = here.predictions.of(run) if _asked(model) else here.predictions.soon(run)
+    except ModelError:
+        return {}
+    told = said.all(model.judged) if said else {}
+    return {kept.id: told[kept.id] for _, kept, _ in pairs if kept.id in told}
 
 
 @pages.get(f"/duplicates.<{KINDS}>")
 def download_duplicates(kind: str) -> Response:
-    """All duplicates beside what was kept instead, as a file."""
-    catalog = studio().catalog
+    """All duplicates that the address asks for beside what was kept instead, as a file."""
+    here = studio()
+    catalog, model = here.catalog, params.model()
+    wanted = _duplicates_as_the_run_says(here, model) if _asked(model) else None
     columns = ("id", "sha256", "kept_id", "kept_sha256", "distance", "duplicate_kind", "distance256", "way", "rule")
+    return download(kind, "duplicates", columns, _duplicate_rows(catalog, wanted))
 
-    def rows() -> Iterator[dict[str, Any]]:
-        after: int | None = None
-        while pairs := duplicate_pairs(catalog, after=after, limit=500):
-            for mine, kept, told in pairs:
-                yield {
-                    "id": mine.id,
-                    "sha256": mine.sha256,
-                    "kept_id": kept.id,
-                    "kept_sha256": kept.sha256,
-                    "distance": mine.distance,
-                    **told,
-                }
-            after = pairs[-1][0].id
 
-    return download(kind, "duplicates", columns, rows())
+def _duplicate_rows(catalog: Catalog, wanted: Sequence[int] | None) -> Iterator[dict[str, Any]]:
+    after: int | None = None
+    start = 0
+    while True:
+        only = None if wanted is None else wanted[start : start + 500]
+        pairs = duplicate_pairs(catalog, after=after, limit=500, only=only) if only is None or only else []
+        if not pairs:
+            return
+        for mine, kept, told in pairs:
+            row = {"id": mine.id, "sha256": mine.sha256, "kept_id": kept.id, "kept_sha256": kept.sha256}
+            yield row | {"distance": mine.distance, **told}
+        after, start = pairs[-1][0].id, start + 500
 
 
 @pages.get("/why")

@@ -1,4 +1,4 @@
-"""Crawls: what is running, live, and starting and cancelling through scrapyd."""
+"""Crawls: what is running, live; starting and stopping them through scrapyd where there is one, else as jobs of this machine."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Reply
 
-from stj_catalog.crawl_status import crawl_pulse, crawls_page
+from stj_catalog.crawl_status import crawl_pulse, crawled_origins, crawls_page
 from stj_catalog.gallery import Tile, newest_pictures
+from stj_core.addresses import is_loopback
 from stj_core.errors import StjError
 from stj_core.labels import find_category
 from stj_core.shops.shop import spider_of_any
 from stj_core.vocabulary import CrawlState
 from stj_web import params, security
 from stj_web.errors import RefusalError, busy, not_found
+from stj_web.filters import reviewer
+from stj_web.job_commands import crawl_options
 from stj_web.studio import Studio, studio
 
 pages = Blueprint("crawls", __name__)
 _SECONDS_BETWEEN = 1.0
 # A stream ends after so long and the browser opens the next: a thread is never held by somebody who left.
 _SECONDS_OPEN = 45.0
-_MOST_PAGES = 200
+PERMISSION = (
+    "a shop's pages and pictures are its own and its makers', and may show people. Ask the shop for permission first, then say "
+    "here that you have it."
+)
 
 
 @pages.get("/crawls")
@@ -44,6 +51,9 @@ def crawls() -> str:
         jobs=_jobs(here),
         categories=here.labels,
         origin=here.config.origin,
+        host=_host(here),
+        permission=PERMISSION if needs_permission(here) else "",
+        queue=[one for one in here.jobs.files.all()[0] if one.kind == "crawl"][:10],
     )
 
 
@@ -72,24 +82,34 @@ def events(crawl_id: int) -> Response:
 @pages.post("/crawls/start")
 @security.writes
 def start() -> Reply:
-    """Queue a crawl in scrapyd."""
+    """Queue a crawl: in scrapyd where there is one, else on this machine."""
     here = studio()
     category = find_category(request.form.get("category", ""), here.labels)
-    arguments = {"origin": here.config.origin}
-    for name, most in (("pages", _MOST_PAGES), ("limit", 100_000)):
-        given = request.form.get(name, "").strip()
-        if given:
-            if not given.isdecimal() or not 1 <= int(given) <= most:
-                raise RefusalError(400, "bad_request", f"{name} is a whole number from 1 to {most}; got {given[:20]}.")
-            arguments[name] = str(int(given))
-    for name in ("details", "fresh"):
-        if request.form.get(name):
-            arguments[name] = "1"
+    arguments = crawl_options(request.form, here.config.origin)
+    if needs_permission(here) and request.form.get("permission") != "yes":
+        raise RefusalError(400, "no_permission", f"Nothing was asked of {_host(here)}: {PERMISSION}")
     if category.spider == spider_of_any(category.shop):
         arguments["category"] = category.slug
-    job = here.scrapyd.start(category.spider, arguments)
-    flash(f"The crawl of {category.name} is queued (job {job[:8]}).")
-    return redirect(url_for("crawls.crawls"))
+    if here.scrapyd.alive():
+        job = here.scrapyd.start(category.spider, arguments)
+        flash(f"The crawl of {category.name} is queued (job {job[:8]}).")
+        return redirect(url_for("crawls.crawls"))
+    made = here.jobs.add(
+        "crawl", f"Crawl {category.name}", {**arguments, "spider": category.spider}, ("crawl",), reviewer()
+    )
+    return redirect(url_for("jobs.job", number=made.id))
+
+
+def needs_permission(here: Studio) -> bool:
+    """Whether this is a host that is not this machine and that no crawl of the catalogue has asked yet."""
+    if is_loopback(here.config.origin):
+        return False
+    catalog = here.catalog_or_none
+    return catalog is None or here.config.origin not in crawled_origins(catalog)
+
+
+def _host(here: Studio) -> str:
+    return urlsplit(here.config.origin).netloc
 
 
 @pages.post("/crawls/cancel")

@@ -26,7 +26,7 @@ def home() -> str:
     catalog = here.catalog_or_none
     story: dict[str, Any] = {"counts": None, "by_label": [], "totals": {}, "crawls": [], "exports": [], "run": None}
     if catalog is not None:
-        counts = count_all(catalog)
+        counts = here.remembered("counts", lambda: count_all(catalog))
         story |= {
             "counts": counts,
             "by_label": _by_label(counts, here.names),

@@ -13,7 +13,7 @@ from stj_catalog.reviews import record_review, take_back
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
-from stj_web.listing import list_pictures
+from stj_web.listing import list_pictures, model_hints
 from stj_web.review_queues import QUEUES, Deck, deck_of, make_deck
 from stj_web.studio import studio
 from stj_web.tables import KINDS, download
@@ -30,13 +30,14 @@ def review() -> str:
     catalog = here.catalog_or_none
     deck = Deck()
     _refuse_filters(queue)
+    model = params.model()
     if catalog is not None:
         after, limit = params.whole("after"), params.limit(_DECK)
         wanted = params.pictures()
         if queue == "list":
-            deck = deck_of(catalog, list_pictures(here, wanted, params.model(), limit=limit, after=after))
+            deck = deck_of(catalog, list_pictures(here, wanted, model, limit=limit, after=after))
         else:
-            deck = make_deck(catalog, here.runs, here.doubts, queue, wanted, after=after, limit=limit)
+            deck = make_deck(here, queue, wanted, model, after=after, limit=limit)
     return render_template(
         "review.html",
         queue=queue,
@@ -44,9 +45,11 @@ def review() -> str:
         deck=deck,
         view=params.choice("view", ("one", "grid"), "one"),
         hints=here.hints(catalog) if catalog else None,
-        decided=count_decided(catalog) if catalog else {},
+        decided=here.remembered("decided", lambda: count_decided(catalog)) if catalog else {},
         recent=decisions_page(catalog, limit=8) if catalog else [],
         catalog=catalog is not None,
+        model=model,
+        **model_hints(here, model),
         back_to_list=url_for(
             "catalogue.gallery",
             **{name: value for name, value in request.args.items() if name not in ("queue", "view", "after", "limit")},  # type: ignore[arg-type]  # text
@@ -58,9 +61,13 @@ def _refuse_filters(queue: str) -> None:
     """Refuse what this queue would ignore; the catalogue's list takes every filter."""
     narrowed = {"label", "reason", "text"} if queue in ("quarantine", "kept", "rejected") else set()
     for name, value in request.args.items():
-        if value and queue != "list" and name not in {"queue", "view", "after", "limit"} | narrowed:
-            takes = "label, reason and text narrow" if narrowed else "nothing narrows"
-            raise RefusalError(400, "bad_request", f"{name} is not understood here: {takes} the queue {queue}.")
+        if value and queue != "list" and name not in {"queue", "view", "after", "limit"} | narrowed | params.MODEL:
+            takes = "label, reason, text and what a run says" if narrowed else "only what a run says"
+            raise RefusalError(
+                400,
+                "bad_request",
+                f"{name} is not understood here: {takes} narrow{'' if narrowed else 's'} the queue {queue}.",
+            )
 
 
 @pages.post("/review/decide")
@@ -141,7 +148,7 @@ def _number(field: str) -> int:
 def back_to() -> str:
     """The page that the form was on; only places of the studio itself are taken."""
     target = request.form.get("back", "")
-    plain = target.startswith(("/review", "/pictures/", "/catalogue", "/duplicates", "/datasets/"))
+    plain = target.startswith(("/review", "/pictures/", "/catalogue", "/duplicates", "/datasets/", "/runs/"))
     return target if plain and "\\" not in target and "//" not in target else url_for("review.review")
 
 

@@ -8,17 +8,18 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from stj_catalog.lookup import stored_paths
 from stj_core.cli import counted
 from stj_core.errors import ModelError
 from stj_model.runs import HEADLINES, SPLIT_NAMES, RunEntry, why_no_honest_figure
 from stj_web import params, security
+from stj_web.changes import Changes, changes_between
 from stj_web.errors import RefusalError, not_found
 from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
-from stj_web.predictions import JUDGED, Prediction, by_shop, reliability
-from stj_web.runs import shared_splits, verdict
+from stj_web.predictions import JUDGED, RunPredictions, by_shop, reliability
+from stj_web.runs import compared, shared_splits
 from stj_web.studio import studio
 from stj_web.tables import KINDS, download
+from stj_web.training_files import training_bytes
 from stj_web.views.catalogue import sent_thumbnail
 
 pages = Blueprint("runs", __name__)
@@ -77,9 +78,9 @@ def run(name: str) -> str:
         splits=SPLIT_NAMES,
         has_report=_readable(notes, lambda: here.report(name)) is not None,
         environment=_readable(notes, lambda: here.environment(name)) or {},
-        links={judged: partial(_cell, name, judged) for judged in JUDGED} if said else {},
+        links={judged: partial(_cell, name, judged) for judged in JUDGED if said and said.by_row.get(judged)},
         no_honest_figure="" if "leave_sources_out" in entry.figures else why_no_honest_figure(entry.recipe),
-        tables={"shops": by_shop(said), "bins": reliability(said)} if said else None,
+        tables=_tables(said),
         notes=notes,
     )
 
@@ -111,18 +112,7 @@ def training_picture(name: str, sha256: str) -> Response:
     if row is None:
         raise not_found("No picture of this run's dataset has this checksum.")
     refuse_forgotten(here, row.sha256, row.original_sha256)
-
-    def load() -> bytes:
-        try:
-            return here.runs.dataset_file(name, row)
-        except FileNotFoundError:
-            catalog = here.catalog_or_none
-            stored = stored_paths(catalog, [row.original_sha256]) if catalog else {}
-            if row.original_sha256 not in stored:
-                raise
-            return here.store.read(stored[row.original_sha256])
-
-    return sent_thumbnail(row.sha256, "tile", load)
+    return sent_thumbnail(row.sha256, "tile", lambda: training_bytes(here, name, row))
 
 
 @pages.get("/compare")
@@ -135,9 +125,10 @@ def compare() -> str:
     entries = [here.entry(here.open(name).name) for name in wanted]
     shared = shared_splits(entries)
     # The first that both were asked about picture by picture, so that the comparison can say whether it is chance.
-    told = next((split for split in shared if split in JUDGED), shared[0] if shared else None)
+    told = next((split for split in JUDGED if split in shared), shared[0] if shared else None)
     split = params.choice("split", tuple(SPLIT_NAMES)) or told
     notes: list[str] = []
+    verdict, changes = _two(entries, split)
     return render_template(
         "compare.html",
         entries=entries,
@@ -146,18 +137,24 @@ def compare() -> str:
         splits=SPLIT_NAMES,
         histories=[(entry.name, _readable(notes, partial(here.history, entry.name)) or []) for entry in entries],
         labels={entry.name: here.labels(entry.name) for entry in entries},
-        verdict=_verdict(entries, split),
+        verdict=verdict,
+        changes=changes,
         differing=_differing(entries),
         notes=notes,
     )
 
 
-def _said(notes: list[str], name: str) -> list[Prediction]:
+def _said(notes: list[str], name: str) -> RunPredictions | None:
     """What the run says of the catalogue's pictures; nothing where there is no catalogue."""
     if studio().catalog_or_none is None:
-        return []
-    found = _readable(notes, lambda: studio().predictions.of(name))
-    return list(found.all().values()) if found else []
+        return None
+    return _readable(notes, lambda: studio().predictions.of(name))
+
+
+def _tables(said: RunPredictions | None) -> dict[str, Any] | None:
+    """The shops with their mistakes, and how often the run is right where it is so sure."""
+    every = list(said.all().values()) if said else []
+    return {"shops": by_shop(every), "bins": reliability(every)} if every else None
 
 
 def _cell(name: str, judged: str, true: int, guess: int) -> str:
@@ -194,9 +191,11 @@ def _differing(entries: list[RunEntry]) -> list[tuple[str, list[Any]]]:
     return [(name, values) for name, values in rows if any(value != values[0] for value in values)]
 
 
-def _verdict(entries: list[RunEntry], split: str | None) -> str | None:
-    """Whether two runs differ by more than chance, where that can be said."""
-    if len(entries) != 2 or split is None:
-        return None
-    here = studio().runs
-    return verdict(here.open(entries[0].name), here.open(entries[1].name), split)
+def _two(entries: list[RunEntry], split: str | None) -> tuple[str | None, Changes | None]:
+    """Whether two runs differ by more than chance, where that can be said, and what changed from one to the other."""
+    if len(entries) != 2:
+        return None, None
+    here = studio()
+    one, two = (here.runs.open(entry.name) for entry in entries)
+    verdict, comparison = compared(one, two, split) if split is not None else (None, None)
+    return verdict, changes_between(here, one, two, comparison)

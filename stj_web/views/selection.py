@@ -78,7 +78,7 @@ def undo() -> Reply:
 @pages.get("/selection/forget")
 def ask_to_forget() -> str:
     """What forgetting the chosen pictures would delete, and what would hold them still."""
-    ids = _ids(params.line("pictures", 4_000) or "")
+    ids = chosen_ids(params.line("pictures", 4_000) or "")
     return render_template("forget_many.html", ids=ids, plan=forget_pictures(studio(), ids, dry_run=True), done=None)
 
 
@@ -86,7 +86,7 @@ def ask_to_forget() -> str:
 @security.writes
 def forget() -> str:
     """Forget the chosen pictures with all their duplicates, once their number was typed."""
-    ids = _ids(request.form.get("pictures", ""))
+    ids = chosen_ids(request.form.get("pictures", ""))
     if request.form.get("sure", "").strip() != str(len(ids)):
         raise RefusalError(
             400, "not_sure", f"Nothing was forgotten: to be sure, type how many pictures were chosen, {len(ids)}."
@@ -111,7 +111,12 @@ def _chosen() -> dict[int, int]:
     return found
 
 
-def _ids(text: str) -> list[int]:
+def chosen_ids(text: str) -> list[int]:
+    """The rows of an address or a form.
+
+    Raises:
+        RefusalError: they are none, or too many.
+    """
     given = text.split(",")
     if (
         not all(one.isdecimal() and 1 <= int(one) <= params.LARGEST for one in given)

@@ -165,18 +165,21 @@ def run(server: Any) -> None:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Serve the studio as `stj-web` does, on a free port of this machine."""
-    servers: list[Any] = []
+    servers: list[tuple[Any, threading.Thread, Flask]] = []
 
     def start(**settings: object) -> str:
         given = {"port": 0, "scrapyd": "", "reviewer": "asha"} | settings
-        server = make_server(read_config(), WebConfig(**given))  # type: ignore[arg-type]  # a test may change any setting
+        config, web = read_config(), WebConfig(**given)  # type: ignore[arg-type]  # a test may change any setting
+        app = create_app(config, web)
+        server = make_server(config, web, app)
         thread = threading.Thread(target=run, args=(server,), daemon=True)
         thread.start()
-        servers.append((server, thread))
+        servers.append((server, thread, app))
         return f"http://127.0.0.1:{server.effective_port}"
 
     yield start
-    for server, thread in servers:
+    for server, thread, app in servers:
         server.task_dispatcher.shutdown()
         server.close()
         thread.join(10)
+        app.extensions["stj"].close()

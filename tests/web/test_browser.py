@@ -10,14 +10,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stj_core.config import read_config
 from stj_dataset.export import ExportSettings, export_dataset
 from stj_demo.shop import PracticeShop
 from stj_images.likeness import Thresholds
+from stj_web.job_files import JobFolder
 from tests.browser import needed_browser
 from tests.dataset.filling import Shelf
 from tests.model.conftest import draw
@@ -48,6 +51,7 @@ PLACES = (
         "/runs",
         "/runs/2026-01",
     ),
+    *("/runs/2026-01/map", "/runs/2026-01/neighbours", "/pictures/1/like", "/jobs", "/jobs/1"),
     *("/catalogue?right=no&sort=surest", "/selection/forget?pictures=1,2", "/pictures/1/forget"),
     *("/compare?run=2026-01&run=2026-02", "/crawls", "/crawls/1", "/login", "/nothing"),
 )
@@ -353,6 +357,8 @@ def test_axe_finds_nothing_serious_and_nothing_overflows(
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     options = ExportSettings(out=tmp_path / "dataset")
     export_dataset(shelf.catalog, shelf.store, shelf.labels, options, thresholds=Thresholds())
+    queue = JobFolder(read_config().catalog_url)
+    queue.write(replace(queue.add("loop", "Export, train, compare", {}, ("export", "train"), "asha"), state="failed"))
     origin = serve()
     # axe is a script of the test's own: the studio's content policy would rightly keep it out.
     context = browser.new_context(
@@ -438,7 +444,17 @@ def test_one_can_do_without_a_mouse(shelf: Shelf, serve: Serve, page: Any) -> No
                 break
             assert now["outline"], f"{place}: nobody sees that {now} has the focus"
             ring.append(now)
-        wanted = ["Skip to the page", "STJ studio", "Classify", "Catalogue", "Review", "Datasets", "Runs", "Crawls"]
+        wanted = [
+            "Skip to the page",
+            "STJ studio",
+            "Classify",
+            "Catalogue",
+            "Review",
+            "Datasets",
+            "Runs",
+            "Crawls",
+            "Jobs",
+        ]
         assert [one["text"] for one in ring][: len(wanted)] == wanted
 
 
@@ -492,3 +508,102 @@ def test_the_first_paint_comes_within_a_second(shelf: Shelf, serve: Serve, page:
             page.wait_for_timeout(300)
             painted.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
         assert min(painted) < 1_000, place
+
+
+def test_pictures_are_chosen_by_a_lasso_and_by_the_keys_of_the_map(
+    said: Any, shelf: Shelf, serve: Serve, page: Any
+) -> None:
+    origin = serve()
+    page.goto(origin + "/runs/2026-01/map")
+    page.locator("#map:not([hidden])").wait_for()
+    canvas = page.locator("#canvas")
+    box = canvas.bounding_box()
+    edge = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)]
+    page.mouse.move(box["x"] + edge[0][0] * box["width"], box["y"] + edge[0][1] * box["height"])
+    page.mouse.down()
+    for x, y in [*edge[1:], edge[0]]:
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
+    page.mouse.up()
+    everything = page.request.get(f"{origin}/runs/2026-01/map.json").json()["ids"]
+    page.get_by_text(f"{len(everything)} pictures chosen").wait_for()
+    # One that is unticked leaves the choice, and the rest is decided about as anywhere else.
+    page.locator("#picked [data-pick]").first.uncheck()
+    page.get_by_text(f", {len(everything) - 1} chosen").wait_for()
+    canvas.focus()
+    page.keyboard.press("Escape")
+    page.locator("#picked figure").first.wait_for(state="detached")
+    for key in ("ArrowRight", "s", "ArrowUp", "ArrowLeft", "s", "f"):
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.querySelectorAll('#picked [data-pick]').length >= 10")
+    wanted = page.locator("#picked [data-pick]").count()
+    page.locator("#acts").get_by_role("button", name="None of these").click()
+    page.get_by_text(f"{wanted} pictures: none of the classes.").wait_for()
+    assert "/runs/2026-01/map" in page.url
+    rows = page.request.get(f"{origin}/api/v1/reviews?limit=200").json()["reviews"]
+    assert [row["action"] for row in rows] == ["none"] * wanted
+    page.keyboard.press("u")
+    page.get_by_text(f"Taken back: {wanted} decisions.").wait_for()
+    # What is hidden in the legend is not chosen.
+    page.locator("#map:not([hidden])").wait_for()
+    page.locator("#legend button").first.click()
+    canvas.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.querySelectorAll('#picked [data-pick]').length >= 10")
+    assert "Saree" not in page.locator("#picked figcaption .class").all_inner_texts()
+
+
+@pytest.mark.slow
+def test_export_train_and_compare_from_the_browser(shelf: Shelf, serve: Serve, page: Any, tmp_path: Path) -> None:
+    origin = serve()
+    for number in (1, 2):
+        page.goto(origin + "/jobs")
+        page.select_option("#recipe", "default")
+        page.select_option("#weights", "random")
+        page.fill("#seed", "42")
+        page.get_by_role("button", name="Export, train, compare").click()
+        page.wait_for_url(f"**/jobs/{number}")
+        page.locator("#state", has_text="running").wait_for()
+        page.locator("#state", has_text="done").wait_for(timeout=420_000)
+        words = page.locator(".job-steps .said").all_inner_texts()
+        assert "No group is in two splits." in words[0]
+        assert words[1].startswith("Run ")
+        if number == 1:
+            assert words[2] == "There was no run before to compare with."
+            # A picture gets another label before the second time.
+            moved = {"image_id": 1, "action": "label", "label": 1, "seen": 0}
+            token = page.locator('meta[name="csrf-token"]').get_attribute("content")
+            answer = page.request.post(f"{origin}/api/v1/reviews", data=moved, headers={"X-CSRFToken": token})
+            assert answer.status == 201
+    assert words[2].startswith("Of ")
+    page.get_by_role("link", name="What changed").click()
+    page.wait_for_url("**/compare?**")
+    assert "1 relabelled" in page.locator("main").inner_text()
+    assert "Saree → Trousers" in page.locator("main").inner_text()
+    assert page.get_by_text("Named rightly by one run only").count() == 1
+    assert len(list((tmp_path / "runs").glob("2*"))) == 2
+
+
+@pytest.mark.slow
+def test_a_crawl_is_started_watched_and_stopped_without_scrapyd(
+    tmp_path: Path, serve: Serve, page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PracticeShop(per_class=60) as shop:
+        shop.behave(picture_delay_s=0.1, page_delay_s=1.0)
+        monkeypatch.setenv("STJ_ORIGIN", shop.origin)
+        monkeypatch.setenv("STJ_CONTACT", "test@example.org")
+        page.goto(serve() + "/crawls")
+        page.select_option("#category", "jeans")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_url("**/jobs/1")
+        page.get_by_role("link", name="The crawl, live").wait_for()
+        page.get_by_role("button", name="Stop it").click()
+        page.locator("#state", has_text="cancelled").wait_for()
+        page.get_by_role("link", name="The crawl, live").click()
+        page.locator("#state", has_text="interrupted").wait_for()
+        page.go_back()
+        page.get_by_role("button", name="Give it again").click()
+        page.wait_for_url("**/jobs/2")
+        page.locator("#state", has_text="done").wait_for(timeout=180_000)
+        page.get_by_role("link", name="The crawl, live").click()
+        page.locator("#state", has_text="finished").wait_for()

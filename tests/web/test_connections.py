@@ -53,7 +53,8 @@ def is_closed(line: socket.socket, seconds: float) -> bool:
 
 def answers_at_once(origin: str) -> None:
     began = time.monotonic()
-    assert requests.get(f"{origin}/health", timeout=10).status_code == 200
+    answer = requests.get(f"{origin}/health", timeout=10)
+    assert answer.status_code == 200, answer.text
     assert time.monotonic() - began < 5
 
 

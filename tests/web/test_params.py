@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +12,7 @@ from stj_web.openapi import document
 from stj_web.params import TAKES
 from tests.dataset.filling import Shelf
 
-from .conftest import MakeApp
+from .conftest import MakeApp, form_token
 from .test_pages import PAGES
 
 
@@ -31,9 +32,12 @@ def test_no_address_ignores_a_parameter(client: FlaskClient, shelf: Shelf, page:
         ("catalogue?status=kept&status=rejected", "status is given 2 times: once is understood."),
         ("catalogue?after=5&before=3", "give after or before, not both"),
         ("catalogue?lable=0", "it takes after, "),
-        ("review?queue=suspects&label=0", "label is not understood here: nothing narrows the queue suspects"),
-        ("review?queue=groups&text=red", "nothing narrows the queue groups"),
-        ("review?queue=kept&status=kept", "label, reason and text narrow the queue kept"),
+        (
+            "review?queue=suspects&label=0",
+            "label is not understood here: only what a run says narrows the queue suspects",
+        ),
+        ("review?queue=groups&text=red", "only what a run says narrows the queue groups"),
+        ("review?queue=kept&status=kept", "label, reason, text and what a run says narrow the queue kept"),
         ("runs?sort=accuracy", "it takes none"),
         ("api/v1/images?before=3", "This address has no parameter"),
         ("api/v1/crawls?state=running", "it takes after, limit."),
@@ -60,6 +64,30 @@ def test_the_documented_parameters_are_those_that_are_taken(make_app: MakeApp) -
         path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
         told = {one["name"] for one in paths[path]["get"].get("parameters", []) if one["in"] == "query"}
         assert told == TAKES.get(rule.endpoint, frozenset()), path
+
+
+def test_every_address_of_the_map_refuses_what_it_does_not_understand(
+    make_app: MakeApp, shelf: Shelf, said: Any
+) -> None:
+    """Walked by the URL map, so that a page that is added later is asked, too."""
+    app = make_app()
+    client = app.test_client()
+    values = {"image_id": 1, "export_id": 1, "crawl_id": 1, "review_id": 1, "number": 1, "name": "2026-01"}
+    values |= {"kind": "csv", "size": "tile", "sha256": "0" * 64, "filename": "studio.css"}
+    token = form_token(client)
+    asked = 0
+    with app.test_request_context():
+        adapter = app.url_map.bind("127.0.0.1")
+        for rule in app.url_map.iter_rules():
+            method = (
+                "GET" if "GET" in (rule.methods or ()) else next(iter((rule.methods or set()) - {"OPTIONS", "HEAD"}))
+            )
+            address = adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments}, method=method)
+            answer = client.open(f"{address}?nonsense=1", method=method, headers={"X-CSRFToken": token})
+            assert answer.status_code == 400, (method, address)
+            assert "This address has no parameter" in answer.get_data(as_text=True), (method, address)
+            asked += 1
+    assert asked > 50
 
 
 def test_only_real_addresses_are_listed(make_app: MakeApp) -> None:

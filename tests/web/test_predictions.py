@@ -154,6 +154,71 @@ def test_a_number_of_the_run_page_is_the_number_of_its_view(client: FlaskClient,
         assert f">{n} picture" in view, link
 
 
+def test_the_cells_of_shops_left_out_are_links_too(
+    client: FlaskClient, shelf: Shelf, said: Any, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / RUN
+    before = client.get(f"/runs/{RUN}").get_data(as_text=True)
+    assert "judged=leave_sources_out" not in before, "no cell leads to pictures that were never written"
+    lines = list(csv.DictReader((run / "out_of_fold.csv").read_text().splitlines()))
+    (run / "leave_sources_out.csv").write_text((run / "out_of_fold.csv").read_text())
+    guesses = [max(range(3), key=lambda label, line=line: float(line[f"p{label}"])) for line in lines]  # type: ignore[misc]  # bound now
+    confusion = [[0] * 3 for _ in range(3)]
+    for line, guess in zip(lines, guesses, strict=True):
+        confusion[int(line["label"])][guess] += 1
+    metrics = json.loads((run / "metrics.json").read_text())
+    right = sum(confusion[label][label] for label in range(3))
+    figure = metrics["figures"]["test"] | {"split": "leave_sources_out", "n": len(lines), "correct": right}
+    figure |= {"accuracy": right / len(lines), "interval": [0.0, 1.0], "confusion": confusion}
+    metrics["figures"]["leave_sources_out"] = figure
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    page = client.get(f"/runs/{RUN}").get_data(as_text=True)
+    check(page)
+    cells = re.findall(r'<a href="(/catalogue\?[^"]*judged=leave_sources_out[^"]*)">(\d+)</a>', page)
+    assert sum(int(n) for _, n in cells) == len(lines)
+    for link, n in cells:
+        assert f">{n} picture" in client.get(link.replace("&amp;", "&")).get_data(as_text=True), link
+
+
+@pytest.mark.parametrize("queue", ["kept", "groups", "suspects", "quarantine"])
+def test_a_queue_is_narrowed_and_ordered_by_what_the_run_says(
+    client: FlaskClient, shelf: Shelf, said: Any, queue: str
+) -> None:
+    shelf.add(
+        [item(0, 5, asin="B000000700", key="family-1"), item(0, 6, asin="B000000700", key="family-2")], crawl="later"
+    )
+    whole = client.get(f"/review?queue={queue}&limit=200").get_data(as_text=True)
+    page = client.get(f"/review?queue={queue}&right=no&sort=surest&limit=200").get_data(as_text=True)
+    check(page)
+    number = r'class="card pick" id="card-(\d+)"'
+    shown = [int(one) for one in re.findall(number, page)]
+    wanted = {one["id"]: at for at, one in enumerate(listed(client, "right=no&sort=surest"))}
+    if queue == "groups":
+        assert "group" in page
+        return
+    assert set(shown) <= set(wanted)
+    assert shown == sorted(shown, key=lambda one: wanted[one])
+    if queue == "kept":
+        assert set(shown) == set(wanted) & {int(one) for one in re.findall(number, whole)}
+        assert shown
+
+
+def test_duplicates_are_narrowed_by_what_the_run_says_of_the_kept_one(
+    client: FlaskClient, shelf: Shelf, said: Any
+) -> None:
+    every = client.get("/duplicates.json").json
+    assert every
+    kept = {one["kept_id"]: said.get(one["kept_sha256"]) for one in every}
+    for right in ("yes", "no"):
+        found = client.get(f"/duplicates.json?right={right}").json
+        wanted = {row for row, one in kept.items() if one is not None and one["right"] is (right == "yes")}
+        assert {one["kept_id"] for one in found} == wanted
+        page = client.get(f"/duplicates?right={right}").get_data(as_text=True)
+        check(page)
+        assert page.count('class="pair card"') == len(found)
+    assert client.get("/duplicates?rigth=no").status_code == 400
+
+
 def test_reliability_counts_every_picture_once() -> None:
     some = [
         Prediction("test", str(at), at % 2, 0, "saree", share, "test", "shop" if at % 3 else "", None)

@@ -21,6 +21,7 @@ from stj_core.cli import outcome
 from stj_dataset.audit.labels import rank, read_out_of_fold
 from stj_dataset.cli import app as stj_dataset
 from stj_images.likeness import Thresholds
+from stj_web.predictions import ModelFilter
 from stj_web.review_queues import Deck, make_deck
 from tests.dataset.filling import Shelf
 
@@ -221,7 +222,7 @@ def test_a_ranking_is_kept_until_the_run_changes(
 def deck(app: Flask, *, limit: int = 48, after: int | None = None) -> Deck:
     here = app.extensions["stj"]
     with app.app_context():
-        return make_deck(here.catalog, here.runs, here.doubts, "suspects", Filter(), after=after, limit=limit)
+        return make_deck(here, "suspects", Filter(), ModelFilter(), after=after, limit=limit)
 
 
 def doubtful_run(trained: Path, runs: Path, checksums: list[str]) -> Path:

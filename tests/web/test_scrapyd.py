@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ import pytest
 
 from stj_core.service import make_credentials
 from stj_core.shops.shop import SHOPS
+from stj_web import jobs
 from stj_web.scrapyd import Scrapyd
 
 from .conftest import MakeApp, form_token
@@ -66,7 +68,7 @@ def scrapyd() -> Iterator[str]:
 def test_a_crawl_is_queued_with_its_arguments(make_app: MakeApp, scrapyd: str) -> None:
     client = make_app(scrapyd=scrapyd).test_client()
     token = form_token(client, "/crawls")
-    fields = {"csrf_token": token, "category": "saree", "pages": "3", "limit": "50", "fresh": "1"}
+    fields = {"csrf_token": token, "category": "saree", "pages": "3", "limit": "50", "fresh": "1", "permission": "yes"}
     assert client.post("/crawls/start", data=fields).status_code == 302
     path, sent = StandIn.asked[0]
     assert path == "/schedule.json"
@@ -91,11 +93,12 @@ def test_only_a_known_job_is_cancelled(make_app: MakeApp, scrapyd: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"category": "shoes"}, {"pages": "0"}, {"pages": "x"}, {"limit": "-1"}, {"pages": "9" * 30}]
+    "change",
+    [{"category": "shoes"}, {"permission": ""}, {"pages": "0"}, {"pages": "x"}, {"limit": "-1"}, {"pages": "9" * 30}],
 )
 def test_what_cannot_be_crawled_is_not_queued(make_app: MakeApp, scrapyd: str, change: dict[str, str]) -> None:
     client = make_app(scrapyd=scrapyd).test_client()
-    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree"} | change
+    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree", "permission": "yes"} | change
     assert client.post("/crawls/start", data=fields).status_code == 400
     assert StandIn.asked == []
 
@@ -103,28 +106,32 @@ def test_what_cannot_be_crawled_is_not_queued(make_app: MakeApp, scrapyd: str, c
 def test_a_refusal_is_said_in_its_last_line(make_app: MakeApp, scrapyd: str) -> None:
     StandIn.refuse = "Traceback (most recent call last):\n  ...\nspider 'amazon_sarees' not found"
     client = make_app(scrapyd=scrapyd).test_client()
-    answer = client.post("/crawls/start", data={"csrf_token": form_token(client, "/crawls"), "category": "saree"})
+    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree", "permission": "yes"}
+    answer = client.post("/crawls/start", data=fields)
     assert answer.status_code == 502
     text = answer.get_data(as_text=True)
     assert "not found" in text
     assert "Traceback" not in text
 
 
-def test_without_scrapyd_the_page_says_how_to_crawl(make_app: MakeApp) -> None:
+def test_without_scrapyd_a_crawl_is_a_job_of_this_machine(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "command_of", lambda *_: [sys.executable, "-c", "print(1)"])
     client = make_app(scrapyd="http://127.0.0.1:9").test_client()
     text = client.get("/crawls").get_data(as_text=True)
     assert "scrapy crawl amazon_sarees" in text
-    assert "http://127.0.0.1:9 does not answer" in text
-    answer = client.post("/crawls/start", data={"csrf_token": form_token(client), "category": "saree"})
-    assert answer.status_code == 503
-    assert "start it, then try again" in answer.get_data(as_text=True)
+    assert "no scrapyd answers at http://127.0.0.1:9" in text
+    fields = {"csrf_token": form_token(client), "category": "saree", "pages": "2", "permission": "yes"}
+    answer = client.post("/crawls/start", data=fields)
+    assert answer.headers["Location"] == "/jobs/1"
+    page = client.get("/crawls").get_data(as_text=True)
+    assert "Crawl Saree" in page
 
 
 def test_a_password_goes_to_the_service_and_to_nobody_else(make_app: MakeApp) -> None:
     client = make_app(scrapyd="http://me:open-sesame@127.0.0.1:9").test_client()
     token = form_token(client, "/crawls")
-    answer = client.post("/crawls/start", data={"csrf_token": token, "category": "saree"})
-    assert answer.status_code == 503
+    answer = client.post("/crawls/cancel", data={"csrf_token": token, "job": "x"})
+    assert answer.status_code == 404
     said = answer.get_data(as_text=True) + client.get("/crawls").get_data(as_text=True)
     assert "open-sesame" not in said
     assert "http://127.0.0.1:9" in said
@@ -141,7 +148,7 @@ def test_a_category_without_a_spider_of_its_own_is_named_to_its_shops_spider(
     monkeypatch.setenv("STJ_LABELS", str(tmp_path / "labels.toml"))
     client = make_app(scrapyd=scrapyd).test_client()
     for slug in ("mug", "kurta"):
-        fields = {"csrf_token": form_token(client, "/crawls"), "category": slug}
+        fields = {"csrf_token": form_token(client, "/crawls"), "category": slug, "permission": "yes"}
         assert client.post("/crawls/start", data=fields).status_code == 302
     sent = [(one["spider"], one["category"]) for _, one in StandIn.asked]
     assert sent == [(["corner_category"], ["mug"]), (["amazon_category"], ["kurta"])]
@@ -151,7 +158,7 @@ def test_the_services_own_password_is_found_beside_it(make_app: MakeApp, scrapyd
     """Where the service of the same folder made one, and only for this machine; one in the address counts first."""
     found = make_credentials(tmp_path / "scrapyd" / "password")
     client = make_app(scrapyd=scrapyd).test_client()
-    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree"}
+    fields = {"csrf_token": form_token(client, "/crawls"), "category": "saree", "permission": "yes"}
     assert client.post("/crawls/start", data=fields).status_code == 302
     expected = base64.b64encode(f"{found.user}:{found.password}".encode()).decode()
     assert f"Basic {expected}" == StandIn.logins[-1]

@@ -1,0 +1,40 @@
+"""Duplicates and groups of some pictures, in the order in which the pictures are given: a run's order, perhaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from stj_catalog.catalog import Catalog, chunks
+from stj_catalog.schema import images
+from stj_core.vocabulary import Status
+
+
+def duplicates_of(catalog: Catalog, kept: Sequence[int]) -> list[int]:
+    """The duplicates of some pictures, in the order of these, the newest of each first."""
+    found: dict[int, list[int]] = {}
+    query = select(images.c.duplicate_of, images.c.id).where(images.c.status == Status.DUPLICATE)
+    with catalog.read() as connection:
+        for some in chunks(list(kept)):
+            rows = connection.execute(query.where(images.c.duplicate_of.in_(some)).order_by(images.c.id.desc()))
+            for one, duplicate in rows:
+                found.setdefault(one, []).append(duplicate)
+    return [duplicate for one in kept for duplicate in found.get(one, ())]
+
+
+def groups_holding(catalog: Catalog, rows: Sequence[int]) -> list[int]:
+    """The groups of two kept pictures and more that hold one of some pictures, in the order of these."""
+    group_of: dict[int, int] = {}
+    many: set[int] = set()
+    member = select(images.c.id, images.c.group_id).where(
+        images.c.status == Status.KEPT, images.c.group_id.is_not(None)
+    )
+    counted = select(images.c.group_id).where(images.c.status == Status.KEPT)
+    with catalog.read() as connection:
+        for some in chunks(list(rows)):
+            group_of |= dict(connection.execute(member.where(images.c.id.in_(some))).all())
+        for some in chunks(sorted(set(group_of.values()))):
+            shared = counted.where(images.c.group_id.in_(some)).group_by(images.c.group_id).having(func.count() > 1)
+            many |= set(connection.execute(shared).scalars())
+    return list(dict.fromkeys(group for row in rows if (group := group_of.get(row)) in many))
