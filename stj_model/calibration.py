@@ -175,8 +175,8 @@ def choose_thresholds(
 ) -> tuple[float, float]:
     """When to say `unsure` and when `none`, from pictures that the head was not fitted on.
 
-    At least 95 % of them are answered; where nothing else was learned, of the pictures of an average shop too. Within that, answers
-    are right as often as is aimed at. Where a share of right answers is asked for, that is kept instead, at whatever price.
+    At least 95 % of them are answered, and where nothing else was learned 95 % of the pictures of an average shop. Within that,
+    answers are right as often as is aimed at. A share of right answers that is asked for is kept instead, at whatever price.
 
     Args:
         chances: (n, k) calibrated probabilities.

@@ -58,7 +58,7 @@ class TrainConfig:
     batch_size: int = 8
     learning_rate: float = 1e-4
     l2: float = 3e-5
-    views: tuple[str, ...] = ("plain", "mirror")
+    views: tuple[str, ...] = ("plain", "mirror", "closer")
     pooling: Pooling = "centre"
     balance: Balance = "shop"
     abstain: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,12 +49,13 @@ def predict(
 
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
-    settings = read_config(runs=runs)
-    folder = settings.runs
-    # A run that is not whole is no folder of pictures.
-    named = Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
+    # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
+    named = Path(what[0]) if os.path.lexists(Path(what[0], CONFIG)) else None
     given = what[1:] if named else what
-    hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
+    # Reading the settings takes a fifth of a cold start, and a run and files that are named need none of them.
+    local = named is not None and not any(one == STDIN or "://" in one for one in given)
+    settings = None if local else read_config(runs=runs)
+    hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(",")))) if settings else frozenset()
     inputs = collect(given, _stdin() if STDIN in given else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
@@ -61,7 +63,7 @@ def predict(
         where = "the list on stdin" if given == [STDIN] else where
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
-    predictor = Predictor(open_run(named, folder))
+    predictor = Predictor(open_run(named, settings.runs if settings else Path()))
     with Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures)) as advance:
         answers = predictor.answer_inputs(inputs.pictures, inputs.names, advance)
         told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)
