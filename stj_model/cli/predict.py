@@ -18,6 +18,7 @@ from stj_core.errors import DatasetError, UsageError
 from stj_core.text import inert, json_inert
 
 if TYPE_CHECKING:
+    from stj_core.addresses import NamedHosts
     from stj_model.inputs import Inputs
     from stj_model.predict import Answer
 
@@ -40,8 +41,6 @@ def predict(
 
     Every file is answered, or named on stderr with the reason; the exit code is 1 if a picture could not be read.
     """
-    from stj_core.addresses import named_hosts
-    from stj_core.config import read_config
     from stj_core.console import Talk
     from stj_model.inputs import STDIN, collect
     from stj_model.predict import Predictor
@@ -52,10 +51,7 @@ def predict(
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
     named = Path(what[0]) if os.path.lexists(Path(what[0], CONFIG)) else None
     given = what[1:] if named else what
-    # Reading the settings takes a fifth of a cold start, and a run and files that are named need none of them.
-    local = named is not None and not any(one == STDIN or "://" in one for one in given)
-    settings = None if local else read_config(runs=runs)
-    hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(",")))) if settings else frozenset()
+    folder, hosts = _settings(runs, local=named is not None and not any(one == STDIN or "://" in one for one in given))
     inputs = collect(given, _stdin() if STDIN in given else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
@@ -63,7 +59,7 @@ def predict(
         where = "the list on stdin" if given == [STDIN] else where
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
-    predictor = Predictor(open_run(named, settings.runs if settings else Path()))
+    predictor = Predictor(open_run(named, folder))
     with Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures)) as advance:
         answers = predictor.answer_inputs(inputs.pictures, inputs.names, advance)
         told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)
@@ -72,6 +68,21 @@ def predict(
     say(_summary(told, len(inputs.passed_over)))
     if failed:
         raise typer.Exit(1)
+
+
+def _settings(runs: Path | None, *, local: bool) -> tuple[Path, NamedHosts]:
+    """The folder of runs, and the hosts that may be asked for pictures.
+
+    To read the settings takes a fifth of a cold start: where a run and files are named, nothing of them is needed.
+    """
+    from stj_core.addresses import named_hosts
+
+    if local:
+        return Path(), named_hosts([])
+    from stj_core.config import read_config
+
+    settings = read_config(runs=runs)
+    return settings.runs, named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
 
 
 def _stdin() -> bytes:
