@@ -106,9 +106,10 @@ def open_fast(folder: Path) -> FastNetwork | None:
     try:
         check_regular(folder / ABOUT)
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if archive_digest(folder / MODEL) != about["made_of"]:
+        if "made_of" in about and archive_digest(folder / MODEL) != about["made_of"]:
             return None
-        for name in (TRUNK, HEAD):
+        # Older runs know their network by all of its bytes.
+        for name in (TRUNK, HEAD) if "made_of" in about else (MODEL, TRUNK, HEAD):
             check_regular(folder / name)
             if file_sha256(folder / name) != about["sha256"][name]:
                 return None
