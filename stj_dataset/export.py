@@ -196,7 +196,11 @@ class _Job:
             families = self._families()
             proof = self._check(families)
         balance = measure(self.plan, families, self.settings)
-        versions = {"hash_recipe": HASH_RECIPE, "thresholds": asdict(self.thresholds)}
+        versions = {
+            "slugs": {str(label): slug for label, slug in sorted(self.plan.slugs.items())},
+            "hash_recipe": HASH_RECIPE,
+            "thresholds": asdict(self.thresholds),
+        }
         write_json(document(self.settings, balance, digest, versions), self.root / SETTINGS)
         text = card(self.settings, balance, origins, proof.sentence, digest)
         (self.root / CARD).write_text(text, encoding="utf-8", newline="\n")

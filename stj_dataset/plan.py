@@ -89,6 +89,7 @@ class Plan:
         classes: name of each label, by label.
         left_out: the classes that have no picture and were left out, as --allow-missing says.
         ways: how pictures came into the catalogue: crawl, import.
+        slugs: short name of each class, by label: what a model trained on the export answers.
     """
 
     pictures: KeptPictures
@@ -97,6 +98,7 @@ class Plan:
     withheld: WithheldPictures = field(default_factory=WithheldPictures.none)
     left_out: Mapping[int, str] = field(default_factory=dict)
     ways: frozenset[str] = frozenset()
+    slugs: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def group_names(self) -> NDArray[np.uint64]:
@@ -128,7 +130,10 @@ def make_plan(catalog: Catalog, settings: ExportSettings, categories: Sequence[C
     units, decided = _units(catalog, settings, pictures)
     plan = choose(pictures, units, decided, present, settings, ways)
     return replace(
-        plan, left_out={label: name for label, name in classes.items() if label not in plan.classes}, ways=ways
+        plan,
+        left_out={label: name for label, name in classes.items() if label not in plan.classes},
+        ways=ways,
+        slugs={one.label: one.slug for one in categories if one.label in plan.classes},
     )
 
 

@@ -57,7 +57,7 @@ def train(
         architecture: the backbone of random weights, or of a file without its `.json`.
         epochs: passes over the training pictures, at most.
         patience: epochs without a better val_loss after which `paper` stops.
-        batch_size: pictures per step of `paper`.
+        batch_size: pictures per step of `paper`, or that the frozen network is asked at once: more suit a GPU.
         learning_rate: of `paper`'s RMSprop.
         l2: penalty on `default`'s head.
         balance: what weighs the same: `none`, `class`, `source` (classes, and shops more evenly) or `shop`.

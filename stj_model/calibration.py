@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -21,13 +22,17 @@ RIGHT_WANTED, ANSWERED_WANTED = 0.98, 0.95
 
 The second is kept first, unless the first was asked for.
 """
-REFUSED_SHARE = 0.6
-"""Of what is not answered, so much may be taken for something else; the rest is for `unsure`."""
+REFUSED_SHARE, REFUSED_UNLEARNED = 0.8, 0.2
+"""Of what is not answered, so much may be taken for something else; the rest is for `unsure`.
+
+The second is for where nothing else was learned: a distance refuses pictures of unseen shops almost as readily as other things.
+"""
 SUREST = 0.999
 SPARED_SHARE, NEAR = 0.02, 0.1
 """The threshold of `none` may rise until this share of the others slips below it; a distance below NEAR is no reason."""
 RIDGE = 1e-4
 BLOCK = 1024
+_LIMITS, _SCOPE = ("temperature", "abstain_below", "out_of_scope_above"), ("margin_weight", "distance_weight", "offset")
 _BOUNDS = (np.log(0.05), np.log(20.0))
 
 
@@ -45,7 +50,8 @@ class Calibration:
         margin_weight: of the head's log-odds of `none`.
         distance_weight: of the distance.
         offset: of both together.
-        promise: what the thresholds do to the pictures that they were chosen on: `n`, `answered`, `right` among those,
+        promise: what the thresholds do to the pictures that they were chosen on: `n`, `answered`, `answered_by_shop`
+            (the mean of the shops' shares), `right` among those,
             `right_wanted`, `answered_wanted`, and where `none` was learned `others` and `refused` of those; shares are 0 to 1.
     """
 
@@ -87,6 +93,9 @@ class Calibration:
             held = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(held, dict):
                 raise TypeError(f"it holds a {type(held).__name__}")
+            needed = (*_LIMITS, *(_SCOPE if held.get("none_learned") else ()))
+            if missing := [name for name in needed if name not in held]:
+                raise ValueError(f"it lacks {', '.join(missing)}")
             found = cls(**{item.name: held[item.name] for item in fields(cls) if item.name in held})
             found.check()
         return found
@@ -157,12 +166,17 @@ def threshold_for(chances: Doubles, classes: Ints, precision: float) -> float:
 
 
 def choose_thresholds(
-    chances: Doubles, classes: Ints, scores: Doubles, others: Doubles, abstain: float | None = None
+    chances: Doubles,
+    classes: Ints,
+    scores: Doubles,
+    others: Doubles,
+    abstain: float | None = None,
+    shops: Sequence[str] = (),
 ) -> tuple[float, float]:
     """When to say `unsure` and when `none`, from pictures that the head was not fitted on.
 
-    At least 95 % of them are answered; within that, answers are right as often as is aimed at. Where a share of right answers
-    is asked for, that is kept instead, at whatever price.
+    At least 95 % of them are answered, and where nothing else was learned 95 % of the pictures of an average shop. Within that,
+    answers are right as often as is aimed at. A share of right answers that is asked for is kept instead, at whatever price.
 
     Args:
         chances: (n, k) calibrated probabilities.
@@ -170,21 +184,42 @@ def choose_thresholds(
         scores: (n,), their `out_of_scope`.
         others: (m,), `out_of_scope` of pictures of something else; none where it was not learned.
         abstain: the share of right answers that was asked for, 0 to below 1.
+        shops: (n,), the shop of each; none where shops are unknown. Of other shops a shop of many pictures says no more than one
+            of few, and a studio of hundreds hides how far the rest lies from all that was learned. Where `none` was learned,
+            pictures of other shops were measured to be answered as promised without this.
 
     Returns:
         `abstain_below` and `out_of_scope_above`.
     """
-    n = len(classes)
-    may_miss = int((1 - ANSWERED_WANTED) * n + 1e-9)
+    weights = [np.full(len(classes), 1 / len(classes))]
+    if len(shops) and not len(others):
+        weights.append(_shop_weights(shops))
+    may_miss = 1 - ANSWERED_WANTED
+    share = REFUSED_SHARE if len(others) else REFUSED_UNLEARNED
     # Where everything is told apart, the classes' own scores say nothing of how far one may go.
     floor = float(np.quantile(others, SPARED_SHARE)) if len(others) else NEAR
-    above = max(float(np.sort(scores)[n - 1 - int(REFUSED_SHARE * may_miss)]), floor)
+    above = max(floor, *(-_lowest_kept(-scores, weight, share * may_miss) for weight in weights))
     accepted = scores <= above
     below = threshold_for(chances[accepted], classes[accepted], RIGHT_WANTED if abstain is None else abstain)
     if abstain is None:
-        rest = may_miss - int((~accepted).sum())
-        below = min(below, float(np.sort(chances[accepted].max(axis=1))[rest]))
+        sure = chances[accepted].max(axis=1)
+        lowest = (_lowest_kept(sure, one[accepted], may_miss - float(one[~accepted].sum())) for one in weights)
+        below = min(below, *lowest)
     return below, above
+
+
+def _shop_weights(shops: Sequence[str]) -> Doubles:
+    """How much each picture counts where every shop counts the same, (n,), 1 in all."""
+    _, place, number = np.unique(np.asarray(shops, dtype=str), return_inverse=True, return_counts=True)
+    result: Doubles = 1 / (len(number) * number[place])
+    return result
+
+
+def _lowest_kept(values: Doubles, weights: Doubles, may_lose: float) -> float:
+    """The highest threshold below which the (n,) values together weigh no more than may be lost."""
+    order = np.argsort(values, kind="stable")
+    lost = int(np.searchsorted(weights[order].cumsum(), may_lose + 1e-9, side="right"))
+    return float(values[order][min(lost, len(order) - 1)])
 
 
 def fit_scope(margins: Doubles, distances: Doubles, outside: Bools) -> tuple[float, float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -32,7 +33,8 @@ class TrainConfig:
         architecture: what the file's weights are of, where no `.json` beside it says so.
         epochs: passes over the training pictures, at most.
         patience: epochs without a better val_loss after which `paper` stops.
-        batch_size: pictures per step (`paper`; `default` looks at all of them at once).
+        batch_size: pictures per step (`paper`), or that the frozen network is asked at once (`default`, whose head looks at
+            all of them): more suit a GPU, and take more memory.
         learning_rate: of RMSprop (`paper`).
         l2: strength of the head's penalty, l2/2·‖W‖² beside the mean cross-entropy (`default`).
         views: ways in which the head is shown each training picture, by the names of `stj_model.augment` (`default`).
@@ -53,10 +55,10 @@ class TrainConfig:
     architecture: str | None = None
     epochs: int = 100
     patience: int = 20
-    batch_size: int = 32
+    batch_size: int = 8
     learning_rate: float = 1e-4
     l2: float = 3e-5
-    views: tuple[str, ...] = ("plain", "mirror")
+    views: tuple[str, ...] = ("plain", "mirror", "closer")
     pooling: Pooling = "centre"
     balance: Balance = "shop"
     abstain: float | None = None
@@ -152,7 +154,7 @@ def _check(config: TrainConfig) -> None:
         raise UsageError(
             f"--abstain cannot be {config.abstain}: it is the wanted share of right answers, 0 to below 1."
         )
-    if config.l2 <= 0 or config.learning_rate <= 0:
+    if not all(0 < value < math.inf for value in (config.l2, config.learning_rate)):  # NaN is no number of this kind
         raise UsageError("--l2 and --learning-rate are above 0.")
     if config.preprocessing.size < 64:
         raise UsageError(f"--size cannot be {config.preprocessing.size}: a backbone needs 64 pixels or more.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from stj_core.class_folders import (
@@ -20,7 +20,7 @@ from stj_core.files import file_sha256
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import ManifestRow, check_files, read_labels, read_settings
 from stj_model.damage import PARSER_ERRORS, reason
-from stj_model.standalone import slug
+from stj_model.standalone import short_names, slug
 
 NONE = -1
 """The label, inside this room, of a picture that is none of the classes; its line in a manifest has an empty label."""
@@ -56,6 +56,7 @@ class Dataset:
         labels: the classes' names by label.
         digest: the sha256 of its manifest.
         none: its pictures of something else, from which the answer `none` is learned.
+        slugs: the classes' short names by label, as its labels.toml had them; empty where the export did not say.
     """
 
     folder: Path
@@ -63,6 +64,11 @@ class Dataset:
     labels: Mapping[int, str]
     digest: str
     none: tuple[LabelledPicture, ...] = ()
+    slugs: Mapping[str, object] = field(default_factory=dict)
+
+    def answers(self) -> dict[int, str]:
+        """The word that a run answers for each class: none twice, none empty, none that means something else."""
+        return short_names(self.labels, self.slugs)
 
     def split(self, name: str) -> list[LabelledPicture]:
         """The pictures of the classes in one split."""
@@ -76,12 +82,15 @@ def open_dataset(folder: Path) -> Dataset:
         DatasetError: it is none, or does not match its manifest.
     """
     pictures = [picture_of(row, folder) for row in check_files(folder)]
+    settings = read_settings(folder)
+    slugs = settings.get("slugs")
     return Dataset(
         folder,
         tuple(picture for picture in pictures if picture.label != NONE),
         read_labels(folder),
-        str(read_settings(folder)["digest"]),
+        str(settings["digest"]),
         tuple(picture for picture in pictures if picture.label == NONE),
+        slugs if isinstance(slugs, dict) else {},
     )
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from stj_core.console import SILENT, Talk
 from stj_core.files import atomic_path, file_sha256, write_json
 from stj_model.backend import KerasModel, hushed, keras
-from stj_model.damage import PARSER_ERRORS, check_stored, reading
+from stj_model.damage import PARSER_ERRORS, archive_digest, check_regular, check_stored, reading
 from stj_model.head import Doubles, Head, Normaliser, none_margin, softmax
 from stj_model.preprocess import Pixels
 
@@ -85,6 +85,8 @@ class FastNetwork:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Threads that spin while they wait for the next layer take the cores from the threads that decode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = str(folder / TRUNK)
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.head = FastHead.load(folder / HEAD)
@@ -102,8 +104,13 @@ def open_fast(folder: Path) -> FastNetwork | None:
     if not (folder / ABOUT).is_file() or not _installed(NEEDS_TO_ASK):
         return None
     try:
+        check_regular(folder / ABOUT)
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        for name in (MODEL, TRUNK, HEAD):
+        if "made_of" in about and archive_digest(folder / MODEL) != about["made_of"]:
+            return None
+        # Older runs know their network by all of its bytes.
+        for name in (TRUNK, HEAD) if "made_of" in about else (MODEL, TRUNK, HEAD):
+            check_regular(folder / name)
             if file_sha256(folder / name) != about["sha256"][name]:
                 return None
         return FastNetwork(folder)
@@ -154,8 +161,13 @@ def write_fast(
         talk.say(f"The ONNX file differs from Keras by {gap:.1e}, {ALLOWED:.0e} is allowed: predict will use Keras.")
         _drop(folder, (TRUNK, HEAD))
         return False
-    sha256 = {name: file_sha256(folder / name) for name in (MODEL, TRUNK, HEAD)}
-    write_json({"sha256": sha256, "pictures": len(some), "largest_difference_to_keras": gap}, folder / ABOUT)
+    about = {
+        "made_of": archive_digest(folder / MODEL),
+        "sha256": {name: file_sha256(folder / name) for name in (TRUNK, HEAD)},
+        "pictures": len(some),
+        "largest_difference_to_keras": gap,
+    }
+    write_json(about, folder / ABOUT)
     return True
 
 

@@ -26,14 +26,15 @@ from stj_core.errors import DatasetError, ModelError, PictureError, WeightsError
 from stj_core.files import atomic_writer, write_text
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
-from stj_model.damage import PARSER_ERRORS
+from stj_model.damage import PARSER_ERRORS, check_regular
 from stj_model.data import LabelledPicture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
 
 Floats = npt.NDArray[np.float32]
 
 BATCH = 8
-"""Every batch has this size, the last one padded, so that features are batch-invariant: the same whatever else is asked.
+"""Every batch has one size, this one where no other is asked for, and the last one is padded to it: a feature is the same
+whatever else is asked. Another size rounds otherwise, by some 1e-5, so that it is part of a feature's key.
 
 No larger, so that a few new pictures are not padded to many; more at once are no cheaper by the picture.
 """
@@ -51,6 +52,7 @@ class Extractor:
     view: View = field(default_factory=View)
     run: Any = None
     """The compiled network; extractors that differ in the view alone share it, since tracing it costs seconds."""
+    batch: int = BATCH
 
     def __post_init__(self) -> None:
         if self.run is None:
@@ -63,7 +65,7 @@ class Extractor:
             **self.record,
             "preprocessing": self.preprocessing.describe(),
             "dtype": self.model.compute_dtype,
-            "batch": BATCH,
+            "batch": self.batch,
         }
         if not self.view.is_plain:
             document["view"] = {"name": self.view.name, "version": VERSION}
@@ -113,6 +115,8 @@ class FeatureStore:
 
     def _open(self, names: Path) -> None:
         try:
+            for part in (names, names.with_suffix(".npy")):
+                check_regular(part)
             array = np.load(names.with_suffix(".npy"), mmap_mode="r")
             listed = json.loads(names.read_text(encoding="utf-8"))
         except PARSER_ERRORS:
@@ -167,7 +171,7 @@ def _compute(
 ) -> None:
     """Ask the network about pictures, each as the extractor of that place sees it, and add what it says to the stores."""
     first = extractors[0]
-    per_shard = max(BATCH, SHARD_BYTES // (4 * int(np.prod(first.shape))))
+    per_shard = max(first.batch, SHARD_BYTES // (4 * int(np.prod(first.shape))))
     waiting: list[tuple[int, str, Floats]] = []
     written = time.monotonic()
 
@@ -185,8 +189,8 @@ def _compute(
     try:
         with talk.bar(f"Features of {counted(number, 'new picture')}{how}", len(wanted)) as advance:
             places = iter(place for _, place in wanted)
-            for batch, pixels in read_batches(asked, first.preprocessing):
-                rows = run_padded(first.run, pixels, BATCH)
+            for batch, pixels in read_batches(asked, first.preprocessing, first.batch):
+                rows = run_padded(first.run, pixels, first.batch)
                 if not np.isfinite(rows).all():
                     raise WeightsError(
                         f"The network answers {batch[0].name} with what is no number: its weights are damaged; "

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from stj_core.errors import ModelError, PictureError
 from stj_core.picture_types import FORMATS
 from stj_model.backend import KerasModel, keras, tensorflow
-from stj_model.damage import PARSER_ERRORS, reading, reason
+from stj_model.damage import PARSER_ERRORS, check_archive, reading, reason
 from stj_model.fast import open_fast
 from stj_model.features import BATCH, Extractor, compiled
 from stj_model.head import NONE_MARGIN, Doubles
@@ -111,18 +111,19 @@ class _KerasNetwork:
 class Predictor:
     """A run's network, loaded once, with everything that turns its numbers into answers."""
 
-    def __init__(self, run: Run, *, fast: bool = True) -> None:
+    def __init__(self, run: Run, *, fast: bool = True, batch: int = BATCH) -> None:
         """Open a run.
 
         Args:
             run: the run.
             fast: answer through its ONNX file, where it has one and ONNX Runtime is installed: equal to Keras within 1e-4, and
                 TensorFlow is imported only for what else is asked, such as where the network looked.
+            batch: how many pictures the network is asked at once.
 
         Raises:
             ModelError: a file of it is missing or damaged.
         """
-        self.run = run
+        self.run, self.batch = run, batch
         self.labels = run.labels()
         self.preprocessing = run.preprocessing()
         self.calibration = run.calibration()
@@ -162,7 +163,7 @@ class Predictor:
         Raises:
             ModelError: the network's weights are damaged.
         """
-        size = 1 if len(pixels) == 1 else BATCH
+        size = 1 if len(pixels) == 1 else self.batch
         parts = [self._batch(pixels[start : start + size], size) for start in range(0, len(pixels), size)]
         *outputs, features = (np.concatenate(column) for column in zip(*parts, strict=True))
         return self._scores(outputs, features)
@@ -171,9 +172,9 @@ class Predictor:
         """What the network says of pictures whose raw features (n, d) are known already."""
         rest = compiled(keras().Model(self._keras.raw, self._keras.outputs))
         parts = []
-        for start in range(0, len(features), BATCH):
-            some = features[start : start + BATCH]
-            padded = np.zeros((BATCH, *features.shape[1:]), dtype=np.float32)
+        for start in range(0, len(features), self.batch):
+            some = features[start : start + self.batch]
+            padded = np.zeros((self.batch, *features.shape[1:]), dtype=np.float32)
             padded[: len(some)] = some
             parts.append([one.numpy()[: len(some)] for one in rest(tensorflow().constant(padded))])
         return self._scores([np.concatenate(column) for column in zip(*parts, strict=True)], features)
@@ -188,7 +189,8 @@ class Predictor:
 
     def extractor(self, frozen: dict[str, Any]) -> Extractor:
         """What gives the raw feature of a picture, to be kept under all that decides it."""
-        return Extractor(keras().Model(self.model.inputs[0], self._keras.raw), self.preprocessing, frozen)
+        network = keras().Model(self.model.inputs[0], self._keras.raw)
+        return Extractor(network, self.preprocessing, frozen, batch=self.batch)
 
     def chances_once(self, pixels: Pixels) -> Doubles:
         """Probabilities (n, k) of pixels, layer by layer: dear for many pictures, cheap for one, as nothing is compiled."""
@@ -235,12 +237,13 @@ class Predictor:
             advance: told how many more are done.
         """
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
-            batches = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
+            size = self.batch
+            batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
             ahead = [threads.submit(self._try, one) for one in batches[0]] if batches else []
             for number in range(len(batches)):
                 read = [one.result() for one in ahead]
                 ahead = [threads.submit(self._try, one) for batch in batches[number + 1 : number + 2] for one in batch]
-                yield from self._answer_batch(read, names[number * BATCH : number * BATCH + len(read)])
+                yield from self._answer_batch(read, names[number * size : number * size + len(read)])
                 advance(len(read))
 
     def _answer_batch(self, read: Sequence[Pixels | str], names: Sequence[str]) -> Iterator[Answer]:
@@ -279,6 +282,7 @@ def load_model(path: Path) -> KerasModel:
     """
     module = keras()
     try:
+        check_archive(path)
         return module.models.load_model(path, compile=False, safe_mode=True)
     except PARSER_ERRORS as error:
         # Keras goes on to say how its safe mode can be left: nobody should, for a run that STJ did not write.

@@ -28,8 +28,8 @@ from stj_model.sheets import Tile, answered, draw_sheet, rows_of_samples
 from stj_model.thumbnails import ReportThumbnails
 
 UNUSED = {
-    "default": {"patience", "batch_size", "learning_rate"},
-    "thorough": {"patience", "batch_size", "learning_rate"},
+    "default": {"patience", "learning_rate"},
+    "thorough": {"patience", "learning_rate"},
     "paper": {"l2", "balance", "folds", "views", "abstain"},
 }
 """Settings that a recipe does not look at, beside those that the report shows elsewhere."""

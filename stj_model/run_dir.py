@@ -23,7 +23,7 @@ from stj_model.config import TrainConfig, from_document
 from stj_model.damage import PARSER_ERRORS, reading, reason
 from stj_model.data import LabelledPicture, trained_on
 from stj_model.preprocess import Preprocessing
-from stj_model.standalone import short_names
+from stj_model.standalone import NONE, UNSURE, short_names
 
 CONFIG, ENVIRONMENT, HISTORY, METRICS = "config.json", "environment.json", "history.csv", "metrics.json"
 PREDICTIONS, OUT_OF_FOLD, MISTAKES = "predictions.csv", "out_of_fold.csv", "mistakes.json"
@@ -72,10 +72,7 @@ class Run:
         kinds = {"config": dict, "weights": dict, "fit": dict, "dataset": str, "dataset_digest": str}
         for name, kind in kinds.items():
             if not isinstance(document.get(name), kind):
-                raise ModelError(
-                    f"The run's {self.folder / CONFIG} is not one that this STJ knows ({name} is "
-                    f"{document.get(name)!r}): train again."
-                )
+                raise self._strange(f"{name} is {document.get(name)!r}")
         return document
 
     def config(self) -> TrainConfig:
@@ -84,9 +81,7 @@ class Run:
         try:
             return from_document(document["config"])
         except (UsageError, *PARSER_ERRORS) as error:
-            raise ModelError(
-                f"The run's {self.folder / CONFIG} is not one that this STJ knows ({reason(error)}): train again."
-            ) from error
+            raise self._strange(reason(error)) from error
 
     def preprocessing(self) -> Preprocessing:
         """How the network's pixels are read."""
@@ -98,9 +93,23 @@ class Run:
             return read_labels(self.folder)
 
     def words(self) -> dict[int, str]:
-        """What is answered for each class: its short name as the dataset has it, or made of its name."""
-        given = self.document.get("answers")
-        return short_names(self.labels(), given if isinstance(given, dict) else {})
+        """What is answered for each class: its short name as the dataset has it, or made of its name in older runs.
+
+        Raises:
+            ModelError: one of the words is no text, stands for two classes, or means something else.
+        """
+        labels, given = self.labels(), self.document.get("answers", {})
+        if not isinstance(given, dict):
+            raise self._strange(f"answers is {given!r}")
+        for label, said in given.items():
+            if not isinstance(said, str) or not said.strip() or not said.isprintable() or said in {UNSURE, NONE}:
+                raise self._strange(f"answers has {said!r} for {label}")
+        if len(set(given.values())) < len(given):
+            raise self._strange("answers has a word twice")
+        return short_names(labels, given)
+
+    def _strange(self, what: str) -> ModelError:
+        return ModelError(f"The run's {self.folder / CONFIG} is not one that this STJ knows ({what}): train again.")
 
     def manifest(self) -> list[ManifestRow]:
         """What the run was trained, validated and tested on."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stj_core.errors import StjError
-from stj_model.damage import PARSER_ERRORS, reason
-from stj_model.run_dir import CONFIG, LATEST, METRICS, UNFINISHED, open_run
+from stj_model.calibration import NEIGHBOURS
+from stj_model.damage import PARSER_ERRORS, archive_digest, check_regular, reading, reason
+from stj_model.run_dir import CONFIG, LATEST, METRICS, MODEL, UNFINISHED, open_run
 
 Status = Literal["finished", "training", "interrupted", "broken"]
 SPLIT_NAMES = {
@@ -125,7 +126,11 @@ def read_run(folder: Path) -> RunEntry:
         run = open_run(folder, folder.parent)
         document, metrics = run.document, run.read_json(METRICS)
         run.config()
-        run.labels()
+        run.words()
+        run.calibration()
+        for archive in (MODEL, NEIGHBOURS):
+            with reading(folder / archive):
+                archive_digest(folder / archive)
         return RunEntry(
             name=run.name,
             status="finished",
@@ -194,18 +199,21 @@ def _unfinished(folder: Path) -> RunEntry:
 def _is_held(lock: Path) -> bool:
     """Whether a process trains this run now: it holds the lock."""
     try:
+        check_regular(lock)
         with lock.open() as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (OSError, ValueError):
         return False
     return False
 
 
 def _epoch(folder: Path) -> int | None:
+    path = folder / "checkpoint.json"
     try:
-        return int(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["state"]["epoch"])
+        check_regular(path)
+        return int(json.loads(path.read_text(encoding="utf-8"))["state"]["epoch"])
     except PARSER_ERRORS:
         return None
 

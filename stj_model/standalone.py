@@ -91,10 +91,18 @@ def short_names(labels: Mapping[int, str], given: Mapping[str, object]) -> dict[
     """
     found: dict[int, str] = {}
     for label, name in labels.items():
-        said = str(given.get(str(label)) or slug(name) or "-".join(name.split()) or label)
-        taken = said in {UNSURE, NONE} or said in found.values()
-        found[label] = f"{said}-{label}" if taken else said
+        known = given.get(str(label))
+        said = _said(known) if isinstance(known, str) else ""
+        said = said or slug(name) or _said(name) or str(label)
+        while said in {UNSURE, NONE} or said in found.values():
+            said = f"{said}-{label}"
+        found[label] = said
     return found
+
+
+def _said(text: str) -> str:
+    """A text as a word of an answer, in any script: no blanks, nothing that a terminal would obey."""
+    return "-".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def word(name: str, probability: float, out_of_scope: float, abstain_below: float, out_of_scope_above: float) -> str:

@@ -27,7 +27,7 @@ from stj_model.config import TrainConfig
 from stj_model.data import Dataset, check_trainable, open_dataset, open_none_folder, with_none
 from stj_model.evaluation import JudgedPicture, figures_of, figures_on, judge_pictures, judge_with_kept
 from stj_model.fast import CHECKED_ON, write_fast
-from stj_model.features import Extractor, FeatureStore
+from stj_model.features import BATCH, Extractor, FeatureStore
 from stj_model.layers import LayerRow, layers_of
 from stj_model.out_of_scope import answered_figures, rejection_figures, rejection_sentence
 from stj_model.plots import check_drawing
@@ -189,8 +189,9 @@ def honest_lines(run: Run) -> list[str]:
 def promise_sentence(promise: Mapping[str, float], fitted_on: str) -> str:
     """What the thresholds promise and what that costs, in words."""
     wanted = "asked for" if not promise["answered_wanted"] else "aimed at"
+    by_shop = f" ({promise['answered_by_shop']:.1%} of an average shop)" if "answered_by_shop" in promise else ""
     found = (
-        f"of {fitted_on}, {promise['answered']:.1%} are answered, {promise['right']:.1%} of those rightly "
+        f"of {fitted_on}, {promise['answered']:.1%} are answered{by_shop}, {promise['right']:.1%} of those rightly "
         f"({promise['right_wanted']:.0%} {wanted})"
     )
     if "refused" in promise:
@@ -220,6 +221,7 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
     document = {
         "dataset": str(job.dataset.folder.resolve()),
         "dataset_digest": job.dataset.digest,
+        "answers": {str(label): said for label, said in job.dataset.answers().items()},
         "config": job.config.describe(),
         "weights": fitted.weights.describe(),
         "fit": fitted.about,
@@ -261,7 +263,8 @@ def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, 
     test = job.dataset.split("test")
     judged: list[JudgedPicture] = []
     if test:
-        predictor = Predictor(Run(job.folder), fast=False)
+        batch = BATCH if fitted.frozen is None else job.config.batch_size
+        predictor = Predictor(Run(job.folder), fast=False, batch=batch)
         kept = None
         if fitted.frozen is None:
             judged, _ = judge_pictures(predictor, test, job.talk)

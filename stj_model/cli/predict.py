@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from stj_core.errors import DatasetError, UsageError
 from stj_core.text import inert, json_inert
 
 if TYPE_CHECKING:
+    from stj_core.addresses import NamedHosts
     from stj_model.inputs import Inputs
     from stj_model.predict import Answer
 
@@ -39,8 +41,6 @@ def predict(
 
     Every file is answered, or named on stderr with the reason; the exit code is 1 if a picture could not be read.
     """
-    from stj_core.addresses import named_hosts
-    from stj_core.config import read_config
     from stj_core.console import Talk
     from stj_model.inputs import STDIN, collect
     from stj_model.predict import Predictor
@@ -48,12 +48,10 @@ def predict(
 
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
-    settings = read_config(runs=runs)
-    folder = settings.runs
-    # A run that is not whole is no folder of pictures.
-    named = Path(what[0]) if (Path(what[0]) / CONFIG).is_file() else None
+    # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
+    named = Path(what[0]) if os.path.lexists(Path(what[0], CONFIG)) else None
     given = what[1:] if named else what
-    hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
+    folder, hosts = _settings(runs, local=named is not None and not any(one == STDIN or "://" in one for one in given))
     inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
@@ -70,6 +68,21 @@ def predict(
     say(_summary(told, len(inputs.passed_over)))
     if failed:
         raise typer.Exit(1)
+
+
+def _settings(runs: Path | None, *, local: bool) -> tuple[Path, NamedHosts]:
+    """The folder of runs, and the hosts that may be asked for pictures.
+
+    To read the settings takes a fifth of a cold start: where a run and files are named, nothing of them is needed.
+    """
+    from stj_core.addresses import named_hosts
+
+    if local:
+        return Path(), named_hosts([])
+    from stj_core.config import read_config
+
+    settings = read_config(runs=runs)
+    return settings.runs, named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
 
 
 def _stdin() -> bytes:

@@ -42,7 +42,12 @@ def train(
         typer.Option(help="Folder of pictures of something else, to learn “none” from; may be given several times."),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of paper's RMSprop [1e-4].")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures per step of paper.")] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Pictures per step of paper, or that the frozen network is asked at once [4; 8]: more suit a GPU."
+        ),
+    ] = None,
     l2: Annotated[float | None, typer.Option(help="Penalty on default's head.")] = None,
     save_h5: Annotated[
         bool,

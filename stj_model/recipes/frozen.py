@@ -120,7 +120,8 @@ def extract_table(job: TrainingJob) -> FrozenFeatures:
         "layer": layer,
         "pooling": pooling,
     }
-    extractor = Extractor(one_way(backbone, tensor), job.config.preprocessing, record)
+    network = one_way(backbone, tensor)
+    extractor = Extractor(network, job.config.preprocessing, record, batch=job.config.batch_size)
     pictures = [*job.dataset.pictures, *job.dataset.none]
     names = [picture.sha256 for picture in pictures]
     views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))

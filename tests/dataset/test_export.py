@@ -56,6 +56,7 @@ def test_the_folder_is_what_its_manifest_says(shelf: Shelf, export: Export) -> N
         "provenance.csv", "test", "train", "val",
     ]  # fmt: skip
     assert json.loads(Path("dataset/labels.json").read_text()) == {"0": "Saree", "1": "Trousers", "2": "Jeans"}
+    assert read_settings(Path("dataset"))["slugs"] == {"0": "saree", "1": "trousers", "2": "jeans"}
     digest = hashlib.sha256(Path("dataset/manifest.csv").read_bytes()).hexdigest()
     assert digest == result.digest == read_settings(Path("dataset"))["digest"]
 

@@ -59,6 +59,32 @@ def test_of_what_was_held_out_at_least_95_per_cent_is_answered(n: int, seed: int
     assert answered.mean() >= 0.95 - 1e-9
 
 
+@given(st.integers(20, 200), st.integers(1, 12), st.integers(0, 10_000), st.booleans())
+def test_of_the_pictures_of_an_average_shop_at_least_95_per_cent_are_answered(
+    n: int, many: int, seed: int, learned: bool
+):
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0.5, 1, n)
+    shops = (rng.uniform(size=n) ** 3 * many).astype(int)  # some have most of the pictures
+    truth = (rng.uniform(size=n) > sure).astype(int)
+    scores = rng.uniform(size=n)
+    table, named = chances(sure.tolist()), shops.astype(str).tolist()
+    below, above = choose_thresholds(table, truth, scores, np.empty(0), shops=named)
+    answered = (scores <= above) & (sure >= below)
+    assert answered.mean() >= 0.95 - 1e-9
+    assert np.mean([answered[shops == shop].mean() for shop in np.unique(shops)]) >= 0.95 - 1e-9
+
+
+def test_a_studio_of_hundreds_does_not_set_the_distance_for_all_other_shops():
+    studio, others = 400, 30
+    shops = [*["studio"] * studio, *(f"shop {number % 15}" for number in range(others))]
+    scores = np.concatenate([np.linspace(0.1, 0.2, studio), np.linspace(0.3, 0.45, others)])
+    table, truth = chances([0.9] * (studio + others)), np.zeros(studio + others, dtype=int)
+    assert choose_thresholds(table, truth, scores, np.empty(0))[1] < 0.45
+    _, above = choose_thresholds(table, truth, scores, np.empty(0), shops=shops)
+    assert (scores[studio:] <= above).mean() >= 0.95
+
+
 def test_a_promise_that_was_asked_for_is_kept_at_whatever_price():
     rng = np.random.default_rng(1)
     sure = rng.uniform(0.5, 1, 400)
@@ -102,12 +128,20 @@ BAD_CALIBRATIONS = {
     "deep": b"[" * 100_000,
     "a list": b"[1]",
     "no JSON": b"\xff\xfe\x00",
-    "text": b'{"temperature": "x"}',
-    "NaN": b'{"temperature": NaN}',
-    "infinite": b'{"out_of_scope_above": 1e999}',
-    "a truth": b'{"abstain_below": true}',
-    "out of range": b'{"abstain_below": 1.5}',
-    "a promise of words": b'{"promise": {"n": "many"}}',
+    "nothing": b"{}",
+    "half": b'{"temperature": 1, "abstain_below": 0.5}',
+    "learned, and not what": b'{"temperature": 1, "abstain_below": 0, "out_of_scope_above": 1, "none_learned": true}',
+    **{
+        name: b'{"temperature": 1, "abstain_below": 0, "out_of_scope_above": 1, ' + one + b"}"
+        for name, one in {
+            "text": b'"temperature": "x"',
+            "NaN": b'"temperature": NaN',
+            "infinite": b'"out_of_scope_above": 1e999',
+            "a truth": b'"abstain_below": true',
+            "out of range": b'"abstain_below": 1.5',
+            "a promise of words": b'"promise": {"n": "many"}',
+        }.items()
+    },
 }
 
 

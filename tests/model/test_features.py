@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def test_only_new_pictures_are_computed(drawn: Path, extractor, tmp_path: Path, 
     compute_features(pictures[:-5], extractor, tmp_path)
     asked: list[int] = []
 
-    def watched(new, how):
+    def watched(new, how, together):
         asked.append(len(new))
-        yield from read_batches(new, how)
+        yield from read_batches(new, how, together)
 
     monkeypatch.setattr(module, "read_batches", watched)
     assert len(compute_features(pictures, extractor, tmp_path)) == len(pictures)
@@ -68,6 +69,25 @@ def test_views_share_the_batch_in_which_one_ends(drawn: Path, extractor, tmp_pat
     assert not np.array_equal(stores[0].rows(names), stores[1].rows(names))
 
 
+def test_another_batch_is_another_store_and_says_the_same_but_for_rounding(drawn: Path, extractor, tmp_path: Path):
+    pictures = open_dataset(drawn).pictures[:20]
+    larger = replace(extractor, batch=3 * module.BATCH)
+    assert larger.key != extractor.key
+    names = [picture.sha256 for picture in pictures]
+    usual, other = (compute_features(pictures, one, tmp_path).rows(names) for one in (extractor, larger))
+    assert np.allclose(usual, other, atol=1e-3)
+
+
+def test_a_shard_that_is_a_pipe_or_without_end_is_left_alone(tmp_path: Path):
+    store = FeatureStore(tmp_path)
+    store.add(["a"], np.ones((1, 3), np.float32))
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "endless.json").symlink_to("/dev/zero")
+    (tmp_path / "half.json").write_text('["b"]')
+    os.mkfifo(tmp_path / "half.npy")
+    assert len(FeatureStore(tmp_path)) == 1
+
+
 def test_a_feature_does_not_depend_on_its_company(drawn: Path, extractor, tmp_path: Path):
     pictures = open_dataset(drawn).pictures
     together = compute_features(pictures, extractor, tmp_path / "a")
@@ -79,8 +99,8 @@ def test_a_feature_does_not_depend_on_its_company(drawn: Path, extractor, tmp_pa
 def test_what_was_computed_before_an_interruption_is_kept(drawn: Path, extractor, tmp_path: Path, monkeypatch):
     pictures = open_dataset(drawn).pictures
 
-    def interrupted(new, how):
-        yield next(iter(read_batches(new, how)))
+    def interrupted(new, how, together):
+        yield next(iter(read_batches(new, how, together)))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "read_batches", interrupted)
@@ -93,8 +113,8 @@ def test_what_took_long_is_on_disk_before_the_next_batch(drawn: Path, extractor,
     """Nothing that runs at the end is needed for it: kill -9 would leave it there."""
     pictures, held = open_dataset(drawn).pictures, []
 
-    def watched(new, how):
-        for batch in read_batches(new, how):
+    def watched(new, how, together):
+        for batch in read_batches(new, how, together):
             held.append(len(FeatureStore(tmp_path / "features" / extractor.key)))
             yield batch
 

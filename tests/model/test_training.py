@@ -26,8 +26,8 @@ from stj_model.features import FeatureStore
 from stj_model.head import Head, Normaliser
 from stj_model.predict import Predictor, load_model
 from stj_model.preprocess import read_pixels
-from stj_model.recipes.default import _HeldOutHeads
 from stj_model.recipes.frozen import FeatureTable
+from stj_model.recipes.held_out import HeldOutHeads
 from stj_model.run_dir import Run, open_run
 from stj_model.standalone import slug
 from stj_model.training import summary, train
@@ -174,7 +174,7 @@ def test_the_same_pictures_and_folds_are_fitted_once():
     pictures = [LabelledPicture(Path(name), name, name, 0) for name in "abcd"]
     rows = np.ones((4, 2), np.float32)
     table, folds = FeatureTable(pictures, np.array([0, 1, 0, 1]), 2, rows[None], rows), np.array([0, 0, 1, 1])
-    held_out = _HeldOutHeads(fit_one, standardise=False)
+    held_out = HeldOutHeads(fit_one, standardise=False)
     first = held_out.scores(table, folds)
     assert held_out.scores(table.part([True] * 4), folds) is first
     assert fitted == [2, 2]
