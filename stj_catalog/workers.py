@@ -7,6 +7,7 @@ gone; whoever finds no file (another host, another container) knows nothing, and
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import tempfile
@@ -61,7 +62,14 @@ def _show(worker: str) -> None:
         _folder().mkdir(mode=0o700, exist_ok=True)
         sign = os.open(_sign(worker), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(sign, fcntl.LOCK_EX)
+        atexit.register(_leave, worker, os.getpid())
         _signs[worker] = sign
+
+
+def _leave(worker: str, pid: int) -> None:
+    """Take the sign away at a process's own end; a forked child leaves its parent's alone."""
+    if os.getpid() == pid:
+        _sign(worker).unlink(missing_ok=True)
 
 
 def _sign(worker: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from stj_spiders.shops.amazon.listing import parse_listing
 from tests.spiders.conftest import Ended, Folder
 from tests.spiders.lying_shop import LyingShop, listing, once, saying, tile
-from tests.spiders.servers import serving
+from tests.spiders.servers import Answer, serving
 
 FAST = ("-s", "STJ_COOL_SECONDS=0.1", "-s", "STJ_BLOCKS=2", "-s", "RETRY_TIMES=1", "-s", "DOWNLOAD_TIMEOUT=5")
 NO_CARD = saying("<!doctype html><html><head><title>Amazon.in</title></head><body><p>Hm.</p></body></html>")
@@ -145,3 +146,41 @@ def test_a_listing_that_goes_in_circles_ends_there(folder: Folder, shop: LyingSh
     ended = crawl(folder, shop)
     assert (ended.code, ended.summary["state"], ended.summary["images"]) == (0, "finished", {"kept": 9}), ended.err
     assert sum(asked(shop)[2:]) <= 3, "at most those that were in the air"
+
+
+def test_addresses_that_were_made_up_end_no_listing(folder: Folder, shop: LyingShop) -> None:
+    """A shop that knows only the links it gave: what it says of others is no end, and its own links are followed."""
+    assert shop.server is not None
+    honest = shop.server.answer
+
+    def answer(path: str) -> Answer:
+        number = re.search(r"page=(\d+)", path)
+        if number and f"qid={int(number[1]) - 1}" not in path:
+            return Answer(b"<html><head><title>Page Not Found</title></head><body></body></html>", 404)
+        found = honest(path)
+        body = re.sub(rb"page=(\d+)", lambda match: b"page=%s&qid=%d" % (match[1], int(match[1]) - 1), found.body)
+        return type(found)(body, found.status, content_type=found.content_type)
+
+    shop.server.answer = answer
+    ended = crawl(folder, shop)
+    assert (ended.code, ended.summary["state"], ended.summary["cards"]) == (0, "finished", 15), ended.err
+    urls = [row["url"] for row in folder.rows("SELECT url FROM pages WHERE number > 1 ORDER BY number")]
+    assert [url.partition("page=")[2] for url in urls] == [f"{number}&qid={number - 1}" for number in range(2, 6)]
+
+
+def test_pages_that_repeat_the_first_one_end_no_listing_early(folder: Folder, shop: LyingShop) -> None:
+    """As where a made-up address leads to page 1: it shows nothing new, and that says nothing of the pages before it."""
+    assert shop.server is not None
+    honest = shop.server.answer
+
+    def answer(path: str) -> Answer:
+        number = re.search(r"page=(\d+)", path)
+        if number and f"qid={int(number[1]) - 1}" not in path:
+            path = re.sub(r"&page=\d+", "", path)
+        found = honest(path)
+        body = re.sub(rb"page=(\d+)", lambda match: b"page=%s&qid=%d" % (match[1], int(match[1]) - 1), found.body)
+        return type(found)(body, found.status, content_type=found.content_type)
+
+    shop.server.answer = answer
+    ended = crawl(folder, shop)
+    assert (ended.code, ended.summary["state"], ended.summary["images"]) == (0, "finished", {"kept": 15}), ended.err
