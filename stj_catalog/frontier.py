@@ -30,6 +30,7 @@ from stj_core.vocabulary import PageState, Status
 LISTING = "listing"
 _OPEN = (PageState.PENDING, PageState.LEASED)
 _EARLIER = pages.alias("earlier")
+_OTHER = pages.alias("other")
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,16 @@ class Response:
 def add_page(connection: Connection, crawl_id: int, kind: str, number: int, url: str) -> None:
     """Put a page on the frontier; a page that is there already is left alone, and so is one behind the listing's end.
 
-    A listing has one page of a number: the address that came first counts.
+    A listing has one page of a number. Until that is asked for, an address that comes later counts: the page before it links to
+    it, and what was known before was made of another page's link.
     """
     if kind == LISTING:
         same = and_(pages.c.crawl_id == crawl_id, pages.c.kind == LISTING)
         there = or_(pages.c.number == number, and_(pages.c.ends.is_(True), pages.c.number < number))
         if connection.execute(select(pages.c.id).where(same, there).limit(1)).first() is not None:
+            other = _OTHER.c.crawl_id == crawl_id, _OTHER.c.url == url
+            unread = and_(same, pages.c.number == number, pages.c.state == PageState.PENDING, ~exists().where(*other))
+            connection.execute(update(pages).where(unread).values(url=url))
             return
     row = {"crawl_id": crawl_id, "kind": kind, "number": number, "url": url, "state": PageState.PENDING}
     insert_new(connection, pages, [row], ["crawl_id", "url"])

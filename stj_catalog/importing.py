@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -40,16 +41,19 @@ from stj_core.class_folders import (
     name_below,
     printable_name,
 )
-from stj_core.errors import PictureError
+from stj_core.cluster import Cluster, Partition, SetAside
 from stj_core.labels import CLASS, NONE, Category
 from stj_core.vocabulary import CrawlState, Reason
+from stj_images.batch import fingerprints
 from stj_images.decode import MAX_BYTES
-from stj_images.fingerprint import fingerprint
+from stj_images.fingerprint import Fingerprint
 from stj_images.store import ImageStore
 
 SPIDER = "import"
 _PER_PAGE = 200
 _LEASE_SECONDS = 3600.0
+# So many files are a worker's piece of work, and so many bytes are in memory for all of them.
+_PARTITION_FILES, _WAVE_BYTES = 25, 64 << 20
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class ImportReport:
         unnamed: files of which the CSV says nothing.
         passed_over: what lies in the folder and was not imported.
         moved: pictures that another class's folder held before: each is a decision now.
+        set_aside: files that workers failed on three times, and why; the same import tries them again.
     """
 
     labels: dict[int, Counter[str]] = field(default_factory=dict)
@@ -94,6 +99,7 @@ class ImportReport:
     unnamed: int = 0
     passed_over: Sequence[PassedOver] = ()
     moved: list[Moved] = field(default_factory=list)
+    set_aside: list[tuple[list[str], str]] = field(default_factory=list)
 
 
 def survey(folder: Path, categories: Sequence[Category]) -> Survey:
@@ -141,6 +147,7 @@ def import_folder(
     *,
     origins: Mapping[str, Origin] | None = None,
     tick: Callable[[int], None] = lambda _: None,
+    cluster: Cluster | None = None,
 ) -> ImportReport:
     """Bring every file of a folder's classes into the catalogue and the image store.
 
@@ -151,9 +158,10 @@ def import_folder(
         found: what lies in the folder.
         origins: by path below the folder, with `/`, where each came from.
         tick: told how many files were read.
+        cluster: workers that fingerprint the files' bytes; by default threads of this process do.
     """
     report = ImportReport(passed_over=found.passed_over)
-    work = _Import(catalog, store, settler, found, origins or {}, report, tick)
+    work = _Import(catalog, store, settler, found, origins or {}, report, tick, cluster)
     for category, files in found.classes:
         work.bring(category, files)
     remove_copies(catalog, store)
@@ -180,6 +188,7 @@ class _Import:
     origins: Mapping[str, Origin]
     report: ImportReport
     tick: Callable[[int], None]
+    cluster: Cluster | None = None
 
     @cached_property
     def name(self) -> str:
@@ -222,10 +231,38 @@ class _Import:
             files = list(pool.map(self._named, places))
             known = known_pictures(self.catalog, [one.key for one in files], crawl_id)
             fresh = [one for one in files if one.key not in known]
-            record_pictures(self.catalog, list(pool.map(lambda one: self._take_in(crawl_id, one), fresh)))
+            if self.cluster is None:
+                taken = list(pool.map(lambda one: self._take_in(crawl_id, one), fresh))
+            else:
+                taken = self._taken_elsewhere(self.cluster, crawl_id, fresh)
+            record_pictures(self.catalog, taken)
         self.report.known += len(files) - len(fresh)
         self.tick(len(files))
-        return [self._card(place, one) for place, one in enumerate(files, 1)]
+        left_out = {one.key for one in fresh} - {one.image_key for one in taken}
+        return [
+            self._card(place, one) for place, one in enumerate((one for one in files if one.key not in left_out), 1)
+        ]
+
+    def _taken_elsewhere(self, cluster: Cluster, crawl_id: int, files: Sequence[_File]) -> list[FetchedPicture]:
+        """As `_take_in` for many files, whose bytes workers fingerprint; those of a partition that was set aside are left out."""
+        taken: list[FetchedPicture] = []
+        for wave in _waves(files):
+            found: list[tuple[_File, bytes]] = []
+            for file in wave:
+                data = self._bytes(file)
+                if isinstance(data, bytes):
+                    found.append((file, data))
+                else:
+                    taken.append(self._row(crawl_id, file, data))
+            parts = list(chunks(found, _PARTITION_FILES))
+            for place, printed in cluster.map([_partition([data for _, data in part]) for part in parts]):
+                if isinstance(printed, SetAside):
+                    names = [file.name for file, _ in parts[place]]
+                    self.report.set_aside.append((names, printed.reason))
+                    continue
+                for (file, data), one in zip(parts[place], printed, strict=True):
+                    taken.append(self._row(crawl_id, file, one, data))
+        return taken
 
     def _correct(self, category: Category, cards: Sequence[CardSighting]) -> None:
         """Record what a person said by moving files here, before the page that shows them: a crash between loses nothing."""
@@ -275,15 +312,24 @@ class _Import:
         return data
 
     def _take_in(self, crawl_id: int, file: _File) -> FetchedPicture:
+        data = self._bytes(file)
+        if not isinstance(data, bytes):
+            return self._row(crawl_id, file, data)
+        return self._row(crawl_id, file, fingerprints([data])[0], data)
+
+    def _bytes(self, file: _File) -> bytes | str:
+        """A file's bytes, or the word for why they are not read."""
+        try:
+            return file.reason if file.reason is not None else self._read(file.place)
+        except _UnusableError as error:
+            return error.reason
+
+    def _row(self, crawl_id: int, file: _File, found: Fingerprint | str, data: bytes = b"") -> FetchedPicture:
+        """What becomes of a file: a picture in the store, or the word for why it is none."""
         origin = self.origins.get(file.name, Origin())
         url = origin.url or file.key
-        try:
-            if file.reason is not None:
-                raise _UnusableError(file.reason)
-            data = self._read(file.place)
-            found = fingerprint(data)
-        except (PictureError, _UnusableError) as error:
-            return FetchedPicture(file.key, url, crawl_id, reason=error.reason, source=origin.source)
+        if isinstance(found, str):
+            return FetchedPicture(file.key, url, crawl_id, reason=found, source=origin.source)
         path = self.store.put(found.sha256, found.extension, data)
         return FetchedPicture(file.key, url, crawl_id, found, path, source=origin.source)
 
@@ -293,6 +339,28 @@ class _Import:
         origin = origin or Origin()
         title = origin.title or PurePosixPath(file.name).stem
         return CardSighting(position, file.key, origin.url or file.key, asin=origin.asin, title=title)
+
+
+def _waves(files: Sequence[_File]) -> Iterator[list[_File]]:
+    """Files in their order, as many at one time as memory is to hold."""
+    wave: list[_File] = []
+    held = 0
+    for file in files:
+        size = 0
+        with suppress(OSError):
+            size = file.place.stat().st_size
+        if wave and held + size > _WAVE_BYTES:
+            yield wave
+            wave, held = [], 0
+        wave.append(file)
+        held += size
+    if wave:
+        yield wave
+
+
+def _partition(pictures: Sequence[bytes]) -> Partition[list[Fingerprint | str]]:
+    digests = b"".join(hashlib.sha256(data).digest() for data in pictures)
+    return Partition(hashlib.sha256(digests).hexdigest()[:32], fingerprints, (list(pictures),))
 
 
 class _UnusableError(Exception):

@@ -7,14 +7,19 @@ gone; whoever finds no file (another host, another container) knows nothing, and
 
 from __future__ import annotations
 
-import fcntl
+import atexit
 import os
 import tempfile
 import time
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+# None on Windows: nobody leaves a sign there, and leases run out.
+fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 _DAY_SECONDS = 86_400.0
 _mine: dict[int, str] = {}
 _signs: dict[str, int] = {}
@@ -32,7 +37,7 @@ def me() -> str:
 
 def is_gone(worker: str) -> bool:
     """Whether the process of that name is known to be dead; False too where nothing is known of it."""
-    if worker in _signs and worker == _mine.get(os.getpid()):
+    if fcntl is None or worker == _mine.get(os.getpid()):
         return False
     try:
         sign = os.open(_sign(worker), os.O_RDWR | os.O_CLOEXEC)
@@ -57,11 +62,20 @@ def tidy() -> None:
 
 def _show(worker: str) -> None:
     """Leave the sign of this process; without one its leases run out, and nothing else."""
+    if fcntl is None:
+        return
     with suppress(OSError):
         _folder().mkdir(mode=0o700, exist_ok=True)
         sign = os.open(_sign(worker), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(sign, fcntl.LOCK_EX)
+        atexit.register(_leave, worker, os.getpid())
         _signs[worker] = sign
+
+
+def _leave(worker: str, pid: int) -> None:
+    """Take the sign away at a process's own end; a forked child leaves its parent's alone."""
+    if os.getpid() == pid:
+        _sign(worker).unlink(missing_ok=True)
 
 
 def _sign(worker: str) -> Path:
@@ -69,4 +83,4 @@ def _sign(worker: str) -> Path:
 
 
 def _folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"stj-workers-{os.getuid()}"
+    return Path(tempfile.gettempdir()) / f"stj-workers-{os.getuid() if fcntl else 0}"

@@ -27,6 +27,7 @@ class Config(BaseSettings):
     labels: Path | None = Field(None, description="another labels.toml")
     contact: str = Field("", description="an address or URL that goes into the user agent")
     weights: str = Field("imagenet", description="imagenet, random, or a .weights.h5 file")
+    cluster: str = Field("", description="workers for heavy work: local, local:4, or the address of a Dask scheduler")
     runs: Path = Field(Path("runs"), description="folder of training runs")
     cache: Path = Field(Path("cache"), description="thumbnails and features; always safe to delete")
     picture_hosts: str = Field(

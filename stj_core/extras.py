@@ -22,6 +22,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "parquet": ("pyarrow",),
     "postgres": ("psycopg",),
     "s3": ("s3fs",),
+    "cluster": ("distributed", "dask"),
 }  # fmt: skip
 
 

@@ -260,5 +260,7 @@ def _print_coverage(summary: dict[str, Any]) -> None:
         emit(
             f"{summary['spider']}: the listing counts {counted(results, 'result')}; {counted(cards, 'card')} were read"
         )
+    if summary.get("taken_over"):
+        emit(f"{summary['spider']}: {counted(summary['taken_over'], 'page')} taken over by other processes meanwhile")
     if summary.get("set_aside"):
         emit(f"{summary['spider']}: {counted(summary['set_aside'], 'page')} set aside after failing again and again")

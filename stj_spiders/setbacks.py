@@ -92,11 +92,7 @@ class Setbacks(ABC):
             in_vain: another try would bring the same.
         """
         reason = f"it {why}"
-        if await self.writer.run(frontier.is_ahead, self.writer.catalog, page):
-            # It may lie behind the listing's end: whether it does, the pages before it say.
-            _log.info("%s %s: asking again once the pages before it are read", self.page_name(page), why)
-            await self.write(page, frontier.put_off, page, record, reason)
-            self.give_back()
+        if await self.put_off(page, record, why):
             return
         self._tries[page.id] += TRIES if in_vain else 1
         tries = self._tries[page.id]
@@ -108,6 +104,18 @@ class Setbacks(ABC):
         elif written:
             await self._set_aside(page, reason)
         self.give_back()
+
+    async def put_off(self, page: LeasedPage, record: frontier.Response, why: str) -> bool:
+        """Put a listing page back that was asked for before those before it were read; False where it was not.
+
+        It may lie behind the listing's end, or have another address: both is known once they are read.
+        """
+        if not await self.writer.run(frontier.is_ahead, self.writer.catalog, page):
+            return False
+        _log.info("%s %s: asking again once the pages before it are read", self.page_name(page), why)
+        await self.write(page, frontier.put_off, page, record, f"it {why}")
+        self.give_back()
+        return True
 
     async def nothing_there(self, page: LeasedPage, record: frontier.Response, why: str) -> None:
         """End the crawl: its first page says that there is nothing."""

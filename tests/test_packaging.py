@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ROOMS = sorted(path.parent.name for path in ROOT.glob("stj*/__init__.py"))
 # The extras that each room may need; what is not named here lives on the base alone.
 ROOM_EXTRAS = {
+    "stj_core": ("cluster",),
     "stj": ("model", "notebook"),
     "stj_spiders": ("spiders", "browser", "service"),
     "stj_images": ("crops", "heic"),

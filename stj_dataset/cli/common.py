@@ -24,6 +24,14 @@ ImagesOption = Annotated[
 ]
 
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Do it on Dask: local, local:4, or a scheduler such as tcp://scheduler:8786.  [STJ_CLUSTER]",
+        show_default=False,
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

@@ -187,7 +187,7 @@ class CategorySpider(scrapy.Spider):
             await session.ask_again(page, record, answer.why, in_vain=in_vain)
         elif answer.step is Step.NOTHING and page.number == 1:
             await session.nothing_there(page, record, answer.why)
-        else:
+        elif answer.step is Step.READ or not await session.put_off(page, record, answer.why):
             if answer.why:
                 self.logger.info("%s %s: the listing ends here", session.page_name(page), answer.why)
             if listing.nameless:

@@ -390,6 +390,9 @@ def test_a_listing_has_one_page_of_a_number(catalog):
         add_page(connection, crawl.id, "listing", 3, f"{ORIGIN}/s?3&another=word")
         add_page(connection, crawl.id, "product", 3, f"{ORIGIN}/dp/3")
     assert states(catalog) == [(1, "done"), (2, "pending"), (3, "pending"), (3, "pending")]
+    with catalog.read() as connection:
+        listing = select(pages.c.url).where(pages.c.kind == "listing", pages.c.number == 3)
+        assert connection.execute(listing).scalars().all() == [f"{ORIGIN}/s?3&another=word"], "the link counts"
 
 
 def test_where_a_listing_ends_the_pages_behind_that_nobody_reads_go(catalog):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from stj_core.cli import outcome
@@ -38,6 +39,7 @@ def exported(name: str) -> tuple[str, bytes]:
     return json.loads(Path(name, "dataset.json").read_text())["digest"], Path(name, "manifest.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_one_digest_over_sqlite_and_a_folder_and_over_postgresql_and_an_object_store(
     postgres_url, tmp_path, monkeypatch, capsys
 ):

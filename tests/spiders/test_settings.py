@@ -61,7 +61,8 @@ def test_the_pace_by_default(settings: Settings) -> None:
             "STJ_PAGE_SECOND",
             "9",
             (
-                "There is no setting STJ_PAGE_SECOND: a crawl takes STJ_BLOCKS, STJ_COOL_MOST_SECONDS, STJ_COOL_SECONDS, "
+                "There is no setting STJ_PAGE_SECOND: a crawl takes STJ_AWAY_SECONDS, STJ_BLOCKS, "
+                "STJ_COOL_MOST_SECONDS, STJ_COOL_SECONDS, "
                 "STJ_COVERAGE_MIN, STJ_DELAY_MOST_SECONDS, STJ_IMAGE_SIZE, STJ_JITTER, STJ_LEASE_SECONDS, STJ_ON_END, "
                 "STJ_OPT_OUT_OBEY, STJ_PAGE_SECONDS, STJ_PICTURES_AT_ONCE, STJ_PICTURE_HOSTS, STJ_PICTURE_SECONDS, "
                 "STJ_RENDER, STJ_RENDER_HOSTS, STJ_SUMMARY, STJ_WARC; where things go is said in the environment."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import time
 from collections.abc import Iterator
 
@@ -10,9 +13,10 @@ import pytest
 from stj_spiders.shops.amazon.listing import parse_listing
 from tests.spiders.conftest import Ended, Folder
 from tests.spiders.lying_shop import LyingShop, listing, once, saying, tile
-from tests.spiders.servers import serving
+from tests.spiders.servers import Answer, serving
 
 FAST = ("-s", "STJ_COOL_SECONDS=0.1", "-s", "STJ_BLOCKS=2", "-s", "RETRY_TIMES=1", "-s", "DOWNLOAD_TIMEOUT=5")
+SLOW = pytest.mark.slow
 NO_CARD = saying("<!doctype html><html><head><title>Amazon.in</title></head><body><p>Hm.</p></body></html>")
 
 
@@ -83,7 +87,9 @@ def test_the_arguments_bounds_hold(folder: Folder, shop: LyingShop) -> None:
     assert asked(shop) == [1, 1, 0, 0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize(("limit", "read"), [(3, 1), (4, 2), (6, 2), (7, 3)])
+@pytest.mark.parametrize(
+    ("limit", "read"), [pytest.param(3, 1, marks=SLOW), (4, 2), pytest.param(6, 2, marks=SLOW), (7, 3)]
+)
 def test_no_page_more_is_asked_for_than_one_after_the_other(
     folder: Folder, shop: LyingShop, limit: int, read: int
 ) -> None:
@@ -91,7 +97,11 @@ def test_no_page_more_is_asked_for_than_one_after_the_other(
     assert (ended.code, ended.summary["pages"], sum(asked(shop))) == (0, read, read - 1), ended.err
 
 
-@pytest.mark.parametrize("behind", [NO_CARD, saying(b""), saying("", 404)], ids=["no card", "no byte", "404"])
+@pytest.mark.parametrize(
+    "behind",
+    [NO_CARD, pytest.param(saying(b""), marks=SLOW), pytest.param(saying("", 404), marks=SLOW)],
+    ids=["no card", "no byte", "404"],
+)
 def test_a_listing_that_ends_earlier_than_it_said_is_finished(folder: Folder, shop: LyingShop, behind: object) -> None:
     """What the pages behind its end answer, asked for meanwhile, is no failure of the crawl."""
     shop.pages = 3
@@ -126,6 +136,7 @@ def test_a_page_in_the_middle_that_never_comes_well_interrupts_the_crawl(folder:
     assert {counts[number] for number in done if number > 1} == {1}
 
 
+@pytest.mark.slow
 def test_a_page_that_comes_ill_once_is_asked_for_again(folder: Folder, shop: LyingShop) -> None:
     shop.lies = {number: once(NO_CARD) for number in (2, 3, 4)}
     ended = crawl(folder, shop)
@@ -145,3 +156,72 @@ def test_a_listing_that_goes_in_circles_ends_there(folder: Folder, shop: LyingSh
     ended = crawl(folder, shop)
     assert (ended.code, ended.summary["state"], ended.summary["images"]) == (0, "finished", {"kept": 9}), ended.err
     assert sum(asked(shop)[2:]) <= 3, "at most those that were in the air"
+
+
+def test_addresses_that_were_made_up_end_no_listing(folder: Folder, shop: LyingShop) -> None:
+    """A shop that knows only the links it gave: what it says of others is no end, and its own links are followed."""
+    assert shop.server is not None
+    honest = shop.server.answer
+
+    def answer(path: str) -> Answer:
+        number = re.search(r"page=(\d+)", path)
+        if number and f"qid={int(number[1]) - 1}" not in path:
+            return Answer(b"<html><head><title>Page Not Found</title></head><body></body></html>", 404)
+        found = honest(path)
+        body = re.sub(rb"page=(\d+)", lambda match: b"page=%s&qid=%d" % (match[1], int(match[1]) - 1), found.body)
+        return type(found)(body, found.status, content_type=found.content_type)
+
+    shop.server.answer = answer
+    ended = crawl(folder, shop)
+    assert (ended.code, ended.summary["state"], ended.summary["cards"]) == (0, "finished", 15), ended.err
+    urls = [row["url"] for row in folder.rows("SELECT url FROM pages WHERE number > 1 ORDER BY number")]
+    assert [url.partition("page=")[2] for url in urls] == [f"{number}&qid={number - 1}" for number in range(2, 6)]
+
+
+@pytest.mark.slow
+def test_pages_that_repeat_the_first_one_end_no_listing_early(folder: Folder, shop: LyingShop) -> None:
+    """As where a made-up address leads to page 1: it shows nothing new, and that says nothing of the pages before it."""
+    assert shop.server is not None
+    honest = shop.server.answer
+
+    def answer(path: str) -> Answer:
+        number = re.search(r"page=(\d+)", path)
+        if number and f"qid={int(number[1]) - 1}" not in path:
+            path = re.sub(r"&page=\d+", "", path)
+        found = honest(path)
+        body = re.sub(rb"page=(\d+)", lambda match: b"page=%s&qid=%d" % (match[1], int(match[1]) - 1), found.body)
+        return type(found)(body, found.status, content_type=found.content_type)
+
+    shop.server.answer = answer
+    ended = crawl(folder, shop)
+    assert (ended.code, ended.summary["state"], ended.summary["images"]) == (0, "finished", {"kept": 15}), ended.err
+
+
+def test_a_process_that_comes_back_too_late_writes_nothing_and_says_so(folder: Folder, shop: LyingShop) -> None:
+    """It was stopped for longer than its lease lasts, and another read its page meanwhile."""
+    assert shop.server is not None
+    shop.pages = shop.last = 2
+    shop.lies["picture"] = slow
+    short = ("-s", "STJ_LEASE_SECONDS=1", "-s", "STJ_SUMMARY=json", *FAST)
+    late = folder.begin("amazon_sarees", shop.server.origin, *short)
+    until = time.monotonic() + 60
+    while shop.server.count("/images/") == 0:
+        assert time.monotonic() < until, "no picture was asked for"
+        time.sleep(0.01)
+    os.killpg(late.process.pid, signal.SIGSTOP)
+    shop.lies.clear()
+    other = folder.crawl("amazon_sarees", shop.server.origin, *short)
+    assert (other.code, other.summary["cards"], other.summary["taken_over"]) == (0, 6, 0), other.err
+    rows = [tuple(row) for row in folder.rows("SELECT * FROM sightings ORDER BY id")]
+    os.killpg(late.process.pid, signal.SIGCONT)
+    ended = late.end()
+    assert (ended.code, ended.summary["taken_over"]) == (0, 1), ended.err
+    assert (
+        "listing page 1 was taken over by another process while it was read here: nothing of it is written" in ended.err
+    )
+    assert [tuple(row) for row in folder.rows("SELECT * FROM sightings ORDER BY id")] == rows
+
+
+def slow(honest: Answer) -> Answer:
+    time.sleep(1)
+    return honest
