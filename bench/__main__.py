@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.crawl import write_crawl
-from bench.tables import PERFORMANCE, Way, draw_bars, in_turns, machine, peer_python, table, versions, write_page
+from bench.tables import PERFORMANCE, Way, draw_bars, in_turns, machine, peer_python, table, versions, weigh, write_page
 
 HERE = Path(__file__).resolve().parent
 
@@ -143,11 +143,28 @@ def neighbours(rounds: int, full: bool, folder: Path) -> None:
     write_page("neighbours", "Near hashes beside faiss", text, folder)
 
 
+def exports(rounds: int, full: bool, folder: Path) -> None:
+    """An export beside `cp -r`, by bench/export.py."""
+    size = ["--pictures", "20000" if full else "1000", "--rounds", str(rounds)]
+    as_told("exports", "An export beside cp -r", ["bench.export", *size], ["numpy", "pillow"], folder)
+
+
+def as_told(name: str, title: str, command: list[str], packages: list[str], folder: Path) -> None:
+    """Write what another measurement prints, word for word, with its command, what all of it took, and this machine."""
+    spent = weigh([sys.executable, "-m", *command])
+    text = (
+        f"`python -m {' '.join(command)}`, which took {spent.cpu:.0f} CPU-seconds and at most {spent.megabytes:.0f} MB with "
+        f"all that it starts. {machine()}; {versions(packages)}.\n\n```\n{spent.said.strip()}\n```\n"
+    )
+    write_page(name, title, text, folder)
+
+
 BENCHES: dict[str, Callable[[int, bool, Path], None]] = {
     "fingerprints": fingerprints,
     "starts": starts,
     "neighbours": neighbours,
     "crawl": write_crawl,
+    "exports": exports,
 }
 
 

@@ -20,6 +20,7 @@ from stj_dataset.manifest import COLUMNS, read_labels, read_manifest, read_setti
 from stj_images.decode import decode, shrink
 from stj_images.fingerprint import fingerprint
 from stj_model.run_dir import open_run
+from stj_spiders.politeness import spell
 from stj_spiders.robots import read_rules
 from stj_spiders.shops.amazon.listing import parse_listing
 from stj_spiders.shops.amazon.product import parse_product
@@ -67,7 +68,9 @@ def _fold(data: bytes) -> None:
 def _rules(data: bytes) -> None:
     rules = read_rules(200, data)
     rules.refusal("https://shop.test/s?rh=n%3A1968256031&page=2")
-    assert 0 <= rules.delay() < float("inf")
+    # Infinite is a length of time, which ends the crawl with a sentence; "not a number" would be none.
+    assert rules.delay() >= 0
+    spell(rules.delay())
 
 
 def _as_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
