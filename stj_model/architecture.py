@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from stj_core.text import shortened
 from stj_model.layers import LayerRow
 from stj_model.plots import FAINT, INK, TRAIN, Drawing, draw_figure
 
@@ -96,9 +97,9 @@ def _draw_box(axes: Axes, box: Box, left: float, top: float) -> None:
         style |= {"ls": (0, (4, 2))}
     patch = FancyBboxPatch((left, top), WIDE, HIGH, boxstyle="round,pad=0,rounding_size=0.06", **style)
     axes.add_patch(patch)
-    middle = left + WIDE / 2
+    middle, size = left + WIDE / 2, min(8.5, 8.5 * 17 / max(len(box.title), 1))
     axes.text(
-        middle, top + 0.17, box.title, ha="center", va="center", fontsize=8.5, fontweight="bold", parse_math=False
+        middle, top + 0.17, box.title, ha="center", va="center", fontsize=size, fontweight="bold", parse_math=False
     )
     for number, line in enumerate(box.lines):
         axes.text(middle, top + 0.36 + 0.16 * number, line, ha="center", va="center", fontsize=7.5, parse_math=False)
@@ -135,4 +136,4 @@ def _box(title: str, kind: str, rows: Sequence[LayerRow]) -> Box:
     trained = bool(learned) if parameters else None
     count = f"{learned:,} trained" if learned else f"{parameters:,} frozen" if parameters else "no parameters"
     shape = " × ".join("?" if side is None else f"{side}" for side in rows[-1].shape[1:]) or "one number"
-    return Box(title[:20], (kind[:24], f"→ {shape}", count), trained)
+    return Box(shortened(title, 26), (kind[:24], f"→ {shape}", count), trained)
