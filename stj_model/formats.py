@@ -83,7 +83,7 @@ def write_onnx(network: KerasModel, path: Path) -> None:
 def _no_copies() -> Iterator[None]:
     """Let tf2onnx improve the graph in place.
 
-    Otherwise it keeps a copy of the graph, weights and all, before each of its sixty steps, in case one fails: 2 GB for a ResNet50.
+    Otherwise it keeps a copy of the graph, weights and all, before each of its steps, in case one fails: 2 GB for a ResNet50.
     """
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.get(name)
