@@ -27,7 +27,6 @@ from bench.peers import LOOP, PIPELINES
 from bench.tables import Spent, Way, draw_bars, machine, table, versions, write_page
 
 OURS = "STJ"
-EARLIER = "STJ, another checkout"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -43,20 +42,23 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a file that collects the rounds of several sessions")
     parser.add_argument("--to", type=Path, help="folder of the page; none is written by default")
     given = parser.parse_args()
-    roots = {OURS: ROOT} | ({EARLIER: given.beside.resolve()} if given.beside else {})
+    roots = {OURS: ROOT} | ({f"STJ at {revision(given.beside)}": given.beside.resolve()} if given.beside else {})
     names = [*roots] if given.ours_only else [*roots, LOOP, *PIPELINES]
     ways = [Way(name, []) for name in names]
     if given.keep and given.keep.is_file():
         for way in ways:
             way.runs += [Spent(*one) for one in json.loads(given.keep.read_text(encoding="utf-8")).get(way.name, [])]
     if given.rounds:
-        measure(ways, given.pictures, given.size, given.rounds, roots, bordered=not given.borderless)
-    if given.keep:
-        kept = {way.name: [(one.seconds, one.cpu, one.megabytes) for one in way.runs] for way in ways}
-        given.keep.write_text(json.dumps(kept), encoding="utf-8")
+        measure(ways, given.pictures, given.size, given.rounds, roots, bordered=not given.borderless, keep=given.keep)
     if given.to:
         write(ways, given.pictures, given.size, given.to, bordered=not given.borderless)
     print(told(ways, given.pictures))
+
+
+def revision(checkout: Path) -> str:
+    """The revision of a checkout, in short."""
+    command = ["git", "-C", str(checkout), "rev-parse", "--short=7", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def write_crawl(rounds: int, full: bool, folder: Path) -> None:
@@ -89,17 +91,26 @@ def write(ways: Sequence[Way], pictures: int, size: str, folder: Path, *, border
 
 
 def measure(
-    ways: Sequence[Way], pictures: int, size: str, rounds: int, roots: dict[str, Path], *, bordered: bool
+    ways: Sequence[Way],
+    pictures: int,
+    size: str,
+    rounds: int,
+    roots: dict[str, Path],
+    *,
+    bordered: bool,
+    keep: Path | None = None,
 ) -> None:
-    """Draw the pictures, open the shop, and add so many rounds to each way."""
+    """Draw the pictures, open the shop, and add so many rounds to each way; `keep` has all of them after each."""
     width, height = map(int, size.split("x"))
     with tempfile.TemporaryDirectory() as scratch:
         goods = Path(scratch) / "goods" / "0_saree"
         make_pictures(goods, pictures, seed=1, size=(width, height), bordered=bordered)
-        run(Path(scratch), ways, pictures, rounds, roots)
+        run(Path(scratch), ways, pictures, rounds, roots, keep)
 
 
-def run(folder: Path, ways: Sequence[Way], pictures: int, rounds: int, roots: dict[str, Path]) -> None:
+def run(
+    folder: Path, ways: Sequence[Way], pictures: int, rounds: int, roots: dict[str, Path], keep: Path | None
+) -> None:
     """Add so many rounds to each way; those of `roots` are STJ's own, from their checkouts."""
     shop, origin = open_shop(folder)
     try:
@@ -110,6 +121,9 @@ def run(folder: Path, ways: Sequence[Way], pictures: int, rounds: int, roots: di
                 spent = crawl(place, way.name, origin, pictures, roots.get(way.name))
                 if turn >= 0:  # the round before the first fills caches: the shop's, and compiled modules
                     way.runs.append(spent)
+            if keep and turn >= 0:
+                kept = {way.name: [(one.seconds, one.cpu, one.megabytes) for one in way.runs] for way in ways}
+                keep.write_text(json.dumps(kept), encoding="utf-8")
     finally:
         shop.terminate()
         shop.wait()

@@ -21,6 +21,7 @@ from uuid import uuid4
 # None on Windows: nobody leaves a sign there, and leases run out.
 fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 _DAY_SECONDS = 86_400.0
+_TRIES = 3
 _mine: dict[int, str] = {}
 _signs: dict[str, int] = {}
 
@@ -64,18 +65,23 @@ def _show(worker: str) -> None:
     """Leave the sign of this process; without one its leases run out, and nothing else."""
     if fcntl is None:
         return
-    with suppress(OSError):
-        _folder().mkdir(mode=0o700, exist_ok=True)
-        sign = os.open(_sign(worker), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(sign, fcntl.LOCK_EX)
-        atexit.register(_leave, worker, os.getpid())
-        _signs[worker] = sign
+    # Whoever ends takes the folder away if it is empty, perhaps at this very moment.
+    for _ in range(_TRIES):
+        with suppress(OSError):
+            _folder().mkdir(mode=0o700, exist_ok=True)
+            sign = os.open(_sign(worker), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(sign, fcntl.LOCK_EX)
+            atexit.register(_leave, worker, os.getpid())
+            _signs[worker] = sign
+            return
 
 
 def _leave(worker: str, pid: int) -> None:
-    """Take the sign away at a process's own end; a forked child leaves its parent's alone."""
+    """Take the sign away at a process's own end, and the folder after the last one; a forked child leaves its parent's alone."""
     if os.getpid() == pid:
-        _sign(worker).unlink(missing_ok=True)
+        with suppress(OSError):
+            _sign(worker).unlink(missing_ok=True)
+            _folder().rmdir()
 
 
 def _sign(worker: str) -> Path:

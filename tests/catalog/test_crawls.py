@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -143,6 +144,18 @@ def test_a_page_of_a_process_that_was_killed_is_free_at_once(catalog):
         other.communicate()
     assert open_pages(catalog, crawl.id, max_listing=20) == (1, 0)
     assert lease(catalog, crawl).id == page.id
+
+
+def test_a_process_that_ends_leaves_no_sign_behind(tmp_path):
+    """Neither a file nor a folder for temporary files; a forked child that ends takes nothing away."""
+    code = (
+        "import os\nfrom stj_catalog import workers\nworkers.me()\n"
+        "child = os.fork()\nif not child:\n    raise SystemExit\n"
+        "os.waitpid(child, 0)\nprint(len(list(workers._folder().glob('*.alive'))))"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), list(tmp_path.iterdir())) == ("1", [])
 
 
 def test_a_page_held_by_nobody_we_know_is_free_when_its_lease_runs_out(catalog):
