@@ -58,8 +58,9 @@ def test_what_is_counted_is_what_scikit_learn_counts(pairs):
     expected = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0)
     for name, column in zip(("precision", "recall", "f1", "n"), expected, strict=True):
         assert [line[name] for line in found["per_class"].values()] == pytest.approx(column, abs=5.1e-5)
+    there = sorted(set(truth.tolist()))  # a class without a picture was not measured, and pulls no average down
     for name in ("macro", "weighted"):
-        wanted = precision_recall_fscore_support(truth, guess, labels=labels, average=name, zero_division=0)[:3]
+        wanted = precision_recall_fscore_support(truth, guess, labels=there, average=name, zero_division=0)[:3]
         got = [found["averages"][name][figure] for figure in ("precision", "recall", "f1")]
         assert got == pytest.approx(wanted, abs=1.1e-4)
 
