@@ -68,7 +68,7 @@ def command_of(step: Step, job: Job) -> list[str] | Skipped:
     if step.name == "crawl":
         pairs = [f"{name}={value}" for name, value in told.items() if name != "spider"]
         return [
-            sys.executable, "-m", "scrapy", "crawl", str(told["spider"]), "-L", "INFO",
+            sys.executable, "-m", "scrapy", "crawl", str(told["spider"]), "-s", "STJ_SUMMARY=json",
             *(part for pair in pairs for part in ("-a", pair)),
         ]  # fmt: skip
     if step.name == "export":
@@ -141,6 +141,15 @@ def _compared(told: dict[str, Any], talk: list[str]) -> str:
         return _last(told, talk)
 
 
+def _crawled(told: dict[str, Any], talk: list[str]) -> str:
+    try:
+        pages, cards, new = (int(told[name]) for name in ("pages", "cards", "new"))
+        kept = int(told["images"].get("kept", 0))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return _last(told, talk)
+    return f"{counted(pages, 'page')}, {counted(cards, 'card')}, {counted(new, 'new picture')}; {kept:,} of the crawl's are kept."
+
+
 def _last(_told: dict[str, Any], talk: list[str]) -> str:
     return talk[-1].strip() if talk else "Done."
 
@@ -149,6 +158,7 @@ _SENTENCES: dict[str, Callable[[dict[str, Any], list[str]], str]] = {
     "export": _exported,
     "train": _trained,
     "compare": _compared,
+    "crawl": _crawled,
 }
 
 

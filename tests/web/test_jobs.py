@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 
 from stj_core.config import read_config
 from stj_web import job_commands, jobs
-from stj_web.job_commands import Skipped, command_of, environment
+from stj_web.job_commands import Skipped, command_of, environment, outcome_of
 from stj_web.job_files import Job, JobFolder, Step
 from stj_web.jobs import Jobs
 from tests.dataset.filling import Shelf
@@ -293,3 +293,17 @@ def test_an_export_from_the_queue_is_the_commands_own(make_app: MakeApp, shelf: 
     check(page)
     assert job.sentence in page
     assert client.get(f"/jobs/{number}.json").json["state"] == "done"
+
+
+def test_what_came_out_is_said_in_a_sentence_whatever_a_command_gave() -> None:
+    told = {"pages": 3, "cards": 1_204, "new": 1, "images": {"kept": 900}}
+    said, result = outcome_of(Step("crawl"), 0, json.dumps(told), ["a line of the log"])
+    assert said == "3 pages, 1,204 cards, 1 new picture; 900 of the crawl's are kept."
+    assert result == told
+    for output in ("", "no JSON", "[1]", "{}", '{"pages": null}'):
+        assert outcome_of(Step("crawl"), 0, output, ["the last line"])[0] == "the last line"
+    assert outcome_of(Step("train"), 1, "", ["why", "There are no weights."])[0] == "There are no weights."
+    assert outcome_of(Step("train"), 9, "", [])[0] == "train ended with exit code 9 and said nothing."
+    export = {"splits": {"train": {"0": 5, "1": 4}, "val": {"0": 1}, "test": {"1": 1}}, "withheld": 2}
+    said, _ = outcome_of(Step("export"), 0, json.dumps(export), [])
+    assert said == "11 pictures: train 9, val 1, test 1; 2 withheld. No group is in two splits."
