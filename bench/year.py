@@ -52,8 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=365)
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--report", type=Path, help="folder that gets year.md and year.png")
+    parser.add_argument("--json", type=_absolute)
+    parser.add_argument("--report", type=_absolute, help="folder that gets year.md and year.png")
     given = parser.parse_args()
     # No TemporaryDirectory: the forked processes would remove it at their own end.
     folder = Path(tempfile.mkdtemp())
@@ -69,6 +69,11 @@ def main() -> None:
         write_report(year, given.report)
     print(json.dumps({name: value for name, value in year.items() if name != "nights"}, indent=2))
     sys.exit(0 if year["ok"] else 1)
+
+
+def _absolute(name: str) -> Path:
+    """A path that stays the same wherever the nights go."""
+    return Path(name).resolve()
 
 
 def live(place: Path, nights: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
