@@ -52,13 +52,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nights", type=int, default=365)
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--report", type=Path, help="folder that gets year.md and year.png")
+    parser.add_argument("--json", type=_absolute)
+    parser.add_argument("--report", type=_absolute, help="folder that gets year.md and year.png")
     given = parser.parse_args()
     # No TemporaryDirectory: the forked processes would remove it at their own end.
     folder = Path(tempfile.mkdtemp())
     try:
-        year = live(folder, given.nights, given.seed)
+        year = live(folder, given.nights, given.seed, given.json)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if given.json:
@@ -71,8 +71,20 @@ def main() -> None:
     sys.exit(0 if year["ok"] else 1)
 
 
-def live(place: Path, nights: int, seed: int) -> dict[str, Any]:
-    """Every night of the year; what was measured and what was wrong."""
+def _absolute(name: str) -> Path:
+    """A path that stays the same wherever the nights go."""
+    return Path(name).resolve()
+
+
+def live(place: Path, nights: int, seed: int, keep: Path | None = None) -> dict[str, Any]:
+    """Every night of the year; what was measured and what was wrong.
+
+    Args:
+        place: an empty folder.
+        nights: how many.
+        seed: decides what the shop does.
+        keep: a file that gets what was measured so far each month, for one who cannot wait.
+    """
     shop = ChangingShop(seed)
     server = serve(shop)
     _settle(place, shop.origin)
@@ -90,12 +102,21 @@ def live(place: Path, nights: int, seed: int) -> dict[str, Any]:
             wrong += [f"night {night}: {one}" for one in strange(told)]
             if night % 30 == 0 or night == nights:
                 months.append(export(place, night, splits, wrong))
+                if keep:
+                    keep.write_text(json.dumps(told_so_far(shop, seen, months, wrong)), encoding="utf-8")
             if night % 50 == 0:
                 print(f"night {night}: {told}", file=sys.stderr, flush=True)
     finally:
         server.shutdown()
         server.server_close()
     wrong += last_look(place, shop)
+    return told_so_far(shop, seen, months, wrong)
+
+
+def told_so_far(
+    shop: ChangingShop, seen: list[dict[str, Any]], months: list[dict[str, Any]], wrong: list[str]
+) -> dict[str, Any]:
+    """The nights and months that were lived."""
     return {
         "ok": not wrong,
         "wrong": wrong,
@@ -104,7 +125,7 @@ def live(place: Path, nights: int, seed: int) -> dict[str, Any]:
         "products": len(shop.stock),
         "months": months,
         "nights": seen,
-        "seed": seed,
+        "seed": shop.seed,
         "python": sys.version.split()[0],
     }
 

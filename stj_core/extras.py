@@ -9,8 +9,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "spiders": ("scrapy", "lxml", "price_parser", "twisted", "warcio"),
     "browser": ("scrapy_playwright", "playwright"),
     "service": ("scrapyd",),
-    "model": ("tensorflow", "keras", "matplotlib", "threadpoolctl"),
-    "notebook": ("pandas", "IPython", "ipykernel"),
+    "model": ("tensorflow", "keras", "h5py", "matplotlib", "threadpoolctl"),
+    "notebook": ("pandas", "IPython", "ipykernel", "sklearn"),
     "export": ("tf2onnx", "ai_edge_litert", "onnx", "onnxruntime", "openvino"),
     "web": (
         "flask", "flask_limiter", "flask_wtf", "limits", "prometheus_client", "requests", "waitress", "werkzeug", "wtforms",

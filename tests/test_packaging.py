@@ -23,6 +23,7 @@ ROOMS = sorted(path.parent.name for path in ROOT.glob("stj*/__init__.py"))
 ROOM_EXTRAS = {
     "stj_core": ("cluster",),
     "stj": ("model", "notebook"),
+    "stj_catalog": ("spiders",),  # reads and rewrites web archives, with a sentence where warcio is not there
     "stj_spiders": ("spiders", "browser", "service"),
     "stj_images": ("crops", "heic"),
     "stj_dataset": ("audit", "parquet"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,8 +70,9 @@ def test_what_people_wrote_around_the_marks_stays(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_few_nights_of_the_year_go_as_they_should(tmp_path: Path) -> None:
     """In a process of its own: it forks, and changes where it is."""
-    command = [sys.executable, "-m", "bench.year", "--nights", "4", "--json", str(tmp_path / "year.json")]
-    done = subprocess.run([*command, "--report", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "bench.year", "--nights", "4", "--json", "year.json", "--report", "."]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     year = json.loads((tmp_path / "year.json").read_text())
     assert [one["code"] for one in year["nights"]] == [0, 0, 0, 0]
