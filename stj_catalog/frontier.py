@@ -91,6 +91,28 @@ def add_page(connection: Connection, crawl_id: int, kind: str, number: int, url:
     insert_new(connection, pages, [row], ["crawl_id", "url"])
 
 
+@again
+def enter_pages(catalog: Catalog, page: LeasedPage, cards: int, found: Sequence[tuple[str, int, str]]) -> None:
+    """Put the pages that a page leads to on the frontier before its own pictures are there, so that others may begin.
+
+    Args:
+        catalog: where the frontier is.
+        page: the page, which stays leased.
+        cards: how many it shows: so many pictures at most will come of it.
+        found: kind, number and address of the pages that it leads to.
+
+    Raises:
+        LeaseLostError: another process holds it by now.
+    """
+    with catalog.write() as connection:
+        if check_lease(connection, page.id, page.token) is not PageState.LEASED:
+            return
+        crawl_id = connection.execute(select(pages.c.crawl_id).where(pages.c.id == page.id)).scalar_one()
+        connection.execute(update(pages).where(pages.c.id == page.id).values(cards=cards))
+        for kind, number, url in found:
+            add_page(connection, crawl_id, kind, number, url)
+
+
 def end_listing(connection: Connection, page_id: int) -> int:
     """Note that a listing ended on a page, and drop the pages behind it that nobody read or reads; returns how many."""
     connection.execute(update(pages).where(pages.c.id == page_id).values(ends=True))

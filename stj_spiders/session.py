@@ -201,6 +201,10 @@ class Session(Setbacks):
         self.leased -= 1
         self._moved.set()
 
+    def look_again(self) -> None:
+        """Note that the frontier has more pages."""
+        self._moved.set()
+
     async def is_exhausted(self) -> bool:
         """Whether no page is left, with us or with another process."""
         pending, leased = await self.writer.run(

@@ -195,6 +195,10 @@ class CategorySpider(scrapy.Spider):
                 self.logger.warning("%s: %s without a product's number passed over", session.page_name(page), passed)
             item = self._page_item(listing, page, record, goes_on=answer.step is Step.READ and listing.ending is None)
             item.opted_out = await self._opt_out(response, text)
+            if page.number == 1 and listing.later:
+                later = [(one.kind, one.number, one.url) for one in item.found if one.kind == "listing"]
+                await session.write(page, frontier.enter_pages, page, len(item.cards), later)
+                session.look_again()
             yield item
 
     def _page_item(self, listing: Listing, page: LeasedPage, record: frontier.Response, *, goes_on: bool) -> PageItem:

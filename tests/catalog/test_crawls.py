@@ -29,6 +29,7 @@ from stj_catalog.frontier import (
     Response,
     add_page,
     end_listing,
+    enter_pages,
     is_ahead,
     lease_page,
     open_pages,
@@ -406,6 +407,23 @@ def test_a_listing_has_one_page_of_a_number(catalog):
     with catalog.read() as connection:
         listing = select(pages.c.url).where(pages.c.kind == "listing", pages.c.number == 3)
         assert connection.execute(listing).scalars().all() == [f"{ORIGIN}/s?3&another=word"], "the link counts"
+
+
+def test_the_pages_of_a_listing_may_be_entered_while_the_first_one_is_read(catalog):
+    """As many as its cards leave needful."""
+    crawl = begin(catalog)
+    first = lease(catalog, crawl)
+    found = [("listing", number, f"{ORIGIN}/s?{number}") for number in range(2, 6)]
+    enter_pages(catalog, first, 10, found)
+    enter_pages(catalog, first, 10, found)
+    assert states(catalog) == [(1, "leased"), *((number, "pending") for number in range(2, 6))]
+    given = iter(lambda: lease_page(catalog, crawl.id, 60, max_listing=20, enough=Enough(25, 0)), None)
+    assert [page.number for page in given] == [2, 3]
+    late = lease_page(catalog, crawl.id, 60, max_listing=20)
+    hold_elsewhere(catalog, first.id, lease_token="another")
+    with pytest.raises(LeaseLostError):
+        enter_pages(catalog, first, 99, [("listing", 6, f"{ORIGIN}/s?6")])
+    assert (late.number, len(states(catalog))) == (4, 5)
 
 
 def test_where_a_listing_ends_the_pages_behind_that_nobody_reads_go(catalog):

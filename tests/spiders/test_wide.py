@@ -75,9 +75,14 @@ def test_a_count_of_results_says_nothing_of_pages() -> None:
 def test_the_pages_of_a_listing_are_on_the_frontier_when_its_first_one_was_read(
     folder: Folder, shop: LyingShop
 ) -> None:
+    assert shop.server is not None
+    shop.lies["p00001000"] = slow
     ended = crawl(folder, shop)
     assert (ended.code, ended.summary["state"], ended.summary["cards"]) == (0, "finished", 15), ended.err
     assert pages(folder) == [(number, "done") for number in range(1, 6)]
+    done = ended.err.splitlines()
+    first, second = (next(place for place, line in enumerate(done) if f"listing page {n}:" in line) for n in (1, 2))
+    assert second < first, "whoever has time reads the second page while the first one's pictures come"
     assert asked(shop) == [1, 1, 1, 1, 0, 0, 0, 0]
     assert [row["number"] for row in folder.rows("SELECT number FROM pages WHERE ends")] == [5]
 
