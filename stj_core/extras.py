@@ -10,7 +10,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "browser": ("scrapy_playwright", "playwright"),
     "service": ("scrapyd",),
     "model": ("tensorflow", "keras", "h5py", "matplotlib", "threadpoolctl"),
-    "notebook": ("pandas", "IPython", "ipykernel", "sklearn"),
+    "notebook": ("pandas", "IPython", "ipykernel"),
     "export": ("tf2onnx", "ai_edge_litert", "onnx", "onnxruntime", "openvino"),
     "web": (
         "flask", "flask_limiter", "flask_wtf", "limits", "prometheus_client", "requests", "waitress", "werkzeug", "wtforms",

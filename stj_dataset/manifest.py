@@ -296,7 +296,7 @@ def _provenance_problems(dataset: Path, rows: Sequence[ManifestRow]) -> Iterator
 
 
 # Without these a leak between splits cannot be seen.
-_NEEDED = ("group", "sha256")
+_NEVER_BLANK = ("group", "sha256")
 
 
 def _row_problems(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> Iterator[Problem]:
@@ -307,7 +307,7 @@ def _row_problems(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> Ite
         if row.file in seen:
             yield Problem("repeated", row.file, "the manifest names it twice")
         seen.add(row.file)
-        for column in _NEEDED:
+        for column in _NEVER_BLANK:
             if not getattr(row, column).strip():
                 yield Problem("blank", row.file, f"its {column} is empty, so nothing says that it is in no other split")
 
