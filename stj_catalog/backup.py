@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stj_catalog.catalog import Catalog, sqlite_file
+from stj_catalog.damage import QUICK_CHECK, damage_among
 from stj_catalog.dumps import BACKUPS, KEPT, dump, dump_before
 from stj_catalog.migrations import backup as copy_file
 from stj_core.clock import compact_now
@@ -87,6 +88,6 @@ def _check(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         # A copy that stays in WAL mode would need a second file beside it.
         connection.execute("PRAGMA journal_mode = DELETE")
-        (word,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if word != "ok":
-        raise sqlite3.DatabaseError(f"the copy is broken ({word})")
+        found = damage_among(str(word) for (word,) in connection.execute(QUICK_CHECK))
+    if found is not None:
+        raise sqlite3.DatabaseError(f"the copy is broken ({found})")

@@ -23,7 +23,7 @@ from sqlalchemy.exc import (
 )
 
 from stj_catalog.away import is_away, is_conflict
-from stj_catalog.damage import REMEDY, first_line, is_damage, quick_check, remedy_for
+from stj_catalog.damage import QUICK_CHECK, REMEDY, damage_among, first_line, is_damage, quick_check, remedy_for
 from stj_catalog.migrations import upgrade
 from stj_core.errors import AwayError, CatalogError, ConflictError, NoCatalogError, StjError
 from stj_images.store import open_store
@@ -172,9 +172,9 @@ def open_catalog(
 def _check_whole(engine: Engine) -> None:
     """Refuse a file of which any page is damaged, before anything is read from it."""
     with engine.connect() as connection:
-        word = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
-    if word != "ok":
-        raise CatalogError(f"The catalogue {engine.url!r} is damaged ({first_line(ValueError(word))}). {REMEDY}")
+        found = damage_among(map(str, connection.exec_driver_sql(QUICK_CHECK).scalars()))
+    if found is not None:
+        raise CatalogError(f"The catalogue {engine.url!r} is damaged ({found}). {REMEDY}")
 
 
 def _check_there(place: Path, *, create: bool, images: str | None) -> None:

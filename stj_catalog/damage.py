@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,8 @@ _REMEDIES = {
     sqlite3.SQLITE_BUSY: ": another program has held it for long. Try again when that has ended.",
     sqlite3.SQLITE_FULL: ". Free some space on its disk.",
 }
+QUICK_CHECK = "PRAGMA quick_check"
+_RULES = ("CHECK constraint failed in ", "NULL value in ")
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_MISMATCH})
 
 
@@ -35,12 +38,22 @@ def quick_check(file: Path) -> str | None:
     """What is wrong with an SQLite file, in a few words, or None where nothing is."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
-            (word,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            words = [str(word) for (word,) in connection.execute(QUICK_CHECK)]
     except sqlite3.OperationalError as error:
         return first_line(error) if is_damage(error) else None
     except sqlite3.DatabaseError as error:
         return first_line(error)
-    return None if word == "ok" else first_line(ValueError(word))
+    return damage_among(words)
+
+
+def damage_among(words: Iterable[str]) -> str | None:
+    """The first damage that QUICK_CHECK's rows tell of, or None.
+
+    A value that breaks a table's own rule, such as a status of another version, is no damage: the file can be read, and
+    whoever shows the value says that it is unknown.
+    """
+    damage = (word for word in words if word != "ok" and not word.startswith(_RULES))
+    return next((first_line(ValueError(word)) for word in damage), None)
 
 
 def first_line(error: BaseException) -> str:

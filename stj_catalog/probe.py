@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 
 from stj_catalog.catalog import sqlite_file
+from stj_catalog.damage import QUICK_CHECK, damage_among
 from stj_catalog.migrations import HEAD, revision
 from stj_catalog.schema import images
 from stj_core.errors import CatalogError
@@ -58,7 +59,7 @@ def probe_catalog(url: str, *, files: int = 200) -> CatalogProbe | None:
     wanted = select(images.c.path).where(images.c.status == Status.KEPT, images.c.path.is_not(None))
     try:
         with engine.connect() as connection:
-            if place is not None and (found := connection.execute(text("PRAGMA quick_check(1)")).scalar()) != "ok":
+            if place is not None and (found := damage_among(map(str, connection.execute(text(QUICK_CHECK)).scalars()))):
                 raise CatalogError(f"The catalogue {place} is damaged ({found}): restore a backup of it.")
             schema = revision(connection)
             if schema is None:

@@ -222,7 +222,7 @@ def _read(run: Run, split: str) -> _Table:
     """A run's guesses as it wrote them down, with what its manifest knows of the pictures."""
     if split not in FILES:
         raise ModelError(
-            f"Runs are compared on {' or '.join(FILES)}, not on {split!r}: only those pictures were judged one by one "
+            f"Runs are compared on {', '.join(FILES)}, not on {split!r}: only those pictures were judged one by one "
             "without being learned from."
         )
     path = run.folder / FILES[split]

@@ -13,7 +13,7 @@ from stj_core.errors import UsageError
 if TYPE_CHECKING:
     from stj_model.compare import RunComparison
 
-SPLITS = ("test", "out_of_fold")
+SPLITS = ("test", "out_of_fold", "leave_sources_out")
 SHOWN = 20
 
 
@@ -21,7 +21,7 @@ def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or its name.", show_default=False)],
     run_b: Annotated[Path, typer.Argument(metavar="RUN", help="Another.", show_default=False)],
     *,
-    split: Annotated[str, typer.Option(help="test or out_of_fold.")] = "test",
+    split: Annotated[str, typer.Option(help="test, out_of_fold or leave_sources_out.")] = "test",
     on: Annotated[Path | None, typer.Option(help="Judge both on this folder of 0_…/ 1_…/ 2_…/ instead.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
     json_: JsonOption = False,
@@ -33,7 +33,7 @@ def compare(
     from stj_model.run_dir import open_run
 
     if split not in SPLITS:
-        raise UsageError(f"--split cannot be {split!r}: it is {' or '.join(SPLITS)}.")
+        raise UsageError(f"--split cannot be {split!r}: it is one of {', '.join(SPLITS)}.")
     folder = read_config(runs=runs).runs
     found = compare_runs(open_run(run_a, folder), open_run(run_b, folder), split, on=on, talk=Talk())
     if json_:

@@ -35,7 +35,7 @@ def test_a_folder_is_imported_twice_and_known_the_second_time(folder, capsys):
     assert said(capsys, "import", folder) == (
         0,
         {"files": 4, "known": 0, "labels": {"0": {"duplicate": 1, "kept": 2}, "1": {"kept": 1}}, "crawls": [1, 2],
-         "passed_over": [], "moved": []},
+         "passed_over": [], "moved": [], "set_aside": []},
     )  # fmt: skip
     assert said(capsys, "import", folder)[1]["known"] == 4
 

@@ -276,4 +276,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(shop, tmp_path):
 def test_the_command_refuses_a_missing_folder_in_a_sentence():
     answer = subprocess.run(_command("--images", "nowhere"), capture_output=True, text=True, check=False, timeout=60)
     assert answer.returncode == 2
-    assert answer.stderr == "There is no folder nowhere: give one with 0_…/ 1_…/ 2_…/ of pictures, or none at all.\n"
+    assert answer.stderr == (
+        "There is no folder nowhere of pictures to sell: "
+        "give one with a folder for each class (0 or saree, 1 or trousers, 2 or jeans).\n"
+    )

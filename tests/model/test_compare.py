@@ -161,7 +161,7 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(make: Make):
             "out_of_fold",
             "a has no out_of_fold.csv: its recipe makes none; compare on test, or --on a folder.",
         ),
-        (a, other, "val", "Runs are compared on test or out_of_fold, not on 'val'"),
+        (a, other, "val", "Runs are compared on test, out_of_fold, leave_sources_out, not on 'val'"),
         (a, broken, "test", "predictions.csv cannot be read (KeyError: 'p0'): train again."),
     ):
         with pytest.raises(ModelError) as refusal:

@@ -39,6 +39,7 @@ FILES = {
     "environment.json",
     "history.csv",
     "labels.json",
+    "leave_sources_out.csv",
     "manifest.csv",
     "metrics.json",
     "mistakes.json",

@@ -350,7 +350,14 @@ def test_without_scripts_one_can_still_classify_and_review(
     context.close()
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", (1100, 900)), ("dark", (1100, 900)), ("dark", PHONE)])
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [
+        ("light", (1100, 900)),
+        pytest.param("dark", (1100, 900), marks=pytest.mark.slow),
+        pytest.param("dark", PHONE, marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing_serious_and_nothing_overflows(
     runs: Path, shelf: Shelf, serve: Serve, browser: Any, tmp_path: Path, theme: str, size: tuple[int, int]
 ) -> None:

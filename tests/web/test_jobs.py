@@ -73,8 +73,20 @@ def begun(queue: Jobs, number: int) -> None:
         time.sleep(0.02)
 
 
+OTHERS = set[int]()
+
+
+@pytest.fixture(autouse=True)
+def _know_the_others() -> None:
+    """A database server of other tests may run beside these."""
+    OTHERS.clear()
+    OTHERS.update(one.pid for one in psutil.Process().children(recursive=True))
+
+
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    """The processes that a test has begun and not ended."""
+    found = [one for one in psutil.Process().children(recursive=True) if one.pid not in OTHERS]
+    return [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_steps_run_in_order_and_each_sentence_is_kept(queue: Jobs, runs_instead: Any) -> None:
