@@ -33,7 +33,7 @@ def compare(
     from stj_model.run_dir import open_run
 
     if split not in SPLITS:
-        raise UsageError(f"--split cannot be {split!r}: it is one of {', '.join(SPLITS)}.")
+        raise UsageError(f"--split cannot be {split!r}: it is {', '.join(SPLITS)}.")
     folder = read_config(runs=runs).runs
     found = compare_runs(open_run(run_a, folder), open_run(run_b, folder), split, on=on, talk=Talk())
     if json_:

@@ -158,7 +158,11 @@ def test_predict_uses_the_newest_run_and_can_print_csv(run: Run, drawn: Path, ca
         (["train", "--recipe", "magic"], 2, "There is no recipe 'magic': it is default or thorough or paper."),
         (["train", "--epochs", "0"], 2, "--epochs cannot be 0: it is 1 or more."),
         (["train", "--balance", "much"], 2, "--balance cannot be 'much': it is none, class, source, shop."),
-        (["compare", "a", "b", "--split", "val"], 2, "--split cannot be 'val': it is test or out_of_fold."),
+        (
+            ["compare", "a", "b", "--split", "val"],
+            2,
+            "--split cannot be 'val': it is test, out_of_fold, leave_sources_out.",
+        ),
         (["compare", "a", "b"], 1, "There is no run folder a: give one below runs, or train with stj-model train."),
         (["runs"], 0, "There is no run in runs yet: stj-model train makes one."),
         (["evaluate", "--split", "train"], 2, "--split cannot be 'train': it is test or val."),
