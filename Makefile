@@ -10,8 +10,8 @@ PORT ?=
 SECONDS ?= 3600
 SEED ?= 1
 SEEDS ?= 100
-# Files of tests are dealt to so many processes; a crawl of a test waits as often as it works.
-JOBS ?= 3
+# Files of tests are dealt to so many processes.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint audit sbom format fuzz chaos year docs bench dist serve serve-crawls clean
