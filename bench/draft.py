@@ -16,10 +16,11 @@ from typing import Any
 
 from bench.likeness import DEFAULT, TRANSFORMS, upright
 from stj_images import fingerprint as module
+from stj_images.fingerprint import Fingerprint
 from stj_images.likeness import KINDS, Looks, Thresholds, compare, likenesses_among
 
 
-def at_side(data: bytes, side: int) -> tuple[Any, float]:
+def at_side(data: bytes, side: int) -> tuple[Fingerprint, float]:
     """A fingerprint at a draft side, and its CPU-seconds."""
     usual, module.DRAFT_SIDE = module.DRAFT_SIDE, side
     began = time.process_time()
@@ -29,7 +30,7 @@ def at_side(data: bytes, side: int) -> tuple[Any, float]:
         module.DRAFT_SIDE = usual
 
 
-def alike(one: Any, two: Any) -> bool:  # noqa: ANN401 - fingerprints
+def alike(one: Fingerprint, two: Fingerprint) -> bool:
     """Whether two are the same picture or relatives."""
     return KINDS[compare(Looks.of_prints([one]), Looks.of_prints([two]), Thresholds()).kind[0]] in {
         "duplicate",
@@ -39,7 +40,7 @@ def alike(one: Any, two: Any) -> bool:  # noqa: ANN401 - fingerprints
 
 def measure(files: list[Path], sides: tuple[int, int], every: int = 1) -> dict[str, Any]:
     """What each side finds and costs."""
-    prints: dict[int, list[Any]] = {side: [] for side in sides}
+    prints: dict[int, list[Fingerprint]] = {side: [] for side in sides}
     spent = dict.fromkeys(sides, 0.0)
     found = {name: dict.fromkeys(sides, 0) for name in TRANSFORMS}
     asked = 0

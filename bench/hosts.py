@@ -233,8 +233,8 @@ def one_round(
         (home / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n", encoding="utf-8")
         # Each host has a temporary folder of its own: nobody sees another's signs of life.
         own = {**environment, "TMPDIR": str(home)}
-        if place == len(hosts) - 1 and options.library:
-            own["LD_PRELOAD"] = options.library
+        if place == len(hosts) - 1 and options.preload:
+            own["LD_PRELOAD"] = options.preload
         called = "one-name" if place < 2 else host
         inside = [
             "ip",
@@ -333,7 +333,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stj-hosts-")))
         folder.chmod(0o755)
-        options.library = shifted_clock(folder)
+        options.preload = shifted_clock(folder)
         hosts = stack.enter_context(network(options.hosts))
         (folder / "pg").mkdir()
         database = Postgres(folder / "pg")
@@ -350,7 +350,7 @@ def main() -> None:
                 for log in sorted((folder / f"round{number}").glob("*/log")):
                     print(log.parent.name, log.read_text(errors="replace")[-1500:], file=sys.stderr, flush=True)
     print(
-        json.dumps({"ok": good, "rounds": options.rounds, "hosts": options.hosts, "clock_ahead": bool(options.library)})
+        json.dumps({"ok": good, "rounds": options.rounds, "hosts": options.hosts, "clock_ahead": bool(options.preload)})
     )
     sys.exit(0 if good else 1)
 

@@ -138,11 +138,11 @@ def _settle(place: Path, origin: str) -> None:
     os.chdir(place)
     Path("scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n", encoding="utf-8")
 
-    import stj_dataset.export  # noqa: F401
+    import stj_dataset.export  # noqa: F401 - so that every night's fork has it already
     import stj_spiders.__main__
     import stj_spiders.pipelines.pictures
     import stj_spiders.settings
-    import stj_spiders.spiders.category  # noqa: F401
+    import stj_spiders.spiders.category  # noqa: F401 - as above
 
 
 def one_night(place: Path, night: int) -> dict[str, Any]:

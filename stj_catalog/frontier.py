@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, exists, func, or_, select, update
 
 from stj_catalog import workers
 from stj_catalog.away import again
@@ -360,12 +360,14 @@ def _is_held(connection: Connection, dead: Sequence[str]) -> ColumnElement[bool]
     return and_(pages.c.state == PageState.LEASED, lives, func.coalesce(pages.c.lease_worker, "").not_in(dead))
 
 
-def _held(connection: Connection, crawl_id: int, token: str) -> Any:  # noqa: ANN401 - a row, or None
+def _held(connection: Connection, crawl_id: int, token: str) -> Row[Any] | None:
     mine = and_(pages.c.crawl_id == crawl_id, pages.c.state == PageState.LEASED, pages.c.lease_token == token)
     return connection.execute(select(pages).where(mine)).first()
 
 
-def _free(connection: Connection, crawl_id: int, max_listing: int, enough: Enough | None, dead: Sequence[str]) -> Any:  # noqa: ANN401
+def _free(
+    connection: Connection, crawl_id: int, max_listing: int, enough: Enough | None, dead: Sequence[str]
+) -> Select[Any]:
     """The query for the next page that may be given out."""
     earlier = _EARLIER
     unread = exists().where(
