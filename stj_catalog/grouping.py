@@ -34,10 +34,10 @@ from stj_core.clock import now
 def join_groups(connection: Connection, ids: Sequence[int], newcomers: Sequence[int]) -> None:
     """Give each newcomer a group, then make one of the groups that a likeness or a product ties together."""
     if newcomers:
-        made = connection.execute(
-            insert(groups).returning(groups.c.id, sort_by_parameter_order=True), [{"made_at": now()} for _ in newcomers]
-        ).scalars()
-        pairs = [{"row": row, "number": number} for row, number in zip(newcomers, made, strict=True)]
+        # Which new number is whose does not matter: sorted here, they come in one statement.
+        made = connection.execute(insert(groups).returning(groups.c.id), [{"made_at": now()} for _ in newcomers])
+        numbers = sorted(made.scalars())
+        pairs = [{"row": row, "number": number} for row, number in zip(newcomers, numbers, strict=True)]
         connection.execute(
             update(images).where(images.c.id == bindparam("row")).values(group_id=bindparam("number")), pairs
         )

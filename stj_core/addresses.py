@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from stj_core.errors import UsageError
@@ -43,6 +44,7 @@ class Place:
         return host if self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
 
+@lru_cache(maxsize=4096)
 def place_of(url: str) -> Place:
     """Scheme, host and port of an address.
 

@@ -88,8 +88,13 @@ def read_quickly(path: str | Path) -> bytes:
         os.close(file)
 
 
-def write_new_quickly(path: str | Path, data: bytes) -> None:
+def write_new_quickly(path: str | Path, data: bytes, *, flush: bool = False) -> None:
     """Write a file that is not there yet, for those who write thousands into a folder that becomes what it is later.
+
+    Args:
+        path: the file.
+        data: its bytes.
+        flush: to the disk.
 
     Raises:
         FileExistsError: it is there.
@@ -100,18 +105,31 @@ def write_new_quickly(path: str | Path, data: bytes) -> None:
         left = memoryview(data)
         while left:
             left = left[os.write(file, left) :]
+        if flush:
+            os.fsync(file)
     finally:
         os.close(file)
 
 
-def write_bytes(target: Path, data: bytes) -> None:
-    """Write a whole file, or none.
+def write_bytes(target: str | Path, data: bytes) -> None:
+    """Write a whole file, or none; a crawl does this thousands of times, so it costs half of what `atomic_writer` does.
 
     Raises:
         OSError: it cannot be written; `target` is as it was.
     """
-    with atomic_writer(target) as file:
-        file.write(data)
+    folder = os.path.dirname(target)  # noqa: PTH120 - a tenth of what a Path costs
+    part = f"{folder or '.'}/{unfinished_name()}"
+    try:
+        try:
+            write_new_quickly(part, data, flush=True)
+        except FileNotFoundError:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
+            write_new_quickly(part, data, flush=True)
+        _put(part, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)  # noqa: PTH108 - as above
+        raise
 
 
 def write_text(target: Path, text: str) -> None:
@@ -215,10 +233,10 @@ def _open_new(path: Path) -> BinaryIO:
         return path.open("xb")
 
 
-def _put(part: Path, target: Path) -> None:
+def _put(part: str | Path, target: str | Path) -> None:
     """Rename into place, and flush the folder: without that a crash may bring the old name back."""
     os.replace(part, target)  # noqa: PTH105 - the one call that says "replace" on every system
-    folder = os.open(target.parent, os.O_RDONLY)
+    folder = os.open(os.path.dirname(target) or ".", os.O_RDONLY)  # noqa: PTH120 - a tenth of what a Path costs
     try:
         os.fsync(folder)
     except OSError:

@@ -38,7 +38,7 @@ _UNTIL = re.compile(r"\bunavailable_after\s*:\s*(?P<moment>(?:[a-z]{3,9},\s*)?[^
 _AGENT = re.compile(r"\*|[a-z][a-z0-9._-]*(?:/\S*)?")
 _QUOTES = "\"' \t"
 # Only a page with one of these is looked through for its `<meta>` elements.
-_MAY_SPEAK = re.compile(r"noai|noimageai|noimageindex|tdm-reservation", re.IGNORECASE)
+_MAY_SPEAK = (*PAGE_WORDS, "tdm-reservation")
 _METAS = elements("//meta[@content][@name or @http-equiv][not(ancestor::template)]")
 _MOST_SHOWN = 200
 
@@ -214,7 +214,8 @@ def _is_over(said: str) -> bool:
 
 def _metas(text: str) -> list[tuple[str, str]]:
     """Name, in small letters, and content of every `<meta>` that a reader of the page would heed."""
-    if not _MAY_SPEAK.search(text):
+    lowered = text.lower()
+    if not any(word in lowered for word in _MAY_SPEAK):
         return []
     found = []
     for meta in _METAS(read_tree(text)):

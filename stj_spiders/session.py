@@ -107,6 +107,7 @@ class Session(Setbacks):
         self.pages_done = 0
         self.unseen: int | None = None
         self.kept = 0
+        self._kept_changes = True
         self.since = now()
         self.fields: Counter[str] = Counter()
         self.leased = 0
@@ -171,8 +172,12 @@ class Session(Setbacks):
     # Pages of the frontier.
 
     async def has_enough(self) -> bool:
-        """Whether as many pictures were kept as the arguments ask for."""
-        self.kept = await self.writer.run(crawls.kept_in_crawl, self.writer.catalog, self.crawl.id, self.category.label)
+        """Whether as many pictures were kept as the arguments ask for; counted anew when anything may have changed."""
+        if self._kept_changes:
+            self._kept_changes = False
+            self.kept = await self.writer.run(
+                crawls.kept_in_crawl, self.writer.catalog, self.crawl.id, self.category.label
+            )
         return self.kept >= self.arguments.limit
 
     async def lease(self) -> LeasedPage | None:
@@ -199,6 +204,7 @@ class Session(Setbacks):
     def give_back(self) -> None:
         """Note that a leased page came to an end."""
         self.leased -= 1
+        self._kept_changes = True
         self._moved.set()
 
     def look_again(self) -> None:
@@ -217,6 +223,7 @@ class Session(Setbacks):
         try:
             await asyncio.wait_for(self._moved.wait(), _PATIENCE_SECONDS)
         except TimeoutError:
+            self._kept_changes = True  # by another process, perhaps
             return
         self._moved.clear()
 

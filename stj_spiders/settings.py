@@ -41,6 +41,7 @@ STJ_DELAY_MOST_SECONDS = 300.0
 AUTOTHROTTLE_ENABLED = True
 AUTOTHROTTLE_MAX_DELAY = 60.0
 CONCURRENT_REQUESTS = 32
+CONCURRENT_ITEMS = 1  # of one page, which is one item: Scrapy starts so many workers for each
 CONCURRENT_REQUESTS_PER_DOMAIN = 16  # the gaps and gates of manners.py are what holds us back
 DOWNLOAD_TIMEOUT = 30
 DOWNLOAD_MAXSIZE = PAGE_BYTES  # pictures say for themselves how large they may be

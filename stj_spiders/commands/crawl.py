@@ -7,7 +7,7 @@ import argparse
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
-from stj_core.cli import GOES_ON, INTERRUPTED
+from stj_core.cli import GOES_ON, INTERRUPTED, end_lightly
 from stj_core.errors import StjError, UsageError
 from stj_spiders.config import check_log_level
 from stj_spiders.running import check_handles, dry_run, finish, not_begun, tell, watch_quietly
@@ -19,6 +19,7 @@ class Command(CrawlCommand):
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the options; Scrapy opens the log with them before anything of ours is asked."""
+        end_lightly()
         super().process_options(args, opts)
         assert self.settings is not None
         try:

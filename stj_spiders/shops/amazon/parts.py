@@ -109,7 +109,8 @@ def _sort_by_class(element: Element, classes: str, parts: Parts) -> None:
         parts.rows.append((element, len(parts.headings)))
     elif "swatch" in classes:
         parts.swatches.update(element.iter("img"))
-    if any(mark in classes for mark in _AD_CLASSES):
+    # Most classes hold neither word, and this is asked of every element.
+    if ("sponsored" in classes or "AdHolder" in classes) and any(mark in classes for mark in _AD_CLASSES):
         parts.marked = True
 
 

@@ -157,6 +157,8 @@ _SLOT = condition('//*[contains(@class, "s-main-slot") or contains(@class, "s-re
 _NOTHING_FOUND = condition(
     '//*[@data-component-type="s-no-results" or contains(@class, "s-no-results") or @id="noResultsTitle"]'
 )
+# One of these is in the text of such a page; a walk over the tree costs ten times as much.
+_NOTHING_MARKS = ("s-no-results", "noResultsTitle")
 _MOUNT = condition(
     '//body//*[@id="root" or @id="app" or @id="__next" or @id="search-results"][not(*)][not(normalize-space())]'
 )
@@ -195,7 +197,7 @@ def judge_tree(tree: Tree, text: str, url: str, status: int, *, has_content: boo
 
 def found_nothing(root: Element, text: str) -> bool:
     """Whether a listing says that it has nothing; the tiles it may show then are of other departments."""
-    if _NOTHING_FOUND(root):
+    if any(mark in text for mark in _NOTHING_MARKS) and _NOTHING_FOUND(root):
         return True
     return any(words in text for words in _NOTHING_SAID) and _says_nothing_found(root)
 
