@@ -329,14 +329,14 @@ def _product(
     Cells are read up to the common size: what lies behind a cell's end is compared in vain and dropped.
     """
     (start_a, size_a, tall), (start_b, size_b, wide) = one, two
-    last = len(band.hashes) - 1
-    left = band.hashes[np.minimum(start_a[:, None] + np.arange(tall), last)] ^ turned
-    right = band.hashes[np.minimum(start_b[:, None] + np.arange(wide), last)]
     # numpy is fast along the last axis only: that is the longest one.
     if len(start_a) > wide:
-        left, right = np.ascontiguousarray(left.T), np.ascontiguousarray(right.T)
+        left = band.hashes.take(np.arange(tall)[:, None] + start_a, mode="clip") ^ turned
+        right = band.hashes.take(np.arange(wide)[:, None] + start_b, mode="clip")
         far = np.bitwise_count(left[:, None, :] ^ right[None, :, :])
     else:
+        left = band.hashes.take(start_a[:, None] + np.arange(tall), mode="clip") ^ turned
+        right = band.hashes.take(start_b[:, None] + np.arange(wide), mode="clip")
         far = np.bitwise_count(left[:, :, None] ^ right[:, None, :])
     hits = np.flatnonzero(far <= distance)
     if not len(hits):
