@@ -285,11 +285,12 @@ class CategorySpider(scrapy.Spider):
     async def _blocked_page(self, response: Response, page: LeasedPage, record: frontier.Response) -> None:
         session = self.session
         wait = retry_after_seconds((response.headers.get(b"Retry-After") or b"").decode("latin-1"))
-        await session.write(page, frontier.record_response, page.id, record, PageState.PENDING)
         asked_at = response.meta.get(ASKED_AT, 0.0)
         article = "an" if record.verdict[0] in "aeiou" else "a"
         what = f"{session.page_name(page)} is {article} {record.verdict} page"
+        # Before the page is anybody's again: whoever took it in between would ask a shop that is to be left alone.
         await session.turned_away(host_of(response.url), what, asked_at, wait, picture=False)
+        await session.write(page, frontier.record_response, page.id, record, PageState.PENDING)
         session.give_back()
 
 
