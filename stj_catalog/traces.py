@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stj_core.files import atomic_path, atomic_writer, write_json
+from stj_core.files import atomic_path, atomic_writer, sweep_unfinished, write_json
 from stj_core.stale import STALE
 from stj_core.vocabulary import Status
 
@@ -102,6 +102,8 @@ def purge_run(run: Path, words: Sequence[str]) -> list[str]:
         the files that were changed or deleted, below the run.
     """
     changed: list[str] = []
+    for folder in {file.parent for file in _files(run)}:
+        sweep_unfinished(folder)  # a purge that was cut short wrote aside
     # Exported files are called by the beginning of their checksum.
     words = sorted({*words, *(f"/{word[:_NAME_DIGITS]}." for word in words if len(word) > _NAME_DIGITS)})
     for file in _files(run):

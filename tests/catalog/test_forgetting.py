@@ -7,7 +7,10 @@ import gzip
 import json
 import os
 import shutil
+import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import numpy as np
@@ -304,3 +307,12 @@ def test_an_evaluation_that_alone_names_it_is_purged_too(place, sha256, capsys):
     gone = answered(capsys, "forget", sha256, "--purge", "--yes")
     assert gone["runs"] == [str(place / "runs/one"), str(place / "runs/other")]
     assert (folder / "predictions.csv").read_text() == "file,sha256,label\n"
+
+
+def test_what_a_purge_that_was_killed_wrote_aside_is_swept_by_the_next(place, sha256, capsys):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    aside = place / f"runs/one/.part-{dead.pid}@{socket.gethostname()}-0a1b2c3d.csv"
+    aside.write_text("file,sha256,label\n")
+    answered(capsys, "forget", sha256, "--purge", "--yes")
+    assert not aside.exists()
