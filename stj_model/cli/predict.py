@@ -34,6 +34,9 @@ def predict(
     *,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line, as they come.")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures that the network is asked about at once [8]: more suit a GPU.")
+    ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
     json_: JsonOption = False,
 ) -> None:
@@ -42,10 +45,15 @@ def predict(
     Every file is answered, or named on stderr with the reason; the exit code is 1 if a picture could not be read.
     """
     from stj_core.console import Talk
+    from stj_model.features import BATCH
     from stj_model.inputs import STDIN, collect
     from stj_model.predict import Predictor
     from stj_model.run_dir import CONFIG, open_run
 
+    if batch_size is not None:
+        from stj_model.config import check_batch_size
+
+        check_batch_size(batch_size)
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
@@ -59,7 +67,7 @@ def predict(
         where = "the list on stdin" if given == [STDIN] else where
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
-    predictor = Predictor(open_run(named, folder))
+    predictor = Predictor(open_run(named, folder), batch=batch_size or BATCH)
     with Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures)) as advance:
         answers = predictor.answer_inputs(inputs.pictures, inputs.names, advance)
         told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)
