@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,7 +47,7 @@ def predict(
     from stj_model.features import BATCH
     from stj_model.inputs import STDIN, collect
     from stj_model.predict import Predictor
-    from stj_model.run_dir import CONFIG, open_run
+    from stj_model.run_dir import is_meant_as_run, open_run
 
     if batch_size is not None:
         from stj_model.config import check_batch_size
@@ -57,7 +56,7 @@ def predict(
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
-    named = Path(what[0]) if os.path.lexists(Path(what[0], CONFIG)) else None
+    named = Path(what[0]) if is_meant_as_run(Path(what[0])) else None
     given = what[1:] if named else what
     folder, hosts = _settings(runs, local=named is not None and not any(one == STDIN or "://" in one for one in given))
     inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)

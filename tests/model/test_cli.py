@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,24 @@ def test_predict_takes_files_folders_and_stdin(
     assert answers[0] == answers[-1]
     assert set(answers[0]) == {"file", "answer", "label", "probabilities", "out_of_scope", "error"}
     assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.keras", "labels.json"])
+def test_predict_never_asks_the_newest_run_instead_of_one_that_is_half_gone(
+    missing: str, own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    runs = own_run.folder.parent
+    half = runs / "half"
+    shutil.copytree(own_run.folder, half)
+    (half / missing).unlink()
+    (runs / "latest").symlink_to("mine")
+    monkeypatch.setenv("STJ_RUNS", str(runs))
+    file = str(open_dataset(drawn).pictures[0].path)
+    assert outcome(app, ["predict", str(half), file]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"The run {half} is not whole: {missing} is missing; train again.\n"
+    assert outcome(app, ["predict", file]) == 0
 
 
 def test_predict_asks_as_many_at_once_as_it_is_told_and_answers_the_same(
