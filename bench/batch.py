@@ -9,6 +9,7 @@ that a folder should cost little more than its pictures cost the network.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from pathlib import Path
@@ -56,7 +57,10 @@ def main() -> None:
         name: [statistics.median(column) for column in zip(*lines, strict=True)] for name, lines in taken.items()
     }
     how = "ONNX Runtime" if predictor.fast else "Keras"
-    print(f"{len(files)} pictures, batches of {given.batch_size}, {how}, {given.rounds} rounds, medians in seconds")
+    print(
+        f"{len(files)} pictures, batches of {given.batch_size}, {how}, {given.rounds} rounds, medians in seconds, "
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
     for name, (wall, cpu) in medians.items():
         print(f"  {name:6s} wall {wall:7.2f}   CPU {cpu:7.2f}")
     ratio = medians["whole"][0] / medians["bare"][0]

@@ -21,7 +21,8 @@ PREDICT = "import sys; from stj_model.cli import main; sys.exit(main())"
 def measure(arguments: list[str]) -> tuple[float, float, float]:
     """CPU-seconds, seconds and megabytes of a command."""
     began = time.perf_counter()
-    child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, *arguments])
+    said = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
+    child = os.posix_spawn(sys.executable, [sys.executable, *arguments], os.environ, file_actions=said)
     _, status, used = os.wait4(child, 0)
     if status:
         raise SystemExit(f"{' '.join(arguments)} failed")
@@ -43,9 +44,15 @@ def main() -> None:
     for _ in range(given.rounds):
         for name, arguments in ways.items():
             taken[name].append(measure(arguments))
-    for name, lines in taken.items():
-        cpu, wall, memory = (statistics.median(column) for column in zip(*lines, strict=True))
+    medians = {
+        name: [statistics.median(column) for column in zip(*lines, strict=True)] for name, lines in taken.items()
+    }
+    print(f"load {os.getloadavg()[0]:.1f}, medians of {given.rounds} rounds in turns")
+    for name, (cpu, wall, memory) in medians.items():
         print(f"{name:10s} {cpu:.2f} CPU-s   {wall:.2f} s   {memory:.0f} MB")
+    if given.export:
+        cpu, wall, memory = (ours / theirs for ours, theirs in zip(*medians.values(), strict=True))
+        print(f"predict takes {cpu:.2f} times the CPU, {wall:.2f} times the wall and {memory:.2f} times the memory")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ Memory is the sum of the resident sets of the process and all below it, looked a
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import subprocess
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psutil
 
@@ -28,13 +31,30 @@ def tree(process: psutil.Process) -> int:
     return found
 
 
-def main() -> None:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", nargs="+")
-    given = parser.parse_args()
+@dataclass(frozen=True)
+class Measured:
+    """What a command took: megabytes at most and the second at which that was, CPU-seconds, seconds, and its exit code."""
+
+    megabytes: float
+    at: float
+    cpu: float
+    seconds: float
+    code: int
+
+    def __str__(self) -> str:
+        spent = f"{self.cpu:.1f} CPU-s, {self.seconds:.0f} s"
+        return f"peak {self.megabytes:,.0f} MB after {self.at:.0f} s; {spent}; exit {self.code}"
+
+
+def measure(command: Sequence[str], *, quiet: bool = False, **settings: str) -> Measured:
+    """Run a command, with these environment variables more, and look at the memory of all its processes.
+
+    Where `quiet`, what it says is dropped.
+    """
+    said = subprocess.DEVNULL if quiet else None
     began, peak, when = time.perf_counter(), 0, 0.0
-    with subprocess.Popen(given.command) as child:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with subprocess.Popen(command, env={**os.environ, **settings}, stdout=said, stderr=said) as child:
         about = psutil.Process(child.pid)
         while child.poll() is None:
             try:
@@ -45,10 +65,15 @@ def main() -> None:
                 peak, when = now, time.perf_counter() - began
             time.sleep(EVERY_SECONDS)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(
-        f"peak {peak / 2**20:,.0f} MB after {when:.0f} s; {used.ru_utime + used.ru_stime:.1f} CPU-s, "
-        f"{time.perf_counter() - began:.0f} s; exit {child.returncode}"
-    )
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(peak / 2**20, when, cpu, time.perf_counter() - began, child.returncode)
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", nargs="+")
+    print(measure(parser.parse_args().command))
 
 
 if __name__ == "__main__":

@@ -67,8 +67,10 @@ answers""",
     "",
     "answers.show()",
     "The report is one page, with everything that was measured:",
-    """catalogue.close()
-run.report""",
+    """from IPython.display import FileLink
+
+catalogue.close()
+FileLink(run.report)""",
 )
 
 

@@ -63,7 +63,7 @@ class Dataset:
         Raises:
             StjError: there is no such split.
         """
-        from stj.figures import pictures, spread
+        from stj.figures import Shown, pictures, spread
         from stj_core.errors import UsageError
 
         rows = [row for row in self.rows() if row.split == split and row.label is not None]
@@ -72,7 +72,7 @@ class Dataset:
         shown = []
         for label, name in self.names().items():
             some = spread([row for row in rows if row.label == label], each)
-            shown += [(self.folder / row.file, f"{label} {name}") for row in some]
+            shown += [Shown(self.folder / row.file, f"{label} {name}") for row in some]
         return pictures(shown, f"{self.folder}: {split}", columns=each)
 
     def _repr_html_(self) -> str:

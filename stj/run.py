@@ -146,18 +146,18 @@ class TrainedRun:
         Raises:
             StjError: the run's predictions are gone.
         """
-        from stj.figures import pictures, spread
+        from stj.figures import judged, pictures, spread
 
         names, dataset = self._run.labels(), Path(self._run.document["dataset"])
         lines, shown = self._predictions(split), []
         for line in lines:
             chances = {label: float(line[f"p{label}"]) for label in names}
             taken = max(chances, key=lambda label: chances[label])
-            if not wrong or taken != int(line["label"]):
-                shown.append(
-                    (dataset / line["file"], f"{names[int(line['label'])]} → {names[taken]} {chances[taken]:.2f}")
-                )
-        what = "taken for another class" if wrong else "judged (what it is → taken for)"
+            label = int(line["label"])
+            if not wrong or taken != label:
+                one = dataset / line["file"], names[label], names[taken], chances[taken]
+                shown.append(judged(*one, right=taken == label))
+        what = "taken for another class" if wrong else "judged: what it is, and below what it was taken for"
         title = f"{self.name}, {split}: {len(shown)} of {len(lines)} {what}"
         return pictures(spread(shown, most), title, columns=min(6, max(1, len(shown))))
 
@@ -218,10 +218,10 @@ class Answers(Sequence["Answer"]):
 
     def show(self, most: int = 12) -> Figure:
         """The pictures with their answers."""
-        from stj.figures import pictures
+        from stj.figures import Shown, pictures
 
         shown = [
-            (Path(one.file), f"{one.answer} {max((one.probabilities or {0: 0.0}).values()):.2f}")
+            Shown(Path(one.file), f"{one.answer} {max((one.probabilities or {0: 0.0}).values()):.0%}")
             for one in self._answers[:most]
             if one.error is None
         ]

@@ -11,7 +11,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "service": ("scrapyd",),
     "model": ("tensorflow", "keras", "h5py", "matplotlib", "threadpoolctl"),
     "notebook": ("pandas", "IPython", "ipykernel"),
-    "export": ("tf2onnx", "ai_edge_litert", "onnx", "onnxruntime", "openvino"),
+    "export": ("ai_edge_litert", "onnx", "onnxruntime", "openvino"),
     "web": (
         "flask", "flask_limiter", "flask_wtf", "limits", "prometheus_client", "requests", "waitress", "werkzeug", "wtforms",
     ),

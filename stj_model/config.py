@@ -15,6 +15,7 @@ Recipe = Literal["default", "thorough", "paper"]
 Balance = Literal["none", "class", "source", "shop"]
 Pooling = Literal["mean", "centre"]
 LARGEST = 2048
+LARGEST_BATCH = 1024
 """Pixels of a side beyond which a run's config cannot be right: no network here is fed so many."""
 
 PAPER_ASSUMPTIONS = (
@@ -140,8 +141,21 @@ def _check_types(config: TrainConfig) -> None:
         raise ValueError(f"its size is {config.preprocessing.size} pixels")
 
 
+def check_batch_size(size: int) -> None:
+    """Make sure that so many pictures can be asked about at once.
+
+    Every batch is padded to its size, so that one of a million would ask for the memory of a million pictures.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    if not 1 <= size <= LARGEST_BATCH:
+        raise UsageError(f"--batch-size cannot be {size}: it is 1 to {LARGEST_BATCH:,}.")
+
+
 def _check(config: TrainConfig) -> None:
-    for name in ("epochs", "patience", "batch_size"):
+    check_batch_size(config.batch_size)
+    for name in ("epochs", "patience"):
         if getattr(config, name) < 1:
             raise UsageError(f"--{name.replace('_', '-')} cannot be {getattr(config, name)}: it is 1 or more.")
     if config.folds < 2:

@@ -20,16 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from stj_core.console import SILENT, Talk
+from stj_core.errors import ModelError
 from stj_core.files import atomic_path, file_sha256, write_json
 from stj_model.backend import KerasModel, hushed, keras
-from stj_model.damage import PARSER_ERRORS, archive_digest, check_regular, check_stored, reading
-from stj_model.head import Doubles, Head, Normaliser, none_margin, softmax
+from stj_model.damage import PARSER_ERRORS, archive_digest, check_regular, check_stored, reading, reason
+from stj_model.head import LOGITS, Doubles, Head, Normaliser, none_margin, softmax
 from stj_model.preprocess import Pixels
 
 TRUNK, HEAD, ABOUT = "fast.onnx", "fast.npz", "fast.json"
-NEEDS_TO_WRITE, NEEDS_TO_ASK = ("tf2onnx", "onnx", "onnxruntime"), ("onnxruntime",)
+NEEDS_TO_WRITE, NEEDS_TO_ASK = ("onnx", "onnxruntime"), ("onnxruntime",)
 ALLOWED = 1e-4
 """The largest difference of a probability to Keras with which the file is kept."""
+ALLOWED_OF_LOGITS = 1e-3
+"""That of a logit, as a share of the largest: probabilities tell nothing where a head is sure of all pictures."""
 CHECKED_ON = 8
 
 Floats = npt.NDArray[np.float32]
@@ -78,7 +81,11 @@ class FastHead:
 
 
 class FastNetwork:
-    """The frozen network in ONNX Runtime with its head: from pixels to what Keras would say, within 1e-4."""
+    """The frozen network in ONNX Runtime with its head: from pixels to what Keras would say, within 1e-4.
+
+    Raises:
+        ModelError: ONNX Runtime cannot open the file, or the head is damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -88,7 +95,10 @@ class FastNetwork:
         # Threads that spin while they wait for the next layer take the cores from the threads that decode.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = str(folder / TRUNK)
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors have nothing else in common
+            raise ModelError(f"ONNX Runtime cannot open {path}: {reason(error)}.") from error
         self.head = FastHead.load(folder / HEAD)
 
     def __call__(self, pixels: Floats) -> list[npt.NDArray[Any]]:
@@ -114,7 +124,7 @@ def open_fast(folder: Path) -> FastNetwork | None:
             if file_sha256(folder / name) != about["sha256"][name]:
                 return None
         return FastNetwork(folder)
-    except PARSER_ERRORS:  # Keras says what is wrong with the run, if anything is
+    except (ModelError, *PARSER_ERRORS):  # Keras says what is wrong with the run, if anything is
         return None
 
 
@@ -148,27 +158,42 @@ def write_fast(
 
     if not kept.is_file():
         talk.say("Converting the frozen network to ONNX, once …")
-        with atomic_path(kept) as part, hushed():
-            write_onnx(keras().Model(model.inputs[0], {"features": model.get_layer(layer).output}), part)
+        try:
+            with atomic_path(kept) as part, hushed():
+                write_onnx(keras().Model(model.inputs[0], {"features": model.get_layer(layer).output}), part)
+        except ModelError as error:  # a backbone with a layer that is not written: Keras answers instead
+            talk.say(f"{error} Predict will use Keras.")
+            return False
     _link(kept, folder / TRUNK)
     head.save(folder / HEAD)
-    some = pixels[:CHECKED_ON].astype(np.float32)
-    # One by one: an eager call keeps the maps of all layers at once.
-    outputs = [model(some[at : at + 1], training=False) for at in range(len(some))]
-    wanted = np.concatenate([(one[0] if isinstance(one, list | tuple) else one).numpy() for one in outputs])
-    gap = float(np.abs(FastNetwork(folder)(some)[0] - wanted).max())
-    if not gap <= ALLOWED:  # also where it is no number
-        talk.say(f"The ONNX file differs from Keras by {gap:.1e}, {ALLOWED:.0e} is allowed: predict will use Keras.")
-        _drop(folder, (TRUNK, HEAD))
-        return False
+    try:
+        gap, of_logits = _gaps(FastNetwork(folder), model, pixels[:CHECKED_ON].astype(np.float32))
+    except ModelError as error:
+        return _without(folder, kept, f"cannot be used ({str(error).rstrip('.')})", talk)
+    for what, found, allowed in (("", gap, ALLOWED), (" in its logits", of_logits, ALLOWED_OF_LOGITS)):
+        if not found <= allowed:  # also where it is no number
+            return _without(folder, kept, f"differs from Keras by {found:.1e}{what}, {allowed:.0e} is allowed", talk)
     about = {
         "made_of": archive_digest(folder / MODEL),
         "sha256": {name: file_sha256(folder / name) for name in (TRUNK, HEAD)},
-        "pictures": len(some),
+        "pictures": len(pixels[:CHECKED_ON]),
         "largest_difference_to_keras": gap,
+        "largest_difference_of_logits": of_logits,
     }
     write_json(about, folder / ABOUT)
     return True
+
+
+def _gaps(fast: FastNetwork, model: KerasModel, pixels: Floats) -> tuple[float, float]:
+    """The largest difference to Keras of a probability, and of a logit as a share of the largest logit."""
+    whole = keras().Model(model.inputs[0], [model.outputs[0], model.get_layer(LOGITS).output])
+    # One by one: an eager call keeps the maps of all layers at once.
+    asked = [whole(pixels[at : at + 1], training=False) for at in range(len(pixels))]
+    chances, logits = (np.concatenate([part.numpy() for part in column]) for column in zip(*asked, strict=True))
+    found, *_, features = fast(pixels)
+    found_logits = fast.head.head.logits(features)[:, : fast.head.count]
+    scale = float(np.abs(logits).max()) or 1.0
+    return float(np.abs(found - chances).max()), float(np.abs(found_logits - logits).max()) / scale
 
 
 def _installed(names: Sequence[str]) -> bool:
@@ -184,6 +209,9 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _drop(folder: Path, names: Sequence[str]) -> None:
-    for name in names:
-        (folder / name).unlink(missing_ok=True)
+def _without(folder: Path, kept: Path, why: str, talk: Talk) -> bool:
+    """Leave a run without a fast network; the next training converts anew, as a file that was damaged would stay so."""
+    talk.say(f"The ONNX file {why}: predict will use Keras.")
+    for path in (folder / TRUNK, folder / HEAD, kept):
+        path.unlink(missing_ok=True)
+    return False

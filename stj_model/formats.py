@@ -5,10 +5,8 @@ How each is read back is in `standalone.py`, which goes with it.
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,8 +14,6 @@ from typing import Any
 
 from stj_core.errors import ModelError
 from stj_model.backend import KerasModel, keras, tensorflow
-
-ONNX_OPSET = 18
 
 
 @dataclass(frozen=True)
@@ -51,50 +47,12 @@ def write_saved_model(network: KerasModel, path: Path) -> None:
 
 
 def write_onnx(network: KerasModel, path: Path) -> None:
-    """Write an ONNX file, for any number of pictures at once.
-
-    tf2onnx takes the constants that the graph captured, such as a mean, for further inputs: they become what they are.
-    """
+    """Write an ONNX file, for any number of pictures at once."""
     import onnx
-    import tf2onnx
 
-    tf = tensorflow()
-    signature = tf.TensorSpec(network.inputs[0].shape, tf.float32, name=network.inputs[0].name)
-    function = tf.function(lambda pixels: network(pixels, training=False))
-    captured = function.get_concrete_function(signature).graph.captures
-    constants = {inner.name: outer.numpy() for outer, inner in captured if outer.dtype != tf.resource}
-    with _no_copies():
-        model, _ = tf2onnx.convert.from_function(function, [signature], opset=ONNX_OPSET)
-    graph = model.graph
-    used = {name for node in graph.node for name in node.input}
-    inputs = [one for one in graph.input if one.name not in constants]
-    graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name) for name, value in constants.items() if name in used
-    )
-    del graph.input[:]
-    graph.input.extend(inputs)
-    for one in (*graph.input, *graph.output):
-        one.type.tensor_type.shape.dim[0].dim_param = "n"
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
+    from stj_model.onnx_writer.network import build_onnx
 
-
-@contextmanager
-def _no_copies() -> Iterator[None]:
-    """Let tf2onnx improve the graph in place.
-
-    Otherwise it keeps a copy of the graph, weights and all, before each of its steps, in case one fails: 2 GB for a ResNet50.
-    """
-    name = "TF2ONNX_CATCH_ERRORS"
-    before = os.environ.get(name)
-    os.environ[name] = "FALSE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    onnx.save(build_onnx(network), path)
 
 
 def write_openvino(network: KerasModel, path: Path) -> None:
@@ -119,7 +77,7 @@ def write_litert(network: KerasModel, path: Path) -> None:
 
 FORMATS: dict[str, Format] = {
     "saved_model": Format("model", (), write_saved_model),
-    "onnx": Format("model.onnx", ("tf2onnx", "onnx", "onnxruntime"), write_onnx),
+    "onnx": Format("model.onnx", ("onnx", "onnxruntime"), write_onnx),
     "openvino": Format("model.xml", ("openvino",), write_openvino),
     "litert": Format("model.tflite", ("ai_edge_litert",), write_litert),
 }

@@ -18,6 +18,7 @@ POWERS = {"source": 0.5, "shop": 1.0}
 """A picture of a shop of m weighs m to the minus this."""
 TOLERANCE = 1e-6
 EPSILON = 1e-6
+LOGITS = "logits"
 NONE_MARGIN = "none_margin"
 """The layer with the log-odds of `none` against all classes together."""
 
@@ -202,7 +203,7 @@ def attach(backbone: KerasModel, features: Tensor, head: Head, temperature: floa
     x = layers.Normalization(mean=normaliser.mean, variance=normaliser.scale**2, name="centred")(features)
     x = layers.UnitNormalization(name="embedding")(x)
     kernel, bias = head.kernel.astype(np.float32), head.bias.astype(np.float32)
-    dense = layers.Dense(count, name="logits")
+    dense = layers.Dense(count, name=LOGITS)
     logits = dense(x)
     dense.set_weights([kernel[:, :count], bias[:count]])
     scaled = layers.Rescaling(1 / temperature, name="temperature")(logits)

@@ -159,6 +159,14 @@ def is_run(path: Path) -> bool:
     return (path / CONFIG).is_file() and (path / MODEL).is_file()
 
 
+def is_meant_as_run(path: Path) -> bool:
+    """Whether a folder is a run, or what is left of one: it holds what only a run has, readable or not.
+
+    What is half gone must not be taken for a folder of pictures, and the newest run be asked instead.
+    """
+    return any(os.path.lexists(path / name) for name in (CONFIG, MODEL, CALIBRATION, NEIGHBOURS))
+
+
 def open_run(path: Path | None, runs: Path) -> Run:
     """Open a run: by path, by name below `runs`, or the newest.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +33,9 @@ def predict(
     *,
     csv_: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line, as they come.")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures that the network is asked about at once [8]: more suit a GPU.")
+    ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
     json_: JsonOption = False,
 ) -> None:
@@ -42,14 +44,19 @@ def predict(
     Every file is answered, or named on stderr with the reason; the exit code is 1 if a picture could not be read.
     """
     from stj_core.console import Talk
+    from stj_model.features import BATCH
     from stj_model.inputs import STDIN, collect
     from stj_model.predict import Predictor
-    from stj_model.run_dir import CONFIG, open_run
+    from stj_model.run_dir import is_meant_as_run, open_run
 
+    if batch_size is not None:
+        from stj_model.config import check_batch_size
+
+        check_batch_size(batch_size)
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
-    named = Path(what[0]) if os.path.lexists(Path(what[0], CONFIG)) else None
+    named = Path(what[0]) if is_meant_as_run(Path(what[0])) else None
     given = what[1:] if named else what
     folder, hosts = _settings(runs, local=named is not None and not any(one == STDIN or "://" in one for one in given))
     inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)
@@ -59,7 +66,7 @@ def predict(
         where = "the list on stdin" if given == [STDIN] else where
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
-    predictor = Predictor(open_run(named, folder))
+    predictor = Predictor(open_run(named, folder), batch=batch_size or BATCH)
     with Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures)) as advance:
         answers = predictor.answer_inputs(inputs.pictures, inputs.names, advance)
         told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)

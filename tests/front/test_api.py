@@ -128,10 +128,10 @@ def test_the_cells_of_a_confusion_can_be_read_in_grey():
     axes = figure.axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("taken for", "is")
     assert [(text.get_text(), text.get_color()) for text in axes.texts] == [
-        ("9", "white"),
-        ("1", "black"),
-        ("4", "black"),
-        ("6", "white"),
+        ("9\n90%", "white"),
+        ("1\n10%", "black"),
+        ("4\n40%", "black"),
+        ("6\n60%", "black"),
     ]
 
 

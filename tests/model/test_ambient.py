@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,9 +23,9 @@ print(config.backend(), config.floatx(), config.image_data_format(), config.epsi
 PINNED = "tensorflow float32 channels_last 1e-07 float32\n"
 
 
-def ask(code: str = PROBE, **settings: str) -> subprocess.CompletedProcess[str]:
+def ask(code: str = PROBE, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         check=False,
         capture_output=True,
         text=True,
@@ -65,3 +66,65 @@ def test_a_keras_json_that_keras_cannot_read_is_one_sentence(tmp_path: Path, tex
     assert done.stderr.startswith("Keras cannot be loaded (")
     assert done.stderr.endswith(f"): mend {file}, or take it away.\n")
     assert len(done.stderr.splitlines()) == 1
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from stj_model.training import train
+from tests.model.conftest import tiny
+dataset, runs, cache = map(Path, sys.argv[1:])
+print(train(dataset, tiny(), runs=runs, cache=cache, fast=True).folder)
+"""
+PREDICT = "import sys; from stj_model.cli import main; main()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ('{"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.01, "backend": "torch"}', {}),
+        ('{"dtype_policy": "mixed_float16"}', {"KERAS_BACKEND": "torch", "TF_USE_LEGACY_KERAS": "1"}),
+    ],
+    ids=["keras.json", "environment"],
+)
+def test_what_a_machine_has_set_changes_no_bit_of_a_training_and_no_answer(
+    tmp_path: Path, drawn: Path, text: str, settings: dict[str, str], plain: Path
+):
+    """A cache that was filled under the settings is gone on with without them, and the other way round."""
+    keras_json(tmp_path, text)
+    home = {"HOME": str(tmp_path), **settings}
+    odd = trained(drawn, tmp_path / "odd", tmp_path / "cache", **home)
+    after = trained(drawn, tmp_path / "after", tmp_path / "cache")
+    pictures = sorted(str(path) for path in (drawn / "test").rglob("*.*"))[:3]
+    wanted = ask(PREDICT, "predict", str(plain), *pictures, "--json").stdout
+    assert len(json.loads(wanted)) == 3
+    for run in (odd, after):
+        assert numbers(run) == numbers(plain)
+        assert ask(PREDICT, "predict", str(run), *pictures, "--json", **home).stdout == wanted
+    (odd / "fast.onnx").unlink()
+    by_keras = ask(PREDICT, "predict", str(odd), *pictures, "--json", **home)
+    assert by_keras.returncode == 0, by_keras.stderr
+    for ours, others in zip(json.loads(by_keras.stdout), json.loads(wanted), strict=True):
+        assert ours["answer"] == others["answer"]
+        assert ours["probabilities"] == pytest.approx(others["probabilities"], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def plain(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a machine on which nothing is set."""
+    folder = tmp_path_factory.mktemp("plain")
+    return trained(drawn, folder / "runs", folder / "cache")
+
+
+def trained(dataset: Path, runs: Path, cache: Path, **settings: str) -> Path:
+    done = ask(TRAIN, str(dataset), str(runs), str(cache), **settings)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def numbers(run: Path) -> list[bytes]:
+    """All that a training has computed, without what tells when and how long."""
+    figures = json.dumps(json.loads((run / "metrics.json").read_bytes())["figures"], sort_keys=True)
+    files = ("predictions.csv", "out_of_fold.csv", "history.csv", "neighbours.npz", "fast.npz", "calibration.json")
+    return [figures.replace(run.name, "").encode(), *((run / name).read_bytes() for name in files)]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from stj_core.cli import outcome
 from stj_model.cli import app
 from stj_model.config import RECIPES, from_document, resolve
 from stj_model.data import open_dataset
+from stj_model.predict import Predictor
 from stj_model.run_dir import Run
 
 HEAVY = ("keras", "tensorflow", "numpy", "sklearn", "scipy", "matplotlib", "PIL", "sqlalchemy", "scrapy")
@@ -84,6 +87,59 @@ def test_predict_takes_files_folders_and_stdin(
     assert answers[0] == answers[-1]
     assert set(answers[0]) == {"file", "answer", "label", "probabilities", "out_of_scope", "error"}
     assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.keras", "labels.json"])
+def test_predict_never_asks_the_newest_run_instead_of_one_that_is_half_gone(
+    missing: str, own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    runs = own_run.folder.parent
+    half = runs / "half"
+    shutil.copytree(own_run.folder, half)
+    (half / missing).unlink()
+    (runs / "latest").symlink_to("mine")
+    monkeypatch.setenv("STJ_RUNS", str(runs))
+    file = str(open_dataset(drawn).pictures[0].path)
+    assert outcome(app, ["predict", str(half), file]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"The run {half} is not whole: {missing} is missing; train again.\n"
+    assert outcome(app, ["predict", file]) == 0
+
+
+def test_predict_asks_as_many_at_once_as_it_is_told_and_answers_the_same(
+    run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+    real = Predictor._batch
+
+    def watched(self: Predictor, pixels: np.ndarray, size: int) -> list[np.ndarray]:
+        asked.append(size)
+        return real(self, pixels, size)
+
+    monkeypatch.setattr(Predictor, "_batch", watched)
+    told = []
+    for size in ([], ["--batch-size", "5"], ["--batch-size", "1"]):
+        assert outcome(app, ["predict", str(run.folder), str(drawn / "test"), *size, "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert asked == [8, 8, 5, 5, 5, *[1] * 12]
+    for others in told[1:]:
+        assert [one["file"] for one in others] == [one["file"] for one in told[0]]
+        gaps = [
+            abs(ours["probabilities"][label] - other["probabilities"][label])
+            for ours, other in zip(told[0], others, strict=True)
+            for label in ours["probabilities"]
+        ]
+        assert max(gaps) <= 1e-4
+
+
+@pytest.mark.parametrize("size", ["0", "-8", "1025", "1000000000000"])
+@pytest.mark.parametrize("command", ["predict", "train"])
+def test_a_batch_that_no_memory_holds_is_a_sentence(
+    command: str, size: str, drawn: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert outcome(app, [command, str(drawn), "--batch-size", size]) == 2
+    assert f"--batch-size cannot be {size}: it is 1 to 1,024.\n" in capsys.readouterr().err
 
 
 def test_predict_answers_all_and_fails_if_one_could_not_be_read(

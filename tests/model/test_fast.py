@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stj_core.console import Talk
 from stj_model.data import open_dataset
-from stj_model.fast import ABOUT, ALLOWED, HEAD, TRUNK, open_fast
+from stj_model.fast import ABOUT, ALLOWED, HEAD, TRUNK, open_fast, write_fast
+from stj_model.onnx_writer.layers import WRITERS
 from stj_model.predict import Predictor
 from stj_model.run_dir import Run
 from stj_model.training import train
 from tests.model.conftest import tiny
 
 pytest.importorskip("onnxruntime")
-pytest.importorskip("tf2onnx")
+pytest.importorskip("onnx")
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +88,74 @@ def test_where_the_network_looked_is_still_asked_of_keras(quick: Run, drawn: Pat
     predictor = Predictor(quick)
     pixels = predictor.read(open_dataset(drawn).pictures[0].path.read_bytes())
     assert grad_cam(predictor, pixels, 0).max() <= 1
+
+
+def half(path: Path) -> None:
+    """As a full disk leaves a file."""
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def another(path: Path) -> None:
+    """A network like it, of other weights."""
+    import onnx
+
+    model = onnx.load(path)
+    filters = next(one for one in model.graph.initializer if len(one.dims) == 4)
+    filters.CopyFrom(onnx.numpy_helper.from_array(1.5 * onnx.numpy_helper.to_array(filters), filters.name))
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"), [(half, "The ONNX file cannot be used ("), (another, "The ONNX file differs from Keras by ")]
+)
+def test_a_kept_network_that_does_not_say_what_keras_says_is_said_and_gone(
+    damage: Callable[[Path], None],
+    said: str,
+    quick: Run,
+    drawn: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    """Also of a head so sure that its probabilities are the same: its logits are not."""
+    plain, fast, sure = Predictor(quick, fast=False), open_fast(quick.folder), 1e-6
+    assert fast is not None
+    plain.model.get_layer("temperature").scale = 1 / sure
+    pixels = np.stack([plain.read(one.path.read_bytes()) for one in open_dataset(drawn).pictures[:8]])
+    kept, folder = tmp_path / "kept.onnx", tmp_path / "run"
+    folder.mkdir()
+    shutil.copyfile(quick.folder / TRUNK, kept)
+    shutil.copyfile(quick.folder / "model.keras", folder / "model.keras")
+
+    def write() -> bool:
+        head = replace(fast.head, temperature=sure)
+        return write_fast(folder, plain.model, head, plain.neighbours.layer, kept, pixels, Talk())
+
+    assert write()
+    damage(kept)
+    capsys.readouterr()
+    assert not write()
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert told.endswith(": predict will use Keras.\n")
+    assert len(told.splitlines()) == 1
+    assert open_fast(folder) is None
+    assert not kept.exists(), "it is converted anew the next time"
+    assert write()
+
+
+def test_a_network_that_cannot_be_written_is_said_and_not_kept(
+    quick: Run, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.delitem(WRITERS, "MaxPooling2D")
+    plain, fast = Predictor(quick, fast=False), open_fast(quick.folder)
+    assert fast is not None
+    pixels = plain.read(open_dataset(drawn).pictures[0].path.read_bytes())[None]
+    assert not write_fast(
+        tmp_path, plain.model, fast.head, plain.neighbours.layer, tmp_path / "kept.onnx", pixels, Talk()
+    )
+    assert capsys.readouterr().err == (
+        "Converting the frozen network to ONNX, once …\n"
+        "The network cannot be written to ONNX: its layer pool1_pool is a MaxPooling2D "
+        "with no counterpart there that STJ knows. Another format may do. Predict will use Keras.\n"
+    )
+    assert not list(tmp_path.iterdir())
