@@ -61,8 +61,8 @@ def tell(catalog: Catalog, ids: Iterable[int], word: str, *, reviewer: str, thre
         thresholds: the rule that new statuses are recorded with.
 
     Raises:
-        UsageError: the word is none, or there are too few or too many pictures.
-        DecisionError: a picture does not exist, was forgotten or never read, or there is nothing to part.
+        UsageError: the word is none, or the name is too long.
+        DecisionError: a picture does not exist, was forgotten or never read, or there are too few or too many to tell apart.
     """
     if word not in (Act.SAME, Act.GROUP, Act.APART, SPLIT):
         raise UsageError(f"Pictures are told same, group, apart or split; got {word[:40]!r}.")
@@ -70,7 +70,9 @@ def tell(catalog: Catalog, ids: Iterable[int], word: str, *, reviewer: str, thre
         rows = check_pictures(connection, ids)
         pairs = _pairs_to_tell(connection, rows, word)
         if len(pairs) > MOST_PAIRS:
-            raise UsageError(f"This tells {len(pairs):,} pairs at once, and {MOST_PAIRS:,} are the most: choose fewer.")
+            raise DecisionError(
+                f"This tells {len(pairs):,} pairs at once, and {MOST_PAIRS:,} are the most: choose fewer."
+            )
         action = Act.APART if word == SPLIT else Act(word)
         standing = _standing(connection, pairs)
         fresh = sorted(pair for pair in pairs if standing.get(pair) != action)
@@ -107,7 +109,7 @@ def _pairs_to_tell(connection: Connection, rows: Sequence[Any], word: str) -> se
         return {(min(pair), max(pair)) for pair in product(chosen, rest)}
     if len(chosen) < 2:
         what = "have the same bytes, so they are the same picture" if len(rows) > 1 else "are one alone"
-        raise UsageError(f"The chosen pictures {what}: choose two different ones at least.")
+        raise DecisionError(f"The chosen pictures {what}: choose two different ones at least.")
     return set(combinations(chosen, 2))
 
 

@@ -6,6 +6,7 @@ A tag is a line of free text without a comma. However it is typed, it is written
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from stj_core.vocabulary import Act
 
 LONGEST_TAG = 60
 """So many characters a tag may have."""
+# Controls, halves of surrogate pairs, and marks that are not seen or that turn the direction of writing; and commas.
+_NEVER = r"\x00-\x1f\x7f-\x9f,\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+TAG_PATTERN = rf"^[^{_NEVER}]*[^\s{_NEVER}][^{_NEVER}]*$"
+"""What a tag looks like, as a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,12 @@ def read_tag(text: str) -> str:
     Raises:
         UsageError: it is empty or too long, or has a comma or a character that is not printed.
     """
-    tag = " ".join(unicodedata.normalize("NFC", text).split())
-    if not tag or len(tag) > LONGEST_TAG or "," in tag or not tag.isprintable():
+    tag = " ".join(text.split())
+    if len(tag) > LONGEST_TAG or not re.fullmatch(TAG_PATTERN, tag):
         raise UsageError(
             f"A tag is a line of 1 to {LONGEST_TAG} printed characters without a comma; got {text[:80]!r}."
         )
-    return tag
+    return unicodedata.normalize("NFC", tag)
 
 
 def tag_pictures(catalog: Catalog, ids: Iterable[int], tag: str, *, reviewer: str, take: bool = False) -> Tagged:

@@ -84,6 +84,7 @@ def make_deck(here: Studio, queue: str, wanted: Filter, model: ModelFilter, *, a
         label=wanted.label,
         reason=wanted.reason,
         text=wanted.text,
+        tag=wanted.tag,
         undecided=status is not Status.REJECTED,
     )
     if model.asks or model.run:

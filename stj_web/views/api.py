@@ -90,6 +90,8 @@ def image(image_id: int) -> Response:
         neighbours=[{"image": _tile(tile), "likeness": likeness} for tile, likeness in found.neighbours],
         reviews=found.reviews,
         exports=found.exports,
+        tags=found.tags,
+        told=[{"image": _tile(tile), "word": word} for tile, word in found.told],
     )
 
 

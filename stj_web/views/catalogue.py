@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template, request, send_file
 
+from stj_catalog.acts import acts_page
 from stj_catalog.catalog import Catalog
 from stj_catalog.gallery import Filter, Tile, count_pictures, duplicate_pairs, tiles_of
 from stj_catalog.narrowed import duplicates_of
@@ -39,6 +40,7 @@ COLUMNS = (
         "height",
         "group_id",
         "duplicate_of",
+        "tags",
     ),
     *("model_run", "model_judged", "model_answer", "model_guess", "model_probability", "model_right", "model_label"),
     *("model_split", "model_source", "model_out_of_scope"),
@@ -96,7 +98,14 @@ def picture(image_id: int) -> str:
     kept = tiles_of(studio().catalog, [whole.row["duplicate_of"]]) if whole.row["duplicate_of"] else []
     said, run = _said_of(image_id)
     return render_template(
-        "picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None, said=said, said_by=run
+        "picture.html",
+        whole=whole,
+        row=whole.row,
+        kept=kept[0] if kept else None,
+        said=said,
+        said_by=run,
+        acts=acts_page(studio().catalog, image=image_id, limit=20),
+        hints=studio().hints(studio().catalog),
     )
 
 
