@@ -325,7 +325,7 @@ export_images = Table(
     Column("image_id", ForeignKey("images.id"), primary_key=True, index=True),
     Column("label", Integer, comment="empty for a picture of none of the classes"),
     Column("split", Text, comment="empty when it was withheld"),
-    Column("file", Text),
+    Column("file", Text, comment="empty once the picture was forgotten"),
     Column("sha256", Text, comment="of the written file"),
     Column("reason", Text, comment="why it was withheld"),
     comment="Which pictures an export holds, and which it withheld and why.",

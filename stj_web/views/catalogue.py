@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, send_file
@@ -18,7 +17,7 @@ from stj_core.picture_types import MEDIA_TYPES
 from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
-from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten
+from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten, told_of
 from stj_web.listing import every_picture, in_the_runs_order, list_pictures, model_hints
 from stj_web.predictions import ModelFilter, Prediction
 from stj_web.studio import Studio, studio
@@ -84,7 +83,7 @@ def _row(tile: Tile, said: Prediction | None, run: str | None) -> dict[str, Any]
     """A picture as a line of a table."""
     name = studio().names.get(tile.label) if tile.label is not None else None
     told = said.as_json(run or "") if said else {}
-    return asdict(tile) | {"class": name} | {f"model_{key}": value for key, value in told.items()}
+    return told_of(tile) | {"class": name} | {f"model_{key}": value for key, value in told.items()}
 
 
 @pages.get(f"/pictures/<{params.ID}:image_id>")

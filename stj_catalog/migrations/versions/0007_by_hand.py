@@ -15,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables, empty: nobody has said anything yet."""
+    """Make the tables, empty: nobody has said anything yet. Exports stop naming the files of forgotten pictures."""
     op.create_table(
         "acts",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -51,5 +51,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_ties_sha256"), "ties", ["sha256"], unique=False)
     op.create_index(op.f("ix_ties_other_sha256"), "ties", ["other_sha256"], unique=False)
+    op.execute(
+        "UPDATE export_images SET file = NULL WHERE image_id IN (SELECT id FROM images WHERE status = 'forgotten')"
+    )
     if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("export_images", "file", comment="empty once the picture was forgotten")
         op.alter_column("images", "duplicate_kind", comment="exact, near, or told by a person")
