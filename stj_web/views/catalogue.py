@@ -201,7 +201,7 @@ def _asked(model: ModelFilter) -> bool:
 def _duplicates_as_the_run_says(here: Studio, model: ModelFilter) -> list[int]:
     """The duplicates of those kept pictures that a run says the wanted of, in its order: it has judged the kept ones alone."""
     _, chosen = in_the_runs_order(here, model)
-    return duplicates_of(here.catalog, chosen)
+    return here.remembered(("duplicates", hash(tuple(chosen))), lambda: duplicates_of(here.catalog, chosen))
 
 
 def _said_of_all(pairs: Sequence[Any], model: ModelFilter) -> dict[int, Prediction]:

@@ -33,7 +33,7 @@ def datasets() -> str:
 def dataset(export_id: int) -> str:
     """One export."""
     catalog = studio().catalog
-    story = export_story(catalog, export_id)
+    story = studio().remembered(("export", export_id), lambda: export_story(catalog, export_id))
     if story is None:
         raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
     split = params.choice("split", (*SPLITS, "withheld"))
