@@ -105,9 +105,9 @@ def list_pictures(
 
 
 def _counted(here: Studio, wanted: Filter, limit: int, after: int | None, before: int | None) -> tuple[Gallery, int]:
-    """A page and the count of the whole list up to COUNT_LIMIT; a search through titles or brands is made once for both."""
+    """A page and the count of the whole list up to COUNT_LIMIT; a search through titles, brands or tags is made once for both."""
     catalog = here.catalog
-    if wanted.text or wanted.source:
+    if wanted.text or wanted.source or wanted.tag:
         ids = here.remembered(("ids", wanted), lambda: first_ids(catalog, wanted))
         return page_among(catalog, wanted, ids, limit=limit, after=after, before=before), len(ids)
     page = gallery_page(catalog, wanted, limit=limit, after=after, before=before)
