@@ -25,6 +25,7 @@ import psutil
 import requests
 import typer
 from flask import Flask
+from sqlalchemy import Connection
 
 app = typer.Typer(add_completion=False)
 PAGES = {
@@ -46,7 +47,31 @@ PAGES = {
     "overview": "/",
     "more like one, by hash": "/pictures/{deep}/like",
     "crawls": "/crawls",
+    "one crawl, live": "/crawls/3",
     "jobs": "/jobs",
+    "a group": "/catalogue?group={group}",
+    "a common tag": "/catalogue?tag=common",
+    "a common tag, deep": "/catalogue?tag=common&after={deep}",
+    "a rare tag": "/catalogue?tag=rare",
+    "a tag, class, status": "/catalogue?tag=common&label=2&status=kept",
+    "a tag's word": "/catalogue?text=commo",
+    "a tagged picture": "/pictures/{tagged}",
+    "tags, REST": "/api/v1/tags",
+    "acts, REST": "/api/v1/acts",
+    "a picture's acts, REST": "/api/v1/acts?image={tagged}",
+    "images, REST": "/api/v1/images?status=kept",
+    "review, quarantine": "/review?queue=quarantine",
+    "review, rejected": "/review?queue=rejected",
+    "review, kept, a tag": "/review?queue=kept&tag=common",
+    "review, a list": "/review?queue=list&tag=common",
+    "datasets": "/datasets",
+    "an export": "/datasets/1",
+    "an export, test, deep": "/datasets/1?split=test&after={deep}",
+    "why, by title": "/why?q=zari",
+    "why, by address": "/why?q=http://x/images/I/{deep}.jpg",
+    "forget, asked": "/selection/forget?pictures={deep}",
+    "classify": "/classify",
+    "metrics": "/metrics",
 }
 MODEL_PAGES = {
     "with predictions": "/catalogue",
@@ -56,6 +81,9 @@ MODEL_PAGES = {
     "a shop's wrong": "/catalogue?right=no&shop=shop+7&true=2",
     "a bar": "/catalogue?sure_from=0.5&sure_to=0.599999",
     "the run's page": "/runs/{run}",
+    "runs": "/runs",
+    "review, suspects": "/review",
+    "wrong, a tag": "/catalogue?right=no&tag=common&sort=surest",
     "wrong, REST": "/api/v1/images?right=no&sort=least_sure",
     "review, kept, wrong": "/review?queue=kept&right=no&sort=surest",
     "review, groups, wrong": "/review?queue=groups&right=no&sort=surest",
@@ -83,6 +111,7 @@ def gallery(
         print(f"{rows:,} pictures written in {time.perf_counter() - began:.0f} s\n")
         if run is not None:
             judge_all(place, run)
+        places = {"deep": rows // 2 + 1, "group": rows // 2, "tagged": rows // 2 + 6}
         pages = PAGES | (MODEL_PAGES if run is not None else {})
         client = studio(place).test_client()
         process = psutil.Process()
@@ -94,7 +123,7 @@ def gallery(
             times, spent = [], []
             for _ in range(repeats):
                 start, cpu = time.perf_counter(), time.process_time()
-                answer = client.get(address.format(deep=rows // 2 + 1, run=run.name if run else ""))
+                answer = client.get(address.format(**places, run=run.name if run else ""))
                 while answer.status_code == 202:  # the map is being computed, once
                     time.sleep(0.5)
                     start, cpu = time.perf_counter(), time.process_time()
@@ -335,7 +364,45 @@ def fill(path: Path, rows: int) -> None:
                     for n in numbers
                 ],
             )
+        _decide(connection, rows, moment)
     catalog.close()
+
+
+def _decide(connection: Connection, rows: int, moment: str) -> None:
+    """What people did to some of the pictures: decisions, tags, pairs told apart, and an export of the kept ones."""
+    from sqlalchemy import insert
+
+    from stj_catalog import schema
+
+    by = {"reviewer": "me", "made_at": moment}
+    decisions = [{"image_id": n, "action": "keep", **by} for n in range(1, rows + 1, 20)]
+    connection.execute(insert(schema.reviews), decisions)
+    actions = ["tag", "tag", "untag", "apart"]
+    connection.execute(insert(schema.acts), [{"id": n, "action": one, **by} for n, one in enumerate(actions, 1)])
+    common = [{"act_id": 1, "image_id": n, "tag": "common"} for n in range(1, rows + 1, 5)]
+    rare = [{"act_id": 2, "image_id": n, "tag": "rare"} for n in range(1, rows + 1, rows // 20)]
+    taken = [{"act_id": 3, "image_id": n, "tag": "common"} for n in range(1, rows + 1, 50)]
+    connection.execute(insert(schema.tags), [*common, *rare, *taken])
+    names = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(1, rows // 10)]
+    pairs = [sorted(pair) for pair in zip(names[::2], names[1::2], strict=False)]
+    connection.execute(insert(schema.ties), [{"act_id": 4, "sha256": a, "other_sha256": b} for a, b in pairs])
+    export = {"id": 1, "out": "dataset", "scheme": "seed=42", "settings": {}, "digest": "d" * 64, "made_at": moment}
+    connection.execute(insert(schema.exports), [{**export, "pictures": rows * 7 // 10, "withheld": 0}])
+    kept = [n for n in range(1, rows + 1) if n % 10 < 7]
+    connection.execute(
+        insert(schema.export_images),
+        [
+            {
+                "export_id": 1,
+                "image_id": n,
+                "label": n % 3,
+                "split": ("train", "train", "train", "val", "test")[n % 5],
+                "file": f"{n}.jpg",
+                "sha256": f"{n:064x}",
+            }
+            for n in kept
+        ],
+    )
 
 
 def picture(n: int, moment: str) -> dict[str, Any]:

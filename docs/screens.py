@@ -86,6 +86,18 @@ def prepare(stage: Path) -> None:
                 _run(
                     stage, "scrapy", "crawl", spider, "-L", "WARNING", "-a", f"origin={shop.origin}", "-a", "limit=1000"
                 )
+        _run(
+            stage,
+            "stj-dataset",
+            "tag",
+            "--where",
+            "label=2",
+            "--where",
+            "status=quarantined",
+            "--add",
+            "ask the shop",
+            "--yes",
+        )
     if not (stage / "dataset").exists():
         _run(stage, "stj-dataset", "export", "--split", "0.2")
     if len(list((stage / "runs").glob("2*"))) < 2:
@@ -165,7 +177,7 @@ def visit(
             if name == "classify":
                 _classify(page, uploads if device == "desktop" else uploads[:1])
             if name == "mistakes":
-                _choose(page)
+                _choose(page, by_hand=device == "desktop")
             if name == "map":
                 _draw_around(page)
             page.wait_for_load_state("networkidle")
@@ -230,11 +242,13 @@ def _draw_around(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
 
 
-def _choose(page: Page) -> None:
-    """Tick a few pictures, the filters out of the way."""
+def _choose(page: Page, *, by_hand: bool) -> None:
+    """Tick a few pictures, the filters out of the way; `by_hand` shows what else can be done to them."""
     boxes = page.locator("[data-pick]")
     boxes.nth(0).click()
     boxes.nth(3).click(modifiers=["Shift"])
+    if by_hand:
+        page.keyboard.press("t")
     page.locator(".count").evaluate("line => scrollTo(0, line.getBoundingClientRect().top + scrollY - 110)")
 
 

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from stj_catalog.catalog import chunks
 from stj_catalog.families import FAMILY
-from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, products, reviews, sightings
+from stj_catalog.schema import PRODUCT_PAGE, categories, images, likenesses, pages, products, reviews, sightings, ties
 from stj_catalog.status import Bond, Decision, Outcome, Picture, resolve
-from stj_core.vocabulary import Reason, Status
+from stj_catalog.ties import told_pairs
+from stj_core.vocabulary import Act, Reason, Status
 from stj_images.likeness import DUPLICATE, Thresholds
 
 # A file under so many products is no photograph of any of them.
@@ -89,6 +90,10 @@ def find_doubtful(connection: Connection) -> list[int]:
         ~against,
         ~bound,
         ~select(reviews.c.id).where(reviews.c.image_id == images.c.id).exists(),
+        *(
+            ~select(ties.c.act_id).where(side == images.c.sha256).exists()
+            for side in (ties.c.sha256, ties.c.other_sha256)
+        ),
     )
     found = set(connection.execute(select(images.c.id).where(images.c.status != Status.FORGOTTEN, ~plain)).scalars())
     # A product's own page has a say about pictures that listings show.
@@ -122,14 +127,21 @@ def _components(connection: Connection, ids: Iterable[int]) -> dict[int, dict[in
     visited: set[int] = set()
     while frontier := bonds.keys() - visited:
         visited |= frontier
+        told = told_pairs(connection, frontier)
+        found = {
+            pair: Bond(said.distance, said.distance256, told=True)
+            for pair, said in told.items()
+            if said.word == Act.SAME
+        }
         for some in chunks(sorted(frontier)):
             for side in (likenesses.c.image_id, likenesses.c.other_id):
-                for pair in connection.execute(
-                    select(likenesses).where(likenesses.c.kind == DUPLICATE, side.in_(some))
-                ):
-                    bond = Bond(pair.distance, pair.distance256)
-                    bonds.setdefault(pair.image_id, {})[pair.other_id] = bond
-                    bonds.setdefault(pair.other_id, {})[pair.image_id] = bond
+                for row in connection.execute(select(likenesses).where(likenesses.c.kind == DUPLICATE, side.in_(some))):
+                    pair = (row.image_id, row.other_id)
+                    if pair not in told or not told[pair].parts:
+                        found[pair] = Bond(row.distance, row.distance256)
+        for (one, two), bond in found.items():
+            bonds.setdefault(one, {})[two] = bond
+            bonds.setdefault(two, {})[one] = bond
     return bonds
 
 

@@ -26,6 +26,13 @@ def newest_decisions(catalog: Catalog, ids: Sequence[int]) -> dict[int, dict[str
     return found
 
 
+def decided_rows(catalog: Catalog) -> set[int]:
+    """Every picture that a decision stands about."""
+    query = select(reviews.c.image_id).where(reviews.c.undone_at.is_(None)).distinct()
+    with catalog.read() as connection:
+        return set(connection.execute(query).scalars())
+
+
 def decisions_page(
     catalog: Catalog, *, image: int | None = None, after: int | None = None, limit: int = 60
 ) -> list[dict[str, Any]]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, and_, case, func, insert, literal, select, update
 
 from stj_catalog.catalog import Catalog, insert_new
 from stj_catalog.gallery import Tile, tiles_of
 from stj_catalog.schema import assignments, export_images, exports, images
 from stj_core.clock import now
 from stj_core.errors import DatasetError
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import SPLITS, Status
 
 _BATCH = 5_000
 
@@ -181,20 +181,15 @@ def export_story(catalog: Catalog, export_id: int) -> dict[str, Any] | None:
             .where(mine, export_images.c.split.is_not(None))
             .group_by(export_images.c.split, export_images.c.label)
         )
-        groups = (
-            select(export_images.c.split, func.count(images.c.group_id.distinct()))
-            .join_from(export_images, images)
-            .where(mine, export_images.c.split.is_not(None))
-            .group_by(export_images.c.split)
-        )
         withheld = select(export_images.c.reason, func.count()).where(mine, export_images.c.split.is_(None))
         splits: dict[str, dict[int, int]] = {}
         for split, label, n in connection.execute(by_split):
             splits.setdefault(split, {})[label] = n
+        groups, shared = _count_groups(connection, export_id)
         return dict(row._mapping) | {
             "splits": splits,
-            "groups": dict(connection.execute(groups).all()),
-            "shared_groups": _shared_groups(connection, export_id),
+            "groups": groups,
+            "shared_groups": shared,
             "withheld_reasons": {
                 reason or "": n for reason, n in connection.execute(withheld.group_by(export_images.c.reason))
             },
@@ -254,15 +249,19 @@ def export_sheet(
     ]
 
 
-def _shared_groups(connection: Connection, export_id: int) -> int:
-    """Groups with pictures in two splits of an export: the proof wants none."""
-    torn = (
-        select(images.c.group_id)
+def _count_groups(connection: Connection, export_id: int) -> tuple[dict[str, int], int]:
+    """The groups with a picture in each split of an export, and those with pictures in two: the proof wants none."""
+    held = {str(split): func.max(case((export_images.c.split == split, 1), else_=0)) for split in SPLITS}
+    each = (
+        select(*(flag.label(split) for split, flag in held.items()))
         .join_from(export_images, images)
         .where(
             export_images.c.export_id == export_id, export_images.c.split.is_not(None), images.c.group_id.is_not(None)
         )
         .group_by(images.c.group_id)
-        .having(func.count(export_images.c.split.distinct()) > 1)
+        .subquery()
     )
-    return connection.execute(select(func.count()).select_from(torn.subquery())).scalar_one()
+    flags = [each.c[split] for split in held]
+    shared = func.sum(case((sum(flags[1:], flags[0]) > 1, 1), else_=0))
+    *counts, torn = connection.execute(select(*(func.sum(flag) for flag in flags), shared)).one()
+    return {split: int(n) for split, n in zip(held, counts, strict=True) if n}, int(torn or 0)

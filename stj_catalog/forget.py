@@ -265,7 +265,7 @@ def _exports_with(connection: Connection, ids: Sequence[int]) -> list[tuple[int,
     found: set[tuple[int, str]] = set()
     for some in chunks(ids):
         wanted = select(exports.c.id, exports.c.out).join_from(export_images, exports)
-        held = wanted.where(export_images.c.image_id.in_(some), export_images.c.file.is_not(None)).distinct()
+        held = wanted.where(export_images.c.image_id.in_(some), export_images.c.split.is_not(None)).distinct()
         found |= {(number, out) for number, out in connection.execute(held)}
     return sorted(found)
 

@@ -22,6 +22,7 @@ from stj_catalog.schema import (
     reviews,
     sightings,
 )
+from stj_catalog.tags import carrying, known_spelling, tags_of, tags_with
 from stj_core.vocabulary import Reason, Status
 
 COUNT_LIMIT = 10_000
@@ -43,8 +44,9 @@ class Filter:
         reason: why they are quarantined or rejected.
         crawl: sighted in this crawl.
         source: imported from this source, or of this brand.
-        text: part of a title that they were sighted with, of their address or file name, or a product's ASIN.
+        text: part of a title that they were sighted with, of their address, file name or a tag, or a product's ASIN.
         group: members of this group.
+        tag: that carry this tag, in whatever case it is written.
         undecided: only those that no person's decision stands about.
         of_no_class: only those that are kept as pictures of none of the classes.
     """
@@ -56,6 +58,7 @@ class Filter:
     source: str | None = None
     text: str | None = None
     group: int | None = None
+    tag: str | None = None
     undecided: bool = False
     of_no_class: bool = False
 
@@ -77,6 +80,7 @@ class Tile:
     group_id: int | None
     title: str | None = None
     asin: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def shown_rows(catalog: Catalog, checksums: Collection[str]) -> dict[str, int]:
 
 
 def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
-    """What the filters can be set to: reasons, sources and crawls."""
+    """What the filters can be set to: reasons, sources, crawls and tags."""
     reasons = select(images.c.reason).where(
         images.c.status.in_([Status.QUARANTINED, Status.REJECTED]), images.c.reason.is_not(None)
     )
@@ -241,6 +245,7 @@ def suggestions(catalog: Catalog) -> dict[str, list[Any]]:
                 )
             )[:50],
             "crawls": [row._asdict() for row in connection.execute(newest)],
+            "tags": tags_with(connection, "")[:200],
         }
 
 
@@ -317,6 +322,10 @@ def _conditions(catalog: Catalog, wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.undecided:
         standing = select(reviews.c.id).where(reviews.c.image_id == images.c.id, reviews.c.undone_at.is_(None))
         found.append(~standing.exists())
+    if wanted.tag is not None:
+        with catalog.read() as connection:
+            spelled = known_spelling(connection, wanted.tag)
+        found.append(images.c.id.in_(carrying(spelled)))
     if wanted.crawl is not None:
         found.append(images.c.id.in_(select(sightings.c.image_id).where(sightings.c.crawl_id == wanted.crawl)))
     if wanted.source:
@@ -341,7 +350,10 @@ def _conditions(catalog: Catalog, wanted: Filter) -> list[ColumnElement[bool]]:
         )
         # An address or a file's name has no space; a search of several words need not look through them.
         named = [] if " " in wanted.text else [_contains(catalog, images.c.url, wanted.text)]
-        found.append(or_(images.c.id.in_(titled), images.c.id.in_(of_product), *named))
+        with catalog.read() as connection:
+            spelled_so = tags_with(connection, wanted.text)
+        tagged = [images.c.id.in_(carrying(*spelled_so))] if spelled_so else []
+        found.append(or_(images.c.id.in_(titled), images.c.id.in_(of_product), *named, *tagged))
     return found
 
 
@@ -363,8 +375,9 @@ def _with_titles(connection: Connection, rows: Sequence[Any]) -> list[Tile]:
         )
         told |= {row: (title, asin) for row, title, asin in connection.execute(query)}
     names = [column.name for column in _TILE]
+    carried = tags_of(connection, [row.id for row in rows])
     return [
-        Tile(**{name: getattr(row, name) for name in names}, title=title, asin=asin)
+        Tile(**{name: getattr(row, name) for name in names}, title=title, asin=asin, tags=carried.get(row.id, ()))
         for row in rows
         for title, asin in [told.get(row.id, (None, None))]
     ]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, func, or_, select
 
 from stj_catalog.schema import crops, images, likenesses
-from stj_core.vocabulary import Status
+from stj_catalog.ties import TOGETHER, told_pairs
+from stj_core.vocabulary import Act, Status
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ def members_of_groups(connection: Connection) -> list[GroupMember]:
 def _nearest(connection: Connection) -> dict[int, str]:
     """For each picture its strongest likeness, in words."""
     words: dict[int, str] = {}
+    for (one_id, two_id), said in sorted(told_pairs(connection).items()):
+        if said.word in TOGETHER:
+            how = "the same" if said.word == Act.SAME else "of one group"
+            words.setdefault(one_id, f"a person says {how}, with {two_id}")
+            words.setdefault(two_id, f"a person says {how}, with {one_id}")
     order = (likenesses.c.distance256, likenesses.c.distance, likenesses.c.image_id, likenesses.c.other_id)
     one, two = images.alias("one"), images.alias("two")
     same_group = and_(one.c.id == likenesses.c.image_id, two.c.id == likenesses.c.other_id)

@@ -1,4 +1,8 @@
-"""Groups: pictures that must stay together in every split."""
+"""Groups: pictures that must stay together in every split.
+
+Likenesses, products and people tie pictures together. Where people told two pictures apart, their likeness ties them no more;
+a product, or a third picture that is like both, still does.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import (
     Connection,
+    Table,
     bindparam,
     delete,
     func,
@@ -28,6 +33,7 @@ from stj_catalog.schema import (
     products,
     sightings,
 )
+from stj_catalog.ties import TOGETHER, parted, told_pairs
 from stj_core.clock import now
 
 
@@ -46,20 +52,33 @@ def join_groups(connection: Connection, ids: Sequence[int], newcomers: Sequence[
 
 
 def _likeness_edges(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
-    """Pairs of different groups tied by a likeness of one of `ids`."""
+    """Pairs of different groups tied by a likeness of one of `ids`, or by what people told of it."""
     one, two = images.alias("one"), images.alias("two")
     query = (
-        select(one.c.group_id, two.c.group_id)
+        select(likenesses.c.image_id, likenesses.c.other_id, one.c.group_id, two.c.group_id)
         .select_from(
             likenesses.join(one, one.c.id == likenesses.c.image_id).join(two, two.c.id == likenesses.c.other_id)
         )
         .where(likenesses.c.kind != "weak", one.c.group_id != two.c.group_id)
     )
-    found: set[tuple[int, int]] = set()
+    told = told_pairs(connection, ids)
+    apart = parted(told)
+    found = _told_edges(connection, [pair for pair, said in told.items() if said.word in TOGETHER])
     for some in chunks(ids):
         for side in (likenesses.c.image_id, likenesses.c.other_id):
-            found |= {(a, b) for a, b in connection.execute(query.where(side.in_(some)))}
+            rows = connection.execute(query.where(side.in_(some)))
+            found |= {(a, b) for mine, other, a, b in rows if (mine, other) not in apart}
     return found
+
+
+def _told_edges(connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """The different groups of pairs of pictures."""
+    group_of: dict[int, int] = {}
+    for some in chunks(sorted({one for pair in pairs for one in pair})):
+        mine = select(images.c.id, images.c.group_id).where(images.c.id.in_(some), images.c.group_id.is_not(None))
+        group_of |= dict(connection.execute(mine).all())
+    known = [(group_of[a], group_of[b]) for a, b in pairs if a in group_of and b in group_of]
+    return {(a, b) for a, b in known if a != b}
 
 
 def _product_edges(connection: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
@@ -132,12 +151,22 @@ class Regrouping:
     before: Mapping[int, int | None]
 
 
-def find_regroupings(connection: Connection) -> list[Regrouping]:
-    """What would make the groups that likenesses and products give, each under the oldest number that its pictures had."""
-    present = _present_groups(connection)
-    ties = select(likenesses.c.image_id, likenesses.c.other_id).where(likenesses.c.kind != "weak")
-    edges = [(a, b) for a, b in connection.execute(ties.union_all(select(crops.c.image_id, crops.c.other_id)))]
-    together = components([*edges, *_family_edges(connection)])
+def find_regroupings(connection: Connection, only: Sequence[int] | None = None) -> list[Regrouping]:
+    """What would make the groups that likenesses, products and people give, each under the oldest number of its pictures.
+
+    Args:
+        connection: in a transaction.
+        only: look at the pictures of these groups alone, which nothing ties to others; None looks at all.
+    """
+    present = _present_groups(connection, only)
+    rows = None if only is None else sorted(present)
+    told = told_pairs(connection, rows)
+    apart = parted(told)
+    edges = [
+        pair for table in (likenesses, crops) for pair in _table_edges(connection, table, rows) if pair not in apart
+    ]
+    edges += [pair for pair, said in told.items() if said.word in TOGETHER and present.keys() >= set(pair)]
+    together = components([*edges, *_family_edges(connection, rows)])
     tied = {one for component in together for one in component}
     # How many components have pictures in a group: a picture alone in a group of its own is as it should be.
     holders: Counter[int] = Counter()
@@ -198,10 +227,29 @@ def remove_empty_groups(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(delete(groups).where(groups.c.id.in_(some), ~used))
 
 
-def _present_groups(connection: Connection) -> dict[int, int | None]:
+def _present_groups(connection: Connection, only: Sequence[int] | None) -> dict[int, int | None]:
     wanted = select(images.c.id, images.c.group_id).where(images.c.compared.is_not(None))
-    rows = connection.execute(wanted.execution_options(yield_per=5_000))
-    return {row.id: row.group_id for row in rows}
+    if only is None:
+        rows = connection.execute(wanted.execution_options(yield_per=5_000))
+        return {row.id: row.group_id for row in rows}
+    found: dict[int, int | None] = {}
+    for some in chunks(sorted(only)):
+        found |= {row.id: row.group_id for row in connection.execute(wanted.where(images.c.group_id.in_(some)))}
+    return found
+
+
+def _table_edges(connection: Connection, table: Table, ids: Sequence[int] | None) -> set[tuple[int, int]]:
+    """The pairs of `likenesses` that tie, or of `crops`; of some pictures, or of all."""
+    query = select(table.c.image_id, table.c.other_id)
+    query = query.where(table.c.kind != "weak") if table is likenesses else query
+    if ids is None:
+        return {(a, b) for a, b in connection.execute(query)}
+    known = set(ids)
+    found: set[tuple[int, int]] = set()
+    for some in chunks(ids):
+        rows = connection.execute(query.where(table.c.image_id.in_(some)))
+        found |= {(a, b) for a, b in rows if b in known}
+    return found
 
 
 def _new_group(connection: Connection) -> int:
@@ -209,12 +257,26 @@ def _new_group(connection: Connection) -> int:
     return made
 
 
-def _family_edges(connection: Connection) -> list[tuple[int, int]]:
-    """Pairs of compared pictures of one product or product family, enough of them to tie each family together."""
+def _family_edges(connection: Connection, ids: Sequence[int] | None = None) -> list[tuple[int, int]]:
+    """Pairs of compared pictures of one product or product family, enough of them to tie each family together.
+
+    Args:
+        connection: in a transaction.
+        ids: only among these pictures; None for all.
+    """
     sold = sightings.join(products, products.c.id == sightings.c.product_id).join(
         images, images.c.id == sightings.c.image_id
     )
     compared = images.c.compared.is_not(None)
+    if ids is not None:
+        first_of: dict[str, int] = {}
+        found: set[tuple[int, int]] = set()
+        for some in chunks(ids):
+            named = select(FAMILY, images.c.id).select_from(sold).where(compared, images.c.id.in_(some)).distinct()
+            for family, row in connection.execute(named.order_by(images.c.id)):
+                if first_of.setdefault(family, row) != row:
+                    found.add((first_of[family], row))
+        return sorted(found)
     first = func.min(images.c.id).label("first")
     many = (
         select(FAMILY.label("family"), first)

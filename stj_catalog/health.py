@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, or_, select, text
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import crawls, images, likenesses, pages, sightings
+from stj_catalog.ties import TOGETHER, told_pairs
 from stj_core.problem import Problem
 from stj_core.vocabulary import CrawlState, PageState, Reason, Status
 from stj_images.likeness import DUPLICATE
@@ -90,6 +91,7 @@ def known_paths(catalog: Catalog, paths: Sequence[str]) -> set[str]:
 def row_faults(catalog: Catalog) -> Iterator[Problem]:
     """Rows that contradict each other or the rules."""
     yield from _kept_duplicates(catalog)
+    yield from _parted_groups(catalog)
     yield from _kept_without_file(catalog)
     yield from _half_done_pages(catalog)
     yield from _unsettled(catalog)
@@ -100,18 +102,39 @@ def _kept_duplicates(catalog: Catalog) -> Iterator[Problem]:
     one, two = images.alias("one"), images.alias("two")
     both = and_(one.c.status == Status.KEPT, two.c.status == Status.KEPT)
     pairs = (
-        select(one.c.path, two.c.path, likenesses.c.distance, likenesses.c.distance256)
+        select(one.c.id, two.c.id, one.c.path, two.c.path, likenesses.c.distance, likenesses.c.distance256)
         .select_from(
             likenesses.join(one, one.c.id == likenesses.c.image_id).join(two, two.c.id == likenesses.c.other_id)
         )
         .where(likenesses.c.kind == DUPLICATE, both)
     )
     with catalog.read() as connection:
-        for path, other, near, near256 in connection.execute(pairs):
+        rows = connection.execute(pairs).all()
+        told = told_pairs(connection, {row[0] for row in rows})
+        for mine, theirs, path, other, near, near256 in rows:
+            if (mine, theirs) in told and told[mine, theirs].parts:
+                continue
             yield Problem(
                 "kept_duplicate",
                 path,
                 f"it is kept and so is its duplicate {other} ({near} of 64 and {near256} of 256 bits)",
+            )
+
+
+def _parted_groups(catalog: Catalog) -> Iterator[Problem]:
+    """Pictures that people put together and that are in different groups."""
+    with catalog.read() as connection:
+        told = [(pair, said.word) for pair, said in told_pairs(connection).items() if said.word in TOGETHER]
+        rows: dict[int, Any] = {}
+        for some in chunks(sorted({one for pair, _ in told for one in pair})):
+            wanted = select(images.c.id, images.c.image_key, images.c.group_id).where(images.c.id.in_(some))
+            rows |= {row.id: row for row in connection.execute(wanted.where(images.c.compared.is_not(None)))}
+    for (one, two), word in told:
+        if one in rows and two in rows and rows[one].group_id != rows[two].group_id:
+            yield Problem(
+                "parted_group",
+                rows[one].image_key,
+                f"a person said {word} of it and picture {two}, and their groups differ",
             )
 
 

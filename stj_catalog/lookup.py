@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,11 @@ from sqlalchemy import Connection, Select, or_, select
 
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.schema import export_images, images, likenesses, products, sightings
+from stj_catalog.ties import told_pairs
 from stj_catalog.tombstones import ADDRESS, ASIN, tombs_of
 from stj_core.errors import CatalogError, UsageError
 from stj_core.shops.shop import picture_keys
-from stj_core.vocabulary import Status
+from stj_core.vocabulary import Act, Status
 from stj_images.likeness import DUPLICATE
 
 _CHECKSUM = re.compile(r"[0-9a-f]{6,64}")
@@ -132,16 +134,20 @@ def _some(found: Sequence[int | None], what: str, given: str) -> set[int]:
     return pictures
 
 
-def _duplicates(connection: Connection, ids: Iterable[int]) -> set[int]:
-    found: set[int] = set()
+def _duplicates(connection: Connection, ids: AbstractSet[int]) -> set[int]:
+    """The pictures that are the same as some, by their looks or by what people told."""
+    alike: set[tuple[int, int]] = set()
     for some in chunks(sorted(ids)):
         for one, other in (
             (likenesses.c.image_id, likenesses.c.other_id),
             (likenesses.c.other_id, likenesses.c.image_id),
         ):
-            bound = select(other).where(one.in_(some), likenesses.c.kind == DUPLICATE)
-            found |= set(connection.execute(bound).scalars())
-    return found
+            bound = select(one, other).where(one.in_(some), likenesses.c.kind == DUPLICATE)
+            alike |= {(min(pair), max(pair)) for pair in connection.execute(bound)}
+    told = told_pairs(connection, ids)
+    alike = {pair for pair in alike if pair not in told or not told[pair].parts}
+    alike |= {pair for pair, said in told.items() if said.word == Act.SAME}
+    return {one for pair in alike for one in pair}
 
 
 def ids_of_checksums(catalog: Catalog, checksums: Sequence[str]) -> dict[str, int]:

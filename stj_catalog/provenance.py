@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
@@ -22,6 +22,8 @@ from stj_catalog.schema import (
     reviews,
     sightings,
 )
+from stj_catalog.tags import tags_of
+from stj_catalog.ties import told_pairs
 from stj_catalog.tombstones import ADDRESS, ASIN, tombs_of
 from stj_core.shops.shop import picture_keys, product_number
 from stj_core.vocabulary import Status
@@ -41,6 +43,8 @@ class Whole:
         neighbours: pictures that look like it, the most alike first, with kind, way and distances.
         reviews: decisions about it, newest first.
         exports: the exports that held or withheld it, newest first.
+        tags: that it carries.
+        told: what people said of it and others: each other picture with the word that stands.
     """
 
     row: dict[str, Any]
@@ -50,6 +54,8 @@ class Whole:
     neighbours: list[tuple[Tile, dict[str, Any]]]
     reviews: list[dict[str, Any]]
     exports: list[dict[str, Any]]
+    tags: tuple[str, ...] = ()
+    told: list[tuple[Tile, str]] = field(default_factory=list)
 
 
 def whole_picture(catalog: Catalog, image_id: int, *, most: int = 60) -> Whole | None:
@@ -80,6 +86,8 @@ def whole_picture(catalog: Catalog, image_id: int, *, most: int = 60) -> Whole |
             neighbours=_neighbours(connection, image_id, most),
             reviews=_mappings(connection, decided, most),
             exports=_mappings(connection, held, most),
+            tags=tags_of(connection, [image_id]).get(image_id, ()),
+            told=_told(connection, image_id, most),
         )
 
 
@@ -195,6 +203,16 @@ def _group(connection: Connection, row: Row[Any], most: int) -> list[Tile]:
     return _with_titles(
         connection, connection.execute(select(*_TILE).where(others).order_by(images.c.id).limit(most)).all()
     )
+
+
+def _told(connection: Connection, image_id: int, most: int) -> list[tuple[Tile, str]]:
+    """What people said of a picture and others that were not forgotten, the newest first."""
+    told = told_pairs(connection, [image_id])
+    newest = sorted(told, key=lambda pair: (-told[pair].act, pair))
+    words = {one if two == image_id else two: told[one, two].word for one, two in newest}
+    rows = {row.id: row for row in connection.execute(select(*_TILE).where(images.c.id.in_(list(words)[:most])))}
+    tiles = _with_titles(connection, [rows[one] for one in words if one in rows])
+    return [(tile, words[tile.id]) for tile in tiles if tile.status != Status.FORGOTTEN]
 
 
 def _neighbours(connection: Connection, image_id: int, most: int) -> list[tuple[Tile, dict[str, Any]]]:

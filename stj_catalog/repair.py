@@ -24,7 +24,7 @@ from stj_images.likeness import Thresholds
 from stj_images.store import ImageStore
 
 _LOST = {"missing": Reason.MISSING_FILE, "torn": Reason.TORN_FILE}
-_BROKEN_RULES = ("unsettled", "kept_duplicate", "no_file")
+_BROKEN_RULES = ("unsettled", "kept_duplicate", "parted_group", "no_file")
 # A repair of more than this many, and of more than this share of all, is asked about first.
 _MANY, _SHARE = 20, 0.01
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-from stj_core.vocabulary import Action, CrawlState, PageState, Split, Status
+from stj_core.vocabulary import Act, Action, CrawlState, PageState, Split, Status
 
 # The kind of a page that is about one product; the others list many.
 PRODUCT_PAGE = "product"
@@ -149,7 +149,7 @@ images = Table(
         "label", Integer, comment="its class, from its sightings or a person; empty and kept: of none of the classes"
     ),
     Column("duplicate_of", ForeignKey("images.id"), index=True),
-    Column("duplicate_kind", Text, comment="exact or near"),
+    Column("duplicate_kind", Text, comment="exact, near, or told by a person"),
     Column("distance", Integer, comment="bits of pHash-64 between it and the picture it duplicates"),
     Column("group_id", ForeignKey("groups.id"), index=True),
     Column("sha256", Text, index=True, comment="of the original bytes"),
@@ -255,6 +255,38 @@ reviews = Table(
     comment="What people decided about pictures; nothing is ever deleted here.",
 )
 
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("action", Text, nullable=False, comment="tag, untag, same, group or apart"),
+    Column("reviewer", Text, nullable=False),
+    Column("made_at", Text, nullable=False),
+    Column("undone_at", Text, comment="when it was taken back; of several that stand the newest counts"),
+    _one_of("action", Act),
+    comment="What people did to many pictures at once: tags given and taken, pictures put together or told apart.",
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("act_id", ForeignKey("acts.id"), primary_key=True),
+    Column("image_id", ForeignKey("images.id"), primary_key=True, index=True),
+    Column("tag", Text, nullable=False),
+    Index("ix_tags_tag", "tag", "image_id", "act_id"),
+    comment="The pictures that an act gave a tag or took it from; only forgetting a picture deletes rows.",
+)
+
+ties = Table(
+    "ties",
+    metadata,
+    Column("act_id", ForeignKey("acts.id"), primary_key=True),
+    Column("sha256", Text, primary_key=True, index=True, comment="of one picture's original bytes"),
+    Column("other_sha256", Text, primary_key=True, index=True, comment="of the other's"),
+    CheckConstraint("sha256 < other_sha256", name="ordered"),
+    comment="Pairs of pictures that people told the same, of one group, or apart; by their bytes, wherever these come again.",
+)
+
 assignments = Table(
     "assignments",
     metadata,
@@ -293,7 +325,7 @@ export_images = Table(
     Column("image_id", ForeignKey("images.id"), primary_key=True, index=True),
     Column("label", Integer, comment="empty for a picture of none of the classes"),
     Column("split", Text, comment="empty when it was withheld"),
-    Column("file", Text),
+    Column("file", Text, comment="empty once the picture was forgotten"),
     Column("sha256", Text, comment="of the written file"),
     Column("reason", Text, comment="why it was withheld"),
     comment="Which pictures an export holds, and which it withheld and why.",

@@ -6,7 +6,7 @@ are read later, for some pictures at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.families import FAMILY
 from stj_catalog.schema import assignments, categories, crawls, images, pages, products, sightings
+from stj_catalog.ties import TOGETHER, told_pairs
 from stj_core.labels import NO_LABEL
 from stj_core.vocabulary import SPLITS, Status
 from stj_images.likeness import HASHES
@@ -258,6 +259,13 @@ def product_families(catalog: Catalog, ids: Sequence[int]) -> list[tuple[int, st
         for some in chunks(ids):
             found += [(row, name) for row, name in connection.execute(query.where(sightings.c.image_id.in_(some)))]
     return found
+
+
+def told_among(catalog: Catalog, ids: Container[int]) -> dict[tuple[int, int], bool]:
+    """What people told of pairs of some pictures: whether they belong together, or apart."""
+    with catalog.read() as connection:
+        told = told_pairs(connection)
+    return {pair: said.word in TOGETHER for pair, said in told.items() if pair[0] in ids and pair[1] in ids}
 
 
 def crawls_known(catalog: Catalog, ids: Sequence[int]) -> set[int]:

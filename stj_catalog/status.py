@@ -83,10 +83,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Bond:
-    """How near a duplicate is: bits of pHash-64 and pHash-256."""
+    """How near a duplicate is: bits of pHash-64 and pHash-256, and whether a person told that it is one."""
 
     distance: int
     distance256: int
+    told: bool = False
 
 
 @dataclass
@@ -126,7 +127,7 @@ def resolve(pictures: Mapping[int, Picture], bonds: Mapping[int, Mapping[int, Bo
             board.outcomes[picture.id] = _own_status(picture)
         else:
             bond = bonds[picture.id][keeper.id]
-            kind = "exact" if keeper.sha256 == picture.sha256 else "near"
+            kind = "exact" if keeper.sha256 == picture.sha256 else "told" if bond.told else "near"
             label = picture.label if picture.label is not None else keeper.label
             board.outcomes[picture.id] = Outcome(Status.DUPLICATE, label, None, keeper.id, kind, bond.distance)
     return board.outcomes

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, select, update
 
 from stj_catalog.catalog import chunks, insert_new
-from stj_catalog.schema import PRODUCT_PAGE, images, pages, products, reviews, secrets, sightings, tombstones
+from stj_catalog.schema import (
+    PRODUCT_PAGE,
+    export_images,
+    images,
+    pages,
+    products,
+    reviews,
+    secrets,
+    sightings,
+    tags,
+    tombstones,
+)
 from stj_core.shops.shop import picture_keys
 
 ADDRESS, ASIN = "address", "asin"
@@ -34,7 +45,7 @@ def tombs_of(connection: Connection, kind: str, words: Iterable[str]) -> dict[st
 
 
 def erase_words(connection: Connection, ids: Sequence[int]) -> None:
-    """Take away titles, addresses and products of forgotten pictures, and keep digests of their addresses and ASINs."""
+    """Take away titles, addresses, tags and products of forgotten pictures, and keep digests of their addresses and ASINs."""
     key = _key(connection)
     for some in chunks(sorted(ids)):
         rows = connection.execute(
@@ -65,6 +76,9 @@ def erase_words(connection: Connection, ids: Sequence[int]) -> None:
             )
         mine = sightings.c.image_id.in_(some)
         connection.execute(update(sightings).where(mine).values(title=None, image_url=None, product_id=None))
+        # An exported file is called by its checksum's beginning, or by whatever a layout calls it.
+        connection.execute(update(export_images).where(export_images.c.image_id.in_(some)).values(file=None))
+        connection.execute(tags.delete().where(tags.c.image_id.in_(some)))
         connection.execute(update(reviews).where(reviews.c.image_id.in_(some)).values(reason=None))
         _erase_products(connection, key, sold)
 

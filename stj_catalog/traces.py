@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import mmap
 import shutil
 import sqlite3
 import zlib
@@ -24,6 +25,8 @@ _BLOCK = 1 << 20
 _OVERLAP = 10_000
 _LONGEST_FIELD = 10_000_000
 _NAME_DIGITS = 16
+# So many checksums are looked for in each line of a table before it is taken apart.
+_FEW = 8
 # What is drawn from numbers alone; every other picture in `plots/` shows thumbnails.
 _DRAWN = frozenset({"accuracy", "architecture", "confusion", "loss", "reliability"})
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg"})
@@ -69,12 +72,31 @@ def written_of(manifests: Iterable[Path], checksums: Sequence[str]) -> set[str]:
         if not mentions(file, checksums):
             continue
         with suppress(OSError, ValueError, csv.Error), file.open(encoding="utf-8", newline="") as stream:
+            columns = next(csv.reader([stream.readline()]), [])
+            rows = csv.reader(stream) if len(checksums) > _FEW else _rows_with(file, checksums)
+            original, written = (columns.index(name) for name in ("original_sha256", "sha256"))
             found |= {
-                row["sha256"]
-                for row in csv.DictReader(stream)
-                if row.get("original_sha256") in checksums and row.get("sha256")
+                row[written]
+                for row in rows
+                if len(row) > max(original, written) and row[original] in checksums and row[written]
             }
     return found
+
+
+def _rows_with(file: Path, words: Sequence[str]) -> Iterator[list[str]]:
+    """The rows of a table that hold one of some words.
+
+    Each is read alone: a title of several lines stands behind a manifest's checksums, so that what is between them is whole.
+    """
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        for word in words:
+            at = held.find(word.encode())
+            while at >= 0:
+                end = held.find(b"\n", at)
+                end = len(held) if end < 0 else end
+                line = held[held.rfind(b"\n", 0, at) + 1 : end].decode("utf-8", "replace")
+                yield next(csv.reader([line]), [])
+                at = held.find(word.encode(), end)
 
 
 def backups_holding(backups: Iterable[Path], words: Sequence[str]) -> list[Path]:

@@ -79,6 +79,19 @@ class Action(Word):
     NONE = "none", "It is of none of the classes: a model learns to refuse it."
 
 
+class Act(Word):
+    """What a person may do to several pictures at once, besides deciding what they show."""
+
+    TAG = "tag", "They carry this tag."
+    UNTAG = "untag", "They carry this tag no more."
+    SAME = "same", "They are the same picture: the best one is kept."
+    GROUP = "group", "They are different pictures that stay in one split."
+    APART = "apart", "They are different pictures and need not stay together, however alike they look."
+
+
+TOLD = (Act.SAME, Act.GROUP, Act.APART)
+
+
 class Reason(Word):
     """Why a picture is quarantined or rejected, or why a sighting says nothing about the label.
 
@@ -137,8 +150,8 @@ class Withheld(Word):
     """Why an export leaves a kept picture out."""
 
     TOO_SMALL = "min_side", "shorter side below --min-side"
-    GROUP_IN_VAL = "group_in_val", "a newcomer tied its group to one whose pictures are in val"
-    GROUP_IN_TEST = "group_in_test", "a newcomer tied its group to one whose pictures are in test"
+    GROUP_IN_VAL = "group_in_val", "a newcomer or a person tied its group to one whose pictures are in val"
+    GROUP_IN_TEST = "group_in_test", "a newcomer or a person tied its group to one whose pictures are in test"
     RELATED = "max_related", "more pictures of one group than --max-related"
     OVER_CLASS = "per_class", "more pictures of one class than --per-class"
     NO_CLASS = "no_class", "of something that is none of the classes, for which --layout student has no folder"

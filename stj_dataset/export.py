@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stj_catalog.catalog import Catalog
 from stj_catalog.exports import ExportedPicture, ExportRecord, recording
 from stj_catalog.health import lost_store
-from stj_catalog.selection import known_hashes, product_families
+from stj_catalog.selection import known_hashes, product_families, told_among
 from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
 from stj_core.folders import aside, swapped
@@ -249,7 +249,16 @@ class _Job:
             pool=self.pool,
             tick=tick,
             seed=self.settings.seed,
+            told=self._told(),
         )
+
+    def _told(self) -> dict[tuple[int, int], bool]:
+        """What people told of pairs of the manifest's places: whether they belong together."""
+        place = {row: at for at, row in enumerate(self.plan.pictures.ids.tolist())}
+        pairs = told_among(self.catalog, place)
+        return {
+            (min(place[one], place[two]), max(place[one], place[two])): joined for (one, two), joined in pairs.items()
+        }
 
     def _written(self) -> Iterator[WrittenFile]:
         """The files of the manifest, with the hashes that the catalogue holds of those that were copied."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +24,7 @@ from stj_images.fingerprint import fingerprint
 from stj_images.likeness import DUPLICATE, HASHES, KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
 Ints = NDArray[np.int64]
+NOTHING_TOLD: Mapping[tuple[int, int], bool] = {}
 _CHUNK, _TASK = 256, 16
 # One of so many files is hashed afresh although the catalogue knows its hashes.
 _SAMPLE = 100
@@ -69,6 +70,8 @@ class LeakReport:
         same_product: pairs of pictures of one product or product family that do not look alike, one per family and pair of
             splits.
         nearest: the most alike pair across splits, if any is within reach of the search.
+        by_hand: pairs that people put together and that are neither of the above.
+        apart: pairs that would be leaks and that people told apart, as counted: each was looked at by somebody.
     """
 
     files: int
@@ -77,11 +80,13 @@ class LeakReport:
     relatives: Sequence[Pair]
     same_product: Sequence[Pair]
     nearest: Pair | None
+    by_hand: Sequence[Pair] = ()
+    apart: int = 0
 
     @property
     def pairs(self) -> list[Pair]:
         """The pairs that must not be, each once."""
-        return [*self.duplicates, *self.relatives, *self.same_product]
+        return [*self.duplicates, *self.relatives, *self.same_product, *self.by_hand]
 
     @property
     def leaks(self) -> int:
@@ -100,8 +105,15 @@ class LeakReport:
         return (
             f"Leak check, {self.files} written files read again, {self.afresh} of them hashed afresh: "
             f"{len(self.duplicates)} duplicate, {len(self.relatives)} related, "
-            f"{len(self.same_product)} same-product pairs across splits; {near}."
+            f"{len(self.same_product)} same-product pairs across splits; {near}.{self._by_people}"
         )
+
+    @property
+    def _by_people(self) -> str:
+        """What people's words had to do with it; nothing where nobody said anything that counts."""
+        parts = [f"put together by people and lie across splits: {len(self.by_hand)}"] if self.by_hand else []
+        parts += [f"look alike across splits and were told apart by people: {self.apart}"] if self.apart else []
+        return f" Pairs that {'; that '.join(parts)}." if parts else ""
 
 
 def check_leaks(
@@ -114,6 +126,7 @@ def check_leaks(
     pool: ThreadPoolExecutor,
     tick: Callable[[int], None],
     seed: int = 0,
+    told: Mapping[tuple[int, int], bool] = NOTHING_TOLD,
 ) -> LeakReport:
     """Compare all pairs across splits.
 
@@ -126,6 +139,7 @@ def check_leaks(
         pool: threads for reading and decoding.
         tick: told how many pictures were read.
         seed: draws the sample that is hashed afresh although its hashes are known.
+        told: pairs of places, the smaller first, that people put together (true) or told apart (false).
 
     Raises:
         DatasetError: a file is not what the catalogue says, or there are more or fewer of them than have a split.
@@ -138,17 +152,34 @@ def check_leaks(
             "place: run the same command again."
         )
     across = list(_pairs(looks, splits, thresholds))
-    duplicates = [one for one in across if one.kind == DUPLICATE]
-    relatives = [one for one in across if one.kind == "related"]
-    alike = {(one.one, one.two) for one in (*duplicates, *relatives)}
+    leaking = [one for one in across if one.kind in (DUPLICATE, "related")]
+    # Whoever told them apart saw two pictures: files of the same bytes are one, whatever was said of their originals.
+    apart = {_key(one) for one in leaking if told.get(_key(one)) is False and not _same(looks, one)}
+    duplicates = [one for one in leaking if one.kind == DUPLICATE and _key(one) not in apart]
+    relatives = [one for one in leaking if one.kind == "related" and _key(one) not in apart]
+    alike = {_key(one) for one in (*duplicates, *relatives)}
+    products = [one for one in _same_product(splits, families) if _key(one) not in alike]
+    alike |= {_key(one) for one in products}
+    together = sorted(pair for pair, joined in told.items() if joined and splits[pair[0]] != splits[pair[1]])
     return LeakReport(
         files=len(looks),
         afresh=afresh,
         duplicates=duplicates,
         relatives=relatives,
-        same_product=[one for one in _same_product(splits, families) if (one.one, one.two) not in alike],
+        same_product=products,
         nearest=min(across, key=lambda one: (one.distance256, one.distance, one.one, one.two), default=None),
+        by_hand=[Pair(*pair, "put together by a person", 0, 0) for pair in together if pair not in alike],
+        apart=len(apart),
     )
+
+
+def _key(pair: Pair) -> tuple[int, int]:
+    return min(pair.one, pair.two), max(pair.one, pair.two)
+
+
+def _same(looks: Looks, pair: Pair) -> bool:
+    """Whether two written files have the same bytes."""
+    return bool((looks.checksums[pair.one] == looks.checksums[pair.two]).all())
 
 
 def read_files(root: Path, files: Sequence[str]) -> Iterator[bytes]:

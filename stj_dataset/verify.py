@@ -31,8 +31,8 @@ def verify_catalog(
 
     Kinds: `missing` (a row names it, the store has no such file), `torn` (its bytes have another sha256), `leftover`
     (written aside and never finished), `orphan` (no row names it), `not_forgotten` (its picture was to be forgotten),
-    `no_file`, `kept_duplicate`, `half_done_page`, `unsettled`, `database`, and `hash_reference` (this machine's perceptual hashes
-    are not those of imagehash).
+    `no_file`, `kept_duplicate`, `parted_group` (people put pictures together that are in two groups), `half_done_page`,
+    `unsettled`, `database`, and `hash_reference` (this machine's perceptual hashes are not those of imagehash).
 
     Args:
         catalog: what should be.

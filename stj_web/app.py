@@ -35,7 +35,7 @@ class StudioApp(Flask):
 
 def build(config: Config, web: WebConfig) -> Flask:
     """Make the application from its settings."""
-    from stj_web.views import api, blueprints
+    from stj_web.views import api, blueprints, by_hand
 
     app = StudioApp("stj_web")
     metrics = Metrics()
@@ -65,5 +65,6 @@ def build(config: Config, web: WebConfig) -> Flask:
     for blueprint in blueprints():
         app.register_blueprint(blueprint)
     # The REST interface guards itself: programs bear the token, the studio's own pages a CSRF header.
-    security.csrf.exempt(api.pages)
+    for blueprint in (api.pages, by_hand.pages):
+        security.csrf.exempt(blueprint)
     return app

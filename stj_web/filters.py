@@ -146,7 +146,7 @@ def _every_page() -> dict[str, Any]:
 def _section() -> str:
     """The place of the navigation that this page belongs to."""
     blueprint = (request.blueprint or "").split(".")[0]
-    if request.endpoint == "maps.like" or blueprint == "selection":
+    if request.endpoint == "maps.like" or blueprint in ("selection", "by_hand"):
         return "catalogue"
     return "runs" if blueprint == "maps" else blueprint
 

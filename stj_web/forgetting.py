@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from stj_catalog.backup import find_backups
 from stj_catalog.forget import Forgotten, forget
 from stj_catalog.forgotten import forgotten_among
+from stj_catalog.gallery import Tile
 from stj_catalog.lookup import find_pictures
 from stj_catalog.provenance import whole_picture
 from stj_core.vocabulary import Reason, Status
@@ -21,6 +24,14 @@ BACKUPS = Path("backups")
 def is_forgotten(status: str, reason: str | None) -> bool:
     """Whether a row of the catalogue is a tombstone, or a copy of what lies under one."""
     return status == Status.FORGOTTEN or reason == Reason.FORGOTTEN_COPY
+
+
+def told_of(tile: Tile) -> dict[str, Any]:
+    """What a list says of a picture; of a forgotten one nothing by which it, or a file of it, could be found."""
+    told = asdict(tile)
+    if tile.status == Status.FORGOTTEN:
+        told |= dict.fromkeys(("sha256", "path", "title", "asin"))
+    return told
 
 
 def forgotten_ones(here: Studio, checksums: Iterable[str]) -> set[str]:

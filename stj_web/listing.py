@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,9 +105,9 @@ def list_pictures(
 
 
 def _counted(here: Studio, wanted: Filter, limit: int, after: int | None, before: int | None) -> tuple[Gallery, int]:
-    """A page and the count of the whole list up to COUNT_LIMIT; a search through titles or brands is made once for both."""
+    """A page and the count of the whole list up to COUNT_LIMIT; a search through titles, brands or tags is made once for both."""
     catalog = here.catalog
-    if wanted.text or wanted.source:
+    if wanted.text or wanted.source or wanted.tag:
         ids = here.remembered(("ids", wanted), lambda: first_ids(catalog, wanted))
         return page_among(catalog, wanted, ids, limit=limit, after=after, before=before), len(ids)
     page = gallery_page(catalog, wanted, limit=limit, after=after, before=before)
@@ -212,11 +211,10 @@ def model_hints(here: Studio, model: ModelFilter) -> dict[str, Any]:
     told = {"asked_run": run, "runs": runs, "sorts": SORTS, "judged_ways": JUDGED, "answers": (), "shops": ()}
     if run is None or run not in runs:
         return told
-    shops = Counter(row.source for row in here.runs.manifest(run).values() if row.source)
     try:
         # No page waits for a large run of which it asks nothing.
         asked = model.asks or model.run
         said = here.predictions.of(run) if asked else here.predictions.soon(run)
     except ModelError:
         said = None
-    return told | {"answers": said.answers if said else (), "shops": [shop for shop, _ in shops.most_common(50)]}
+    return told | {"answers": said.answers if said else (), "shops": here.runs.shops(run)}

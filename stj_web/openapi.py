@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stj_core.vocabulary import SPLITS, Action, Status
+from stj_catalog.by_hand import SPLIT
+from stj_catalog.tags import LONGEST_TAG, TAG_PATTERN
+from stj_core.vocabulary import SPLITS, TOLD, Action, Status
 from stj_web.params import MOST_AT_ONCE, NO_CLASS
 from stj_web.predictions import JUDGED, SORTS
 
@@ -105,6 +107,32 @@ def _paths(max_files: int) -> Json:
                 "responses": _responses("Decided", "200", failing=("401", "403", "404", "409", "503")),
             }
         },
+        "/api/v1/tags": {
+            "get": _get("Every tag and how many pictures carry it.", "Tags", [], failing=("400", "503")),
+            "post": _act(
+                "add_tags", "Give pictures a tag, or take it from them; or none of them.", _tag_body(), "Tagged"
+            ),
+        },
+        "/api/v1/groups": {
+            "post": _act(
+                "add_groups",
+                "Say that pictures are the same, of one group or apart, or split them off from their groups.",
+                _group_body(),
+                "Regrouped",
+            )
+        },
+        "/api/v1/acts": {
+            "get": _get("A page of acts, newest first.", "Acts", [_query("image", _COUNT, "about it"), after, limit])
+        },
+        "/api/v1/acts/{act_id}": {
+            "delete": {
+                "summary": "Take an act back as a whole; it stays on record.",
+                "operationId": "undo_act",
+                "parameters": [_path("act_id", _ID)],
+                "security": [{}, {"token": []}],
+                "responses": _responses("Regrouped", "200", failing=("401", "403", "404", "409", "503")),
+            }
+        },
         "/api/v1/runs": {"get": _get("Every training run, newest first.", "Runs", [], failing=())},
         "/api/v1/runs/{name}": {"get": _get("One training run.", "Run", [name], failing=("404", "503"))},
         "/api/v1/crawls": {"get": _get("A page of crawls, newest first.", "Crawls", [after, limit])},
@@ -128,6 +156,7 @@ def _filters() -> list[Json]:
         _query("source", {"type": "string", "maxLength": 200}, "of this brand or imported source"),
         _query("text", {"type": "string", "maxLength": 200}, "part of a title or an address, or an ASIN"),
         _query("group", _COUNT, "members of this group"),
+        _query("tag", {"type": "string", "maxLength": LONGEST_TAG}, "that carry this tag, in whatever case"),
     ]
 
 
@@ -230,6 +259,37 @@ def _undo_many() -> Json:
     }
 
 
+def _tag_body() -> Json:
+    body = _object(
+        {
+            "pictures": _some_pictures(),
+            "tag": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG, "pattern": TAG_PATTERN},
+        }
+    )
+    body["properties"] |= {"action": {"enum": ["tag", "untag", None]}, "reviewer": _TEXT}
+    return body
+
+
+def _group_body() -> Json:
+    body = _object({"pictures": _some_pictures(), "action": {"enum": [*(str(word) for word in TOLD), SPLIT]}})
+    body["properties"]["reviewer"] = _TEXT
+    return body
+
+
+def _some_pictures() -> Json:
+    return {"type": "array", "items": _ID, "minItems": 1, "maxItems": MOST_AT_ONCE}
+
+
+def _act(name: str, summary: str, body: Json, schema: str) -> Json:
+    return {
+        "summary": summary,
+        "operationId": name,
+        "security": [{}, {"token": []}],
+        "requestBody": {"required": True, "content": _json(body)},
+        "responses": _responses(schema, "201", failing=("400", "401", "403", "404", "409", "415", "503")),
+    }
+
+
 def _schemas() -> Json:
     return {
         "Error": _object(
@@ -281,6 +341,46 @@ def _schemas() -> Json:
                 "status": {"type": "string", "description": "a word of `status` above, or of another version of STJ"},
                 **dict.fromkeys(("reason", "sha256", "path", "title", "asin", "thumbnail"), _TEXT),
                 **dict.fromkeys(("label", "width", "height", "duplicate_of", "distance", "group_id"), _NUMBER),
+                "tags": {"type": "array", "items": {"type": "string"}},
+            }
+        ),
+        "Tags": _object({"tags": {"type": "array", "items": _object({"tag": {"type": "string"}, "images": _COUNT})}}),
+        "Act": _object(
+            {
+                "id": _ID,
+                "action": {"type": "string", "description": "tag, untag, same, group or apart"},
+                "reviewer": {"type": "string"},
+                "made_at": {"type": "string"},
+                "undone_at": _TEXT,
+            }
+        ),
+        "Acts": _object(
+            {
+                "acts": {
+                    "type": "array",
+                    "items": {"allOf": [_ref("Act"), _object({"tag": _TEXT, "pictures": _COUNT, "pairs": _COUNT})]},
+                },
+                "next": _NUMBER,
+            }
+        ),
+        "Tagged": _object(
+            {
+                "act": {"oneOf": [_ref("Act"), {"type": "null"}]},
+                "tag": {"type": "string", "description": "as it is written"},
+                "changed": {"type": "array", "items": _ID},
+                "unchanged": _COUNT,
+            }
+        ),
+        "Regrouped": _object(
+            {
+                "act": {"oneOf": [_ref("Act"), {"type": "null"}]},
+                "pairs": _COUNT,
+                "groups": {"type": "array", "items": _object({"image_id": _ID, "group_id": _ID})},
+                "changed": {
+                    "type": "array",
+                    "items": _object({"image_id": _ID, "before": {"type": "string"}, "after": {"type": "string"}}),
+                },
+                "still_together": {**_COUNT, "description": "pairs told apart that stay in one group all the same"},
             }
         ),
         "Images": _object(
@@ -318,6 +418,8 @@ def _schemas() -> Json:
                 "neighbours": {"type": "array", "items": _object({"image": _ref("Tile"), "likeness": _ANY})},
                 "reviews": _list("Review"),
                 "exports": {"type": "array", "items": _ANY},
+                "tags": {"type": "array", "items": {"type": "string"}},
+                "told": {"type": "array", "items": _object({"image": _ref("Tile"), "word": {"type": "string"}})},
             }
         ),
         "Sighting": _object(

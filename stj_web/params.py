@@ -9,6 +9,7 @@ from typing import Any
 from flask import request
 
 from stj_catalog.gallery import Filter
+from stj_catalog.tags import LONGEST_TAG
 from stj_core.vocabulary import SPLITS, Status
 from stj_web.errors import RefusalError
 from stj_web.predictions import JUDGED, SORTS, ModelFilter
@@ -20,7 +21,7 @@ NO_CLASS = "none"
 """What the class of pictures of none of the classes is called in an address."""
 MOST_AT_ONCE = 200
 """Pictures that one request decides about."""
-_FILTERS = frozenset({"status", "label", "reason", "crawl", "source", "text", "group"})
+_FILTERS = frozenset({"status", "label", "reason", "crawl", "source", "text", "group", "tag"})
 MODEL = frozenset(
     {"run", "judged", "answer", "guess", "true", "right", "split", "shop", "sure_from", "sure_to", "sort"}
 )
@@ -51,6 +52,7 @@ TAKES: dict[str, frozenset[str]] = {
     "api.trace_word": frozenset({"q"}),
     "api.reviews": _PAGE | {"image"},
     "api.crawls": _PAGE,
+    "by_hand.acts": _PAGE | {"image"},
 }
 """What each address understands after its question mark; one that is not listed understands nothing."""
 _REPEATED = frozenset({("runs.compare", "run")})
@@ -148,6 +150,7 @@ def pictures() -> Filter:
         source=line("source"),
         text=line("text"),
         group=whole("group"),
+        tag=line("tag", LONGEST_TAG),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stj_catalog.catalog import Catalog
-from stj_catalog.decisions import newest_decisions
-from stj_catalog.forgotten import forgotten_among
-from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, related_pictures, tiles_of
-from stj_catalog.lookup import ids_of_checksums
+from stj_catalog.decisions import decided_rows, newest_decisions
+from stj_catalog.gallery import Filter, Tile, count_pictures, gallery_page, related_pictures, shown_rows, tiles_of
 from stj_catalog.narrowed import groups_holding
 from stj_core.errors import DatasetError
 from stj_core.vocabulary import Status
@@ -84,6 +83,7 @@ def make_deck(here: Studio, queue: str, wanted: Filter, model: ModelFilter, *, a
         label=wanted.label,
         reason=wanted.reason,
         text=wanted.text,
+        tag=wanted.tag,
         undecided=status is not Status.REJECTED,
     )
     if model.asks or model.run:
@@ -111,24 +111,27 @@ def _suspects(here: Studio, model: ModelFilter, start: int, limit: int) -> Deck:
     catalog = here.catalog
     ranked, note = _doubted(here.runs, here.doubts)
     odd = kept_odd(here.doubts.cache)
-    by_checksum = {one.sha256: one for one in ranked}
-    order = list(dict.fromkeys([*by_checksum, *odd]))
-    ids = ids_of_checksums(catalog, order)
-    lost = forgotten_among(catalog, ids)
-    found = [(sha256, ids[sha256]) for sha256 in order if sha256 in ids and sha256 not in lost]
+    order = list(dict.fromkeys([*(one.sha256 for one in ranked), *odd]))
+    found = here.remembered(("rows", hash(tuple(order))), lambda: _rows_of(catalog, order))
     if model.asks or model.run:
         found, note = _as_the_run_says(here, model, found), "No suspect fits: take a filter away."
-    decided = newest_decisions(catalog, [row for _, row in found])
-    open_ones = [
-        (place, sha256, row) for place, (sha256, row) in enumerate(found) if row not in decided and place >= start
-    ]
-    shown = open_ones[:limit]
+    decided = here.remembered("decided rows", lambda: decided_rows(catalog))
+    places = [place for place, (_, row) in enumerate(found) if row not in decided]
+    first = bisect_left(places, start)
+    shown = [(place, *found[place]) for place in places[first : first + limit]]
     tiles = tiles_of(catalog, [row for _, _, row in shown])
+    asked = {sha256 for _, sha256, _ in shown}
+    by_checksum = {one.sha256: one for one in ranked if one.sha256 in asked}
     hints = {row: _why(by_checksum.get(sha256), odd.get(sha256, ())) for _, sha256, row in shown}
     guesses = {row: by_checksum[sha256].guess for _, sha256, row in shown if sha256 in by_checksum}
-    left = sum(1 for _, row in found if row not in decided)
-    after = shown[-1][0] + 1 if len(open_ones) > limit else None
-    return Deck(_cards(catalog, tiles, hints, guesses), left, after, "" if shown else note)
+    after = shown[-1][0] + 1 if len(places) > first + limit else None
+    return Deck(_cards(catalog, tiles, hints, guesses), len(places), after, "" if shown else note)
+
+
+def _rows_of(catalog: Catalog, checksums: Sequence[str]) -> list[tuple[str, int]]:
+    """Checksums with their pictures, in this order; no forgotten one's."""
+    rows = shown_rows(catalog, checksums)
+    return [(sha256, rows[sha256]) for sha256 in checksums if sha256 in rows]
 
 
 def _as_the_run_says(here: Studio, model: ModelFilter, found: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -172,7 +175,7 @@ def _groups(here: Studio, model: ModelFilter, after: int | None, limit: int) -> 
 def _groups_as_the_run_says(here: Studio, model: ModelFilter, start: int, limit: int) -> Deck:
     """Groups of which the run says the wanted of one picture at least, in its order; all their pictures are shown."""
     said, chosen = in_the_runs_order(here, model)
-    groups = groups_holding(here.catalog, chosen)
+    groups = here.remembered(("groups", hash(tuple(chosen))), lambda: groups_holding(here.catalog, chosen))
     tiles = related_pictures(here.catalog, only=groups[start : start + limit])
     told = said.all(model.judged)
     hints = {tile.id: f"group {tile.group_id}" for tile in tiles}

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import stat
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -64,6 +65,7 @@ class Runs:
         self._root = root
         self._manifest = lru_cache(maxsize=4)(_manifest)
         self._originals = lru_cache(maxsize=4)(_originals)
+        self._shops: dict[str, tuple[dict[str, ManifestRow], list[str]]] = {}
 
     def entries(self) -> list[RunEntry]:
         """Every run, newest first: finished, unfinished, and broken ones with the reason; read once for a request."""
@@ -205,6 +207,15 @@ class Runs:
             return self._manifest(run, _stamp(run.folder / MANIFEST))
         except StjError:
             return {}
+
+    def shops(self, name: str) -> list[str]:
+        """The shops of a run's dataset, those with the most pictures first; counted once for each manifest."""
+        rows = self.manifest(name)
+        kept = self._shops.get(name)
+        if kept is None or kept[0] is not rows:
+            counts = Counter(row.source for row in rows.values() if row.source)
+            kept = self._shops[name] = (rows, [shop for shop, _ in counts.most_common(50)])
+        return kept[1]
 
     def learned(self, name: str, sha256: str) -> ManifestRow | None:
         """The picture of a run's dataset that some bytes are, as they were written or as the shop sent them; None for others."""

@@ -52,6 +52,8 @@ def _cell(value: object) -> object:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        value = ", ".join(str(one) for one in value)
     return cell_inert(value) if isinstance(value, str) else value
 
 

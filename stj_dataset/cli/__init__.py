@@ -14,11 +14,13 @@ from stj_dataset.cli import (
     diff,
     export,
     forget,
+    group,
     label,
     metrics,
     restore,
     reviews,
     stats,
+    tag,
     verify,
     why,
 )
@@ -35,6 +37,8 @@ app.command("diff")(diff.diff)
 app.command("audit")(audit.audit)
 app.command("why")(why.why)
 app.command("label")(label.label)
+app.command("tag")(tag.tag)
+app.command("group")(group.group)
 app.command("reviews")(reviews.reviews)
 app.command("forget")(forget.forget)
 app.command("backup")(backup.backup)

@@ -105,3 +105,24 @@ def picture_word(image: str) -> str:
     if "://" in image:
         return image
     return image.rsplit("/", 1)[-1].split(".", 1)[0].lower()
+
+
+def meant_pictures(catalog: Catalog, words: list[str], listed: str | None, where: list[str]) -> list[int]:
+    """The rows of all pictures that are meant, each once: by their names, by a list's, and by what they have in common.
+
+    Raises:
+        UsageError: none is, or a name means none or several.
+    """
+    from stj_core.errors import UsageError
+    from stj_dataset.picking import filtered_ids, listed_words, named_pictures, read_filter, read_text
+
+    named = list(words)
+    if listed is not None:
+        named += listed_words(read_text(listed), listed)
+    ids = [one.id for one in named_pictures(catalog, [picture_word(word) for word in named])]
+    if where:
+        ids += filtered_ids(catalog, read_filter(where))
+    if not ids:
+        what = "No picture is so" if where else "No picture was named"
+        raise UsageError(f"{what}: give a sha256, a file's name or an address, --from a list, or --where.")
+    return list(dict.fromkeys(ids))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
-from stj_dataset.cli.common import CatalogOption, confirm, label_of, opened, picture_word
+from stj_dataset.cli.common import CatalogOption, confirm, label_of, meant_pictures, opened
 
 if TYPE_CHECKING:
     from stj_catalog.catalog import Catalog
@@ -43,8 +43,8 @@ def label(
         list[str] | None,
         typer.Option(
             metavar="FIELD=VALUE",
-            help="Also all pictures of a status, reason, label, source, crawl, group or text; undecided leaves out decided ones. "
-            "May be repeated.",
+            help="Also all pictures of a status, reason, label, source, crawl, group, tag or text; undecided leaves out decided "
+            "ones. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -86,7 +86,7 @@ def label(
         raise UsageError(f"Give one of --as LABEL, --reject REASON, --keep and --undo, got {sum(chosen)} of them.")
     with opened(catalog) as (found, config):
         wanted = None if as_label is None else meant_label(as_label, config)
-        ids = _pictures(found, image or [], listed, where or [])
+        ids = meant_pictures(found, image or [], listed, where or [])
         if seen is not None and len(ids) > 1:
             raise UsageError(f"--seen is about one picture, and {len(ids):,} are meant.")
         if len(ids) > _MANY:
@@ -108,23 +108,6 @@ class _Made:
     label: int | None
     reason: str | None
     reviewer: str
-
-
-def _pictures(catalog: Catalog, words: list[str], listed: str | None, where: list[str]) -> list[int]:
-    """The rows of all pictures that are meant, each once."""
-    from stj_core.errors import UsageError
-    from stj_dataset.picking import filtered_ids, listed_words, named_pictures, read_filter, read_text
-
-    named = list(words)
-    if listed is not None:
-        named += listed_words(read_text(listed), listed)
-    ids = [one.id for one in named_pictures(catalog, [picture_word(word) for word in named])]
-    if where:
-        ids += filtered_ids(catalog, read_filter(where))
-    if not ids:
-        what = "No picture is so" if where else "No picture was named"
-        raise UsageError(f"{what}: give a sha256, a file's name or an address, --from a list, or --where.")
-    return list(dict.fromkeys(ids))
 
 
 def _written(catalog: Catalog, ids: list[int], made: _Made, thresholds: Thresholds, seen: int | None) -> list[Decided]:

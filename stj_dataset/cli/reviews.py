@@ -22,7 +22,7 @@ def reviews(
         list[str] | None,
         typer.Option(
             metavar="FIELD=VALUE",
-            help="export: all pictures of a status, reason, label, source, crawl, group or text, judged or not; "
+            help="export: all pictures of a status, reason, label, source, crawl, group, tag or text, judged or not; "
             "without it those that a decision stands about. May be repeated.",
             show_default=False,
         ),

@@ -88,6 +88,8 @@ def _story(whole: Whole, title: str | None, asin: str | None) -> dict[str, Any]:
             {"said": said(one), "reviewer": one["reviewer"], "made_at": one["made_at"], "undone_at": one["undone_at"]}
             for one in whole.reviews
         ],
+        "tags": list(whole.tags),
+        "told": [{"picture": tile.id, "word": word} for tile, word in whole.told],
         "exports": [
             {
                 "out": one["out"],
@@ -155,6 +157,10 @@ def _picture_lines(one: Mapping[str, Any], classes: Mapping[int, str]) -> Iterat
     for decision in one["decisions"]:
         undone = f", taken back {decision['undone_at']}" if decision["undone_at"] else ""
         yield f"  Decided by {one_line(decision['reviewer'])} at {decision['made_at']}: {one_line(decision['said'])}{undone}."
+    if one["tags"]:
+        yield f"  Tagged {one_line(', '.join(one['tags']))}."
+    for told in one["told"]:
+        yield f"  A person says {told['word']} of it and picture {told['picture']}."
     for export in one["exports"]:
         what = (
             f"withheld: {export['withheld']}" if export["split"] is None else f"in {export['split']}, {export['file']}"

@@ -56,6 +56,12 @@ function begin() {
     last = box;
   }
 
+  const byHand = form.querySelector(".by-hand"), tag = document.getElementById("tag");
+  tag?.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { event.preventDefault(); act("tag"); }
+    else if (event.key === "Escape") { event.stopPropagation(); byHand.open = false; form.querySelector("[data-pick]:checked")?.focus(); }
+  });
+
   const act = (value) => form.querySelector(`button[name=decision][value="${value}"]`)?.click();
   addEventListener("keydown", (event) => {
     if (!plainKey(event) || typing(event) || event.defaultPrevented) return;
@@ -65,6 +71,7 @@ function begin() {
     else if (event.key === "Escape") set(boxes, false);
     else if (!chosen().length) return;
     else if (/^[0-9]$/.test(event.key) && names[event.key] !== undefined) act(`label ${event.key}`);
+    else if (event.key === "t") { byHand.open = true; tag.focus(); }
     else if (event.key === "k") act("keep");
     else if (event.key === "x") act("reject");
     else if (event.key === "o") act("none");

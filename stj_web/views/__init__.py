@@ -7,9 +7,22 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """Every blueprint of the studio."""
-    from stj_web.views import api, catalogue, classify, crawls, datasets, home, jobs, maps, review, runs, selection
+    from stj_web.views import (
+        api,
+        by_hand,
+        catalogue,
+        classify,
+        crawls,
+        datasets,
+        home,
+        jobs,
+        maps,
+        review,
+        runs,
+        selection,
+    )
 
     return [
         module.pages
-        for module in (home, classify, catalogue, review, selection, datasets, runs, maps, crawls, jobs, api)
+        for module in (home, classify, catalogue, review, selection, by_hand, datasets, runs, maps, crawls, jobs, api)
     ]

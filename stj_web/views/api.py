@@ -18,7 +18,7 @@ from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
 from stj_web.filters import reviewer
-from stj_web.forgetting import gone, is_forgotten
+from stj_web.forgetting import gone, is_forgotten, told_of
 from stj_web.listing import Listing, list_pictures
 from stj_web.openapi import document
 from stj_web.runs import run_json
@@ -90,6 +90,8 @@ def image(image_id: int) -> Response:
         neighbours=[{"image": _tile(tile), "likeness": likeness} for tile, likeness in found.neighbours],
         reviews=found.reviews,
         exports=found.exports,
+        tags=found.tags,
+        told=[{"image": _tile(tile), "word": word} for tile, word in found.told],
     )
 
 
@@ -249,4 +251,4 @@ def _said(page: Listing, image_id: int) -> dict[str, Any] | None:
 def _tile(tile: Tile) -> dict[str, Any]:
     shown = tile.path is not None and not is_forgotten(tile.status, tile.reason)
     thumbnail = url_for("catalogue.thumbnail", image_id=tile.id, size="tile") if shown else None
-    return asdict(tile) | {"thumbnail": thumbnail}
+    return told_of(tile) | {"thumbnail": thumbnail}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, send_file
 
+from stj_catalog.acts import acts_page
 from stj_catalog.catalog import Catalog
 from stj_catalog.gallery import Filter, Tile, count_pictures, duplicate_pairs, tiles_of
 from stj_catalog.narrowed import duplicates_of
@@ -17,7 +17,7 @@ from stj_core.picture_types import MEDIA_TYPES
 from stj_core.vocabulary import Status
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
-from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten
+from stj_web.forgetting import forget_pictures, gone, is_forgotten, refuse_forgotten, told_of
 from stj_web.listing import every_picture, in_the_runs_order, list_pictures, model_hints
 from stj_web.predictions import ModelFilter, Prediction
 from stj_web.studio import Studio, studio
@@ -39,6 +39,7 @@ COLUMNS = (
         "height",
         "group_id",
         "duplicate_of",
+        "tags",
     ),
     *("model_run", "model_judged", "model_answer", "model_guess", "model_probability", "model_right", "model_label"),
     *("model_split", "model_source", "model_out_of_scope"),
@@ -82,7 +83,7 @@ def _row(tile: Tile, said: Prediction | None, run: str | None) -> dict[str, Any]
     """A picture as a line of a table."""
     name = studio().names.get(tile.label) if tile.label is not None else None
     told = said.as_json(run or "") if said else {}
-    return asdict(tile) | {"class": name} | {f"model_{key}": value for key, value in told.items()}
+    return told_of(tile) | {"class": name} | {f"model_{key}": value for key, value in told.items()}
 
 
 @pages.get(f"/pictures/<{params.ID}:image_id>")
@@ -96,7 +97,14 @@ def picture(image_id: int) -> str:
     kept = tiles_of(studio().catalog, [whole.row["duplicate_of"]]) if whole.row["duplicate_of"] else []
     said, run = _said_of(image_id)
     return render_template(
-        "picture.html", whole=whole, row=whole.row, kept=kept[0] if kept else None, said=said, said_by=run
+        "picture.html",
+        whole=whole,
+        row=whole.row,
+        kept=kept[0] if kept else None,
+        said=said,
+        said_by=run,
+        acts=acts_page(studio().catalog, image=image_id, limit=20),
+        hints=studio().hints(studio().catalog),
     )
 
 
@@ -193,7 +201,7 @@ def _asked(model: ModelFilter) -> bool:
 def _duplicates_as_the_run_says(here: Studio, model: ModelFilter) -> list[int]:
     """The duplicates of those kept pictures that a run says the wanted of, in its order: it has judged the kept ones alone."""
     _, chosen = in_the_runs_order(here, model)
-    return duplicates_of(here.catalog, chosen)
+    return here.remembered(("duplicates", hash(tuple(chosen))), lambda: duplicates_of(here.catalog, chosen))
 
 
 def _said_of_all(pairs: Sequence[Any], model: ModelFilter) -> dict[int, Prediction]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from stj_catalog.exports import export_sheet, export_story, newest_exports
 from stj_core.vocabulary import SPLITS
 from stj_web import params
 from stj_web.errors import not_found
+from stj_web.forgetting import told_of
 from stj_web.studio import studio
 from stj_web.tables import KINDS, download
 
@@ -32,7 +33,7 @@ def datasets() -> str:
 def dataset(export_id: int) -> str:
     """One export."""
     catalog = studio().catalog
-    story = export_story(catalog, export_id)
+    story = studio().remembered(("export", export_id), lambda: export_story(catalog, export_id))
     if story is None:
         raise not_found(f"There is no export {export_id}: the catalogue knows those of the list.")
     split = params.choice("split", (*SPLITS, "withheld"))
@@ -58,7 +59,9 @@ def download_dataset(export_id: int, kind: str) -> Response:
     def rows() -> Iterator[dict[str, Any]]:
         after: int | None = None
         while sheet := export_sheet(catalog, export_id, split=split, label=label, after=after, limit=500):
-            yield from (asdict(line.tile) | {"split": line.split or "withheld"} for line in sheet)
+            yield from (
+                told_of(replace(line.tile, status=line.status)) | {"split": line.split or "withheld"} for line in sheet
+            )
             after = sheet[-1].tile.id
 
     return download(kind, f"dataset-{export_id}", ("id", "sha256", "split", "label", "status", "title", "asin"), rows())

@@ -59,10 +59,10 @@ def review() -> str:
 
 def _refuse_filters(queue: str) -> None:
     """Refuse what this queue would ignore; the catalogue's list takes every filter."""
-    narrowed = {"label", "reason", "text"} if queue in ("quarantine", "kept", "rejected") else set()
+    narrowed = {"label", "reason", "text", "tag"} if queue in ("quarantine", "kept", "rejected") else set()
     for name, value in request.args.items():
         if value and queue != "list" and name not in {"queue", "view", "after", "limit"} | narrowed | params.MODEL:
-            takes = "label, reason, text and what a run says" if narrowed else "only what a run says"
+            takes = "label, reason, text, tag and what a run says" if narrowed else "only what a run says"
             raise RefusalError(
                 400,
                 "bad_request",

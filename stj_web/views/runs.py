@@ -16,6 +16,7 @@ from stj_web.changes import Changes, changes_between
 from stj_web.errors import RefusalError, not_found
 from stj_web.forgetting import forgotten_ones, forgotten_rows, refuse_forgotten
 from stj_web.predictions import JUDGED, RunPredictions, by_shop, reliability
+from stj_web.reports import without_forgotten
 from stj_web.runs import compared, shared_splits
 from stj_web.studio import studio
 from stj_web.tables import KINDS, download
@@ -90,15 +91,19 @@ def report(name: str) -> Response:
     """The run's own report: one file that needs nothing else and may reach nothing."""
     here = studio()
     found = here.runs.report(name)
-    if found is not None and (lost := forgotten_rows(here, here.runs.manifest(name).values())):
-        raise RefusalError(
-            410,
-            "forgotten",
-            f"This report is not shown: the run's dataset holds {counted(len(lost), 'picture')} that was forgotten since, "
-            f"and the report may show it. Export and train again, then delete the run.",
-        )
     if found is None:
         raise not_found("This run has no report: stj-model writes one at the end of a training.")
+    if lost := forgotten_rows(here, here.runs.manifest(name).values()):
+        gone = [row for row in here.runs.manifest(name).values() if row.sha256 in lost]
+        page = without_forgotten(found.decode("utf-8", "replace"), gone)
+        if page is None:
+            raise RefusalError(
+                410,
+                "forgotten",
+                f"This report is not shown: the run's dataset holds {counted(len(lost), 'picture')} forgotten since, and what "
+                "shows it cannot be told from the rest. Export and train again, then delete the run.",
+            )
+        found = page.encode()
     response = Response(found, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = security.REPORT_POLICY
     return response

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as Reply
 
+from stj_catalog.by_hand import SPLIT, Regrouped, tell, undo_act
 from stj_catalog.decisions import newest_decisions
 from stj_catalog.gallery import Tile
 from stj_catalog.reviews import Decided, record_many, take_back_many
+from stj_catalog.tags import Tagged, tag_pictures
 from stj_core.cli import counted
-from stj_core.vocabulary import Action
+from stj_core.vocabulary import TOLD, Act, Action
 from stj_web import params, security
 from stj_web.errors import RefusalError
 from stj_web.filters import reviewer
@@ -22,6 +25,18 @@ from stj_web.views.review import back_to, known_label
 pages = Blueprint("selection", __name__)
 UNDO = "undo"
 """The category of a message that carries decisions to take back."""
+UNDO_ACT = "undo act"
+"""The category of a message that carries an act to take back."""
+TAGGING = (Act.TAG.value, Act.UNTAG.value)
+GROUPING = (*(word.value for word in TOLD), SPLIT)
+"""What the bar of the chosen pictures can ask for, besides decisions."""
+_STILL = "stay in one group all the same: by their product, or by a third picture that is like both."
+_SAID = {
+    "same": "told to be the same picture",
+    "group": "put in one group",
+    "apart": "told apart",
+    "split": "split off from the rest of their groups",
+}
 
 
 def seen_decisions(tiles: Sequence[Tile]) -> dict[int, int]:
@@ -52,6 +67,11 @@ def decide() -> Reply:
     action, _, label = request.form.get("decision", "").partition(" ")
     if action == "forget":
         return redirect(url_for("selection.ask_to_forget", pictures=",".join(str(one) for one in chosen)))
+    if not action and request.form.get("tag"):
+        action = Act.TAG.value  # Enter in the tag's field
+    if action in (*TAGGING, *GROUPING):
+        _act_on(list(chosen), action)
+        return redirect(back_to())
     if label and not label.isdecimal():
         raise RefusalError(400, "bad_request", f"A label is a number; got {label[:20]}.")
     number = known_label(int(label)) if label else None
@@ -75,6 +95,19 @@ def undo() -> Reply:
     return redirect(back_to())
 
 
+@pages.post("/selection/acts/undo")
+@security.writes
+def undo_act_of_many() -> Reply:
+    """Take an act back, from a page."""
+    given = request.form.get("act", "")
+    if not given.isdecimal() or not 1 <= int(given) <= params.LARGEST:
+        raise RefusalError(400, "bad_request", f"An act is a number; got {given[:20]}.")
+    done = undo_act(studio().catalog, int(given), studio().thresholds)
+    assert done.act is not None
+    flash(f"Taken back: {done.act['action']} by {done.act['reviewer']}.{_changes(done)}")
+    return redirect(back_to())
+
+
 @pages.get("/selection/forget")
 def ask_to_forget() -> str:
     """What forgetting the chosen pictures would delete, and what would hold them still."""
@@ -92,6 +125,45 @@ def forget() -> str:
             400, "not_sure", f"Nothing was forgotten: to be sure, type how many pictures were chosen, {len(ids)}."
         )
     return render_template("forget_many.html", ids=ids, plan=None, done=forget_pictures(studio(), ids))
+
+
+def _act_on(chosen: Sequence[int], action: str) -> None:
+    """Tag or group the chosen pictures as a form asks, and say what came of it.
+
+    Raises:
+        StjError: it cannot be done to one of them; then nothing is written.
+    """
+    here = studio()
+    if action in TAGGING:
+        take = action == Act.UNTAG
+        tagged = tag_pictures(here.catalog, chosen, request.form.get("tag", ""), reviewer=reviewer(), take=take)
+        _tell_tagged(tagged, take=take)
+    else:
+        told = tell(here.catalog, chosen, action, reviewer=reviewer(), thresholds=here.thresholds)
+        still = f" {counted(told.still, 'pair')} of them {_STILL}" if told.still else ""
+        so = "" if told.act else " It stood so already."
+        flash(f"{counted(len(chosen), 'picture')} {_SAID[action]}.{so}{_changes(told)}{still}")
+        _offer_undo(told.act)
+
+
+def _tell_tagged(done: Tagged, *, take: bool) -> None:
+    what = "no longer carry" if take else "carry"
+    others = f" {done.unchanged:,} did so already." if done.unchanged else ""
+    flash(f"{counted(len(done.changed), 'picture')} {what} the tag “{done.tag}” now.{others}")
+    _offer_undo(done.act)
+
+
+def _offer_undo(act: dict[str, Any] | None) -> None:
+    if act is not None:
+        flash(str(act["id"]), UNDO_ACT)
+
+
+def _changes(done: Regrouped) -> str:
+    """How many pictures have another status now, in words."""
+    if not done.changed:
+        return ""
+    after = [status for _, status in done.changed.values()]
+    return " " + ", ".join(f"{after.count(one)} {one}" for one in sorted(set(after))) + " now."
 
 
 def _chosen() -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import os
@@ -13,19 +14,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import pytest
 
 from stj_core.config import read_config
 from stj_dataset.export import ExportSettings, export_dataset
+from stj_dataset.manifest import read_manifest
 from stj_demo.shop import PracticeShop
 from stj_images.likeness import Thresholds
 from stj_web.job_files import JobFolder
 from tests.browser import needed_browser
-from tests.dataset.filling import Shelf
+from tests.dataset.filling import Shelf, item
 from tests.model.conftest import draw
 
 from .conftest import Serve
+from .running import make_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -123,19 +127,20 @@ def test_a_pasted_picture_is_classified(runs: Path, serve: Serve, page: Any) -> 
     assert page.locator(".judged .file").inner_text() == "pasted.png"
 
 
+@pytest.mark.parametrize("number", [11, pytest.param(50, marks=pytest.mark.slow)])
 def test_many_answers_are_summed_up_sorted_filtered_and_taken_away(
-    runs: Path, serve: Serve, page: Any, tmp_path: Path
+    runs: Path, serve: Serve, page: Any, tmp_path: Path, number: int
 ) -> None:
-    names = [f"{number:02d}, garment.png" for number in range(11)]
-    for number, name in enumerate(names):
-        (tmp_path / name).write_bytes(draw(number % 3, 60 + number))
+    names = [f"{at:02d}, garment.png" for at in range(number)]
+    for at, name in enumerate(names):
+        (tmp_path / name).write_bytes(draw(at % 3, 60 + at))
     (tmp_path / "=words.png").write_bytes(b"no picture at all")
     page.goto(serve() + "/classify")
     page.set_input_files("#files", [str(tmp_path / name) for name in [*names[:5], "=words.png", *names[5:]]])
-    page.get_by_text("12 pictures answered").wait_for()
+    page.get_by_text(f"{number + 1} pictures answered").wait_for()
     assert page.locator(".judged .file").all_inner_texts() == [*names[:5], "=words.png", *names[5:]]
     summary = page.locator("#summary").inner_text()
-    assert sum(int(part.split()[0]) for part in summary.split(", ")) == 12
+    assert sum(int(part.split()[0]) for part in summary.split(", ")) == number + 1
     assert "1 not read" in summary
     with page.expect_download() as taken:
         page.locator("#as-csv").click()
@@ -153,7 +158,7 @@ def test_many_answers_are_summed_up_sorted_filtered_and_taken_away(
         for one in json.loads(Path(taken.value.path()).read_text(encoding="utf-8"))
         if one["error"] is None
     ]
-    assert len(shares) == 11
+    assert len(shares) == number
     assert shares == sorted(shares, reverse=True)
 
 
@@ -210,26 +215,81 @@ def test_filter_and_open_a_picture(shelf: Shelf, serve: Serve, page: Any) -> Non
     assert natural > 0
 
 
-def test_review_ten_by_keyboard_and_undo(shelf: Shelf, serve: Serve, page: Any) -> None:
+def test_review_twenty_by_keyboard_and_undo(shelf: Shelf, serve: Serve, page: Any) -> None:
     origin = serve()
     page.goto(origin + "/review?queue=kept")
     page.locator(".pick.current").wait_for()
     ids = [int(card) for card in page.locator(".pick").evaluate_all("cards => cards.map(card => card.dataset.id)")]
-    for key in "012xk0120x":
+    for key in "012xk0120x" * 2:
         page.keyboard.press(key)
-    page.get_by_text("10 done now").wait_for()
+    page.get_by_text("20 done now").wait_for()
     page.wait_for_function("() => !document.querySelector('[data-done=sending]')")
     decided = page.request.get(origin + "/api/v1/reviews").json()["reviews"]
     words = {row["image_id"]: (row["action"], row["label"]) for row in decided}
     wanted = [("label", 0), ("label", 1), ("label", 2), ("reject", None), ("keep", None)]
     wanted += [("label", 0), ("label", 1), ("label", 2), ("label", 0), ("reject", None)]
-    assert [words[one] for one in ids[:10]] == wanted
+    assert [words[one] for one in ids[:20]] == wanted * 2
+    assert len(decided) == 20
     assert {row["reviewer"] for row in decided} == {"asha"}
     page.keyboard.press("u")
-    page.get_by_text("9 done now").wait_for()
-    newest = page.request.get(f"{origin}/api/v1/reviews?image={ids[9]}").json()["reviews"][0]
+    page.get_by_text("19 done now").wait_for()
+    newest = page.request.get(f"{origin}/api/v1/reviews?image={ids[19]}").json()["reviews"][0]
     assert newest["undone_at"]
-    assert int(page.locator(".pick.current").get_attribute("data-id")) == ids[9]
+    assert int(page.locator(".pick.current").get_attribute("data-id")) == ids[19]
+
+
+def test_thirty_are_selected_and_marked_as_none_of_the_classes(shelf: Shelf, serve: Serve, page: Any) -> None:
+    origin = serve()
+    page.goto(origin + "/catalogue?status=kept&limit=40")
+    boxes = page.locator("[data-pick]")
+    ids = [int(value.split(":")[0]) for value in boxes.evaluate_all("boxes => boxes.map(box => box.value)")][:30]
+    boxes.nth(0).click()
+    boxes.nth(29).click(modifiers=["Shift"])
+    assert page.locator("#chosen").inner_text() == "30 pictures chosen"
+    page.keyboard.press("o")
+    page.get_by_text("30 pictures: none of the classes.").wait_for()
+    rows = page.request.get(f"{origin}/api/v1/reviews?limit=200").json()["reviews"]
+    assert sorted(row["image_id"] for row in rows) == sorted(ids)
+    assert {row["action"] for row in rows} == {"none"}
+    found = page.request.get(f"{origin}/api/v1/images?label=none&limit=200").json()["images"]
+    assert {one["id"] for one in found} >= set(ids)
+    page.keyboard.press("u")
+    page.get_by_text("Taken back: 30 decisions.").wait_for()
+    assert page.request.get(f"{origin}/api/v1/images?label=none&limit=200").json()["images"] == []
+
+
+def test_the_chosen_are_tagged_grouped_and_parted_by_keys_with_one_undo(shelf: Shelf, serve: Serve, page: Any) -> None:
+    origin = serve()
+    page.goto(origin + "/catalogue?status=kept")
+    boxes = page.locator("[data-pick]")
+    ids = [int(value.split(":")[0]) for value in boxes.evaluate_all("boxes => boxes.map(box => box.value)")][:3]
+
+    def choose() -> None:
+        boxes.nth(0).click()
+        boxes.nth(2).click(modifiers=["Shift"])
+        assert page.locator("#chosen").inner_text() == "3 pictures chosen"
+        page.keyboard.press("t")
+        page.wait_for_function("() => document.activeElement.id === 'tag'")
+
+    choose()
+    # Digits and letters are typed here, not decided by.
+    page.keyboard.type("Row 10 k")
+    page.keyboard.press("Enter")
+    page.get_by_text("3 pictures carry the tag “Row 10 k” now.").wait_for()
+    assert page.request.get(f"{origin}/api/v1/reviews").json()["reviews"] == []
+    page.locator("a.tag").first.click()
+    page.wait_for_url("**/catalogue?tag=Row+10+k")
+    assert page.locator("figure.tile").count() == 3
+    page.go_back()
+    choose()
+    page.get_by_role("button", name="One group").click()
+    page.get_by_text("3 pictures put in one group.").wait_for()
+    groups = {page.request.get(f"{origin}/api/v1/images/{one}").json()["image"]["group_id"] for one in ids}
+    assert len(groups) == 1
+    page.keyboard.press("u")
+    page.get_by_text("Taken back: group by asha.").wait_for()
+    groups = {page.request.get(f"{origin}/api/v1/images/{one}").json()["image"]["group_id"] for one in ids}
+    assert len(groups) == 3
 
 
 def test_two_reviewers_at_once_lose_no_decision(shelf: Shelf, serve: Serve, browser: Any) -> None:
@@ -614,3 +674,70 @@ def test_a_crawl_is_started_watched_and_stopped_without_scrapyd(
         page.locator("#state", has_text="done").wait_for(timeout=180_000)
         page.get_by_role("link", name="The crawl, live").click()
         page.locator("#state", has_text="finished").wait_for()
+
+
+@pytest.mark.slow
+def test_a_forgotten_picture_is_nowhere(
+    serve: Serve, shelf: Shelf, page: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Every address that the studio links to or loads is asked, before and after, and no answer may hold it."""
+    title, address = "Gota patti lehenga saree of Mrs Sharma", "http://127.0.0.1/images/I/unforgettable.jpg"
+    shelf.add([item(0, 960, key="unforgettable", title=title, asin="B0FORGETME")], crawl="third")
+    options = ExportSettings(out=tmp_path / "dataset")
+    export_dataset(shelf.catalog, shelf.store, shelf.labels, options, thresholds=Thresholds())
+    monkeypatch.setenv("STJ_RUNS", str(tmp_path / "runs"))
+    run = make_run(tmp_path / "runs", tmp_path / "dataset", 1)
+    row = next(one for one in read_manifest(run) if one.title == title)
+    (run / "report.html").write_text(
+        f'<main><figure class="tile" data-file="{Path(row.file).name}"><img alt="{title}"></figure><p>98 %</p></main>',
+        encoding="utf-8",
+    )
+    origin = serve()
+    words = (title, address, "B0FORGETME", row.sha256[:16])
+    picture = page.request.get(f"{origin}/api/v1/trace?q={row.sha256}").json()["pictures"][0]["id"]
+    original = page.request.get(f"{origin}/pictures/{picture}/original").body()
+    thumbnails = {page.request.get(f"{origin}/pictures/{picture}/{size}.jpg").body() for size in ("tile", "large")}
+
+    def names(place: str, text: str) -> list[str]:
+        """The words that an answer says of itself: what was asked for is asked for still."""
+        return [word for word in words if word in html.unescape(text) and word not in unquote_plus(place)]
+
+    def walk() -> tuple[int, set[str]]:
+        """Go wherever a page leads, but to other pictures; the answers that hold this one, a name or an address of it."""
+        waiting, asked, holding = list(PLACES), set(), set()
+        while waiting:
+            place = waiting.pop(0).split("#")[0]
+            other = re.match(r"/pictures/(\d+)", place)
+            if place in asked or not place.startswith("/") or (other and int(other[1]) not in (1, 2, picture)):
+                continue
+            asked.add(place)
+            answer = page.request.get(origin + place, max_redirects=0)
+            body = answer.body()
+            text = body.decode("utf-8", "replace")
+            if body == original or body in thumbnails or names(place, text):
+                holding.add(place)
+            if "html" in answer.headers.get("content-type", ""):
+                links = re.findall(r'(?:href|src|data-points)="(/[^"]*)"', text)
+                waiting += [html.unescape(link) for link in links if "review?" not in link or "after" not in link]
+        return len(asked), holding
+
+    number, holding = walk()
+    before = sorted(holding)
+    assert number > 100
+    assert {"/catalogue", f"/pictures/{picture}", f"/pictures/{picture}/tile.jpg?v={row.sha256[:8]}"} <= holding
+    page.goto(f"{origin}/pictures/{picture}")
+    page.get_by_role("link", name="Forget it for good").click()
+    page.get_by_label(re.compile("number", re.IGNORECASE)).fill(str(picture))
+    page.get_by_role("button", name=re.compile("Forget")).click()
+    page.get_by_text("tombstone").wait_for()
+    _, holding = walk()
+    assert holding == set()
+    for place in before:
+        text = page.request.get(origin + place, max_redirects=0).body()
+        assert text != original, place
+        assert text not in thumbnails, place
+        assert not names(place, text.decode("utf-8", "replace")), place
+    # What the browser keeps, it asks about again; and the page itself shows nothing of it.
+    page.goto(f"{origin}/pictures/{picture}")
+    assert "forgotten" in page.locator("main").inner_text()
+    assert page.request.get(f"{origin}/runs/{run.name}/report").text().count("98 %") == 1

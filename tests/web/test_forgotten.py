@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.forget import forget
 from stj_catalog.forgotten import forgotten_among
+from stj_catalog.schema import export_images
 from stj_dataset.export import ExportSettings, export_dataset
 from stj_dataset.manifest import ManifestRow, read_manifest
 from stj_images.likeness import Thresholds
@@ -66,7 +68,7 @@ def test_no_door_hands_out_a_forgotten_picture(make_app: MakeApp, shelf: Shelf, 
     doors = [
         *(f"/pictures/{number}/tile.jpg", f"/pictures/{number}/large.jpg", f"/pictures/{number}/original"),
         *(f"/pictures/{number}", f"/pictures/{number}/forget", f"/api/v1/images/{number}"),
-        *(f"/runs/{name}/pictures/{row.sha256}", f"/runs/{name}/report"),
+        f"/runs/{name}/pictures/{row.sha256}",
     ]
     tags = {}
     for door in doors:
@@ -88,6 +90,9 @@ def test_no_door_hands_out_a_forgotten_picture(make_app: MakeApp, shelf: Shelf, 
     near = send(app.test_client(), ("a.jpg", original)).json["answers"][0]["nearest"]
     assert len(near) == 3
     assert row.sha256 not in {one["sha256"] for one in near}
+    report = client.get(f"/runs/{name}/report").get_data(as_text=True)
+    assert "1 picture of this run's dataset was forgotten since" in report
+    assert "The report" in report
     page = client.get(f"/runs/{name}").get_data(as_text=True)
     assert row.sha256 not in page
     assert "1 mistake of the run is not shown: the picture was forgotten." in page
@@ -102,8 +107,18 @@ def test_no_door_hands_out_a_forgotten_picture(make_app: MakeApp, shelf: Shelf, 
         assert f"/pictures/{number}/tile.jpg" not in text, place
         assert row.sha256[:12] not in text, place
         assert f'title="{title}"' not in text, place
+    with shelf.catalog.read() as connection:
+        held = (
+            connection.execute(select(export_images.c.file).where(export_images.c.image_id == number)).scalars().all()
+        )
+    assert held == [None]
+    for place in ("/datasets/1.csv", "/datasets/1.json", "/catalogue.csv", "/catalogue.json?status=forgotten"):
+        text = client.get(place).get_data(as_text=True)
+        assert row.original_sha256[:12] not in text, place
+        assert row.sha256[:12] not in text, place
     for place in ("images?status=forgotten", f"trace?q={number}", "sightings?limit=200", "images?limit=200"):
         text = client.get(f"/api/v1/{place}").get_data(as_text=True)
+        assert row.original_sha256[:12] not in text, place
         assert f"/pictures/{number}/" not in text, place
         assert json.dumps(title)[1:-1] + '"' not in text, place
 

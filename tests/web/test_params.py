@@ -37,7 +37,7 @@ def test_no_address_ignores_a_parameter(client: FlaskClient, shelf: Shelf, page:
             "label is not understood here: only what a run says narrows the queue suspects",
         ),
         ("review?queue=groups&text=red", "only what a run says narrows the queue groups"),
-        ("review?queue=kept&status=kept", "label, reason, text and what a run says narrow the queue kept"),
+        ("review?queue=kept&status=kept", "label, reason, text, tag and what a run says narrow the queue kept"),
         ("runs?sort=accuracy", "it takes none"),
         ("api/v1/images?before=3", "This address has no parameter"),
         ("api/v1/crawls?state=running", "it takes after, limit."),
@@ -72,7 +72,7 @@ def test_every_address_of_the_map_refuses_what_it_does_not_understand(
     """Walked by the URL map, so that a page that is added later is asked, too."""
     app = make_app()
     client = app.test_client()
-    values = {"image_id": 1, "export_id": 1, "crawl_id": 1, "review_id": 1, "number": 1, "name": "2026-01"}
+    values = {"image_id": 1, "export_id": 1, "crawl_id": 1, "review_id": 1, "act_id": 1, "number": 1, "name": "2026-01"}
     values |= {"kind": "csv", "size": "tile", "sha256": "0" * 64, "filename": "studio.css"}
     token = form_token(client)
     asked = 0
