@@ -114,13 +114,18 @@ def _pairs_to_tell(connection: Connection, rows: Sequence[Any], word: str) -> se
 
 
 def _others_of_groups(connection: Connection, rows: Sequence[Any]) -> list[str]:
-    """The checksums of the other pictures of some pictures' groups, but of those that were forgotten."""
+    """The checksums of the other pictures of some pictures' groups; none where all of those were forgotten."""
     mine = {row.sha256 for row in rows}
-    found: set[str] = set()
+    found: dict[str, bool] = {}
     for some in chunks(sorted({row.group_id for row in rows if row.group_id is not None})):
-        others = select(images.c.sha256).where(images.c.group_id.in_(some), images.c.phash.is_not(None))
-        found |= set(connection.execute(others.where(images.c.status != Status.FORGOTTEN)).scalars())
-    return sorted(found - mine)
+        others = select(images.c.sha256, images.c.status).where(
+            images.c.group_id.in_(some), images.c.phash.is_not(None)
+        )
+        for sha256, status in connection.execute(others):
+            found[sha256] = found.get(sha256, False) or status != Status.FORGOTTEN
+    # What was forgotten ties still: without it in the pairs, the likeness of both sides to it would keep them together.
+    rest = {sha256: lives for sha256, lives in found.items() if sha256 not in mine}
+    return sorted(rest) if any(rest.values()) else []
 
 
 def _standing(connection: Connection, pairs: Iterable[ByBytes]) -> dict[ByBytes, str]:

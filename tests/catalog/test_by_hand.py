@@ -17,7 +17,7 @@ from stj_catalog.lookup import find_pictures
 from stj_catalog.provenance import whole_picture
 from stj_catalog.reviews import DecisionError, record_review
 from stj_catalog.schema import acts, images, tags, ties
-from stj_catalog.tags import count_tags, tag_pictures
+from stj_catalog.tags import count_tags, read_tag, tag_pictures
 from stj_core.errors import UsageError
 from stj_images.likeness import Thresholds
 from tests.catalog.crawling import Card, Walk, print_of, state_of, statuses
@@ -170,19 +170,19 @@ def test_the_same_picture_under_two_labels_waits_for_a_person(catalog, walk):
     assert statuses(catalog)["b"] == statuses(catalog)["j"] == ("quarantined", "label_conflict")
 
 
-@pytest.mark.parametrize(
-    ("names", "word", "sentence"),
-    [
-        ("b", "group", "The chosen pictures are one alone: choose two different ones at least."),
-        ("b c", "alike", "Pictures are told same, group, apart or split; got 'alike'."),
-        ("b", "split", "The chosen pictures are all of their groups: there is nothing to split them from."),
-        ("a a2 a3", "split", "The chosen pictures are all of their groups: there is nothing to split them from."),
-    ],
+NOTHING_SAID = (
+    ("b", "group", "The chosen pictures are one alone: choose two different ones at least."),
+    ("b c", "alike", "Pictures are told same, group, apart or split; got 'alike'."),
+    ("b", "split", "The chosen pictures are all of their groups: there is nothing to split them from."),
+    ("a a2 a3", "split", "The chosen pictures are all of their groups: there is nothing to split them from."),
 )
-def test_what_says_nothing_is_refused_and_nothing_is_written(catalog, walk, names, word, sentence):
-    with pytest.raises((UsageError, DecisionError)) as refused:
-        say(catalog, names, word)
-    assert (str(refused.value), acts_page(catalog)) == (sentence, [])
+
+
+def test_what_says_nothing_is_refused_and_nothing_is_written(catalog, walk):
+    for names, word, sentence in NOTHING_SAID:
+        with pytest.raises((UsageError, DecisionError)) as refused:
+            say(catalog, names, word)
+        assert (str(refused.value), acts_page(catalog)) == (sentence, [])
 
 
 def test_the_same_bytes_cannot_be_told_apart(catalog, walk):
@@ -226,9 +226,9 @@ def test_a_tag_is_found_whatever_its_case_and_taken_back_as_a_whole(catalog, wal
 
 
 @pytest.mark.parametrize("tag", ["", "  ", "a,b", "x" * 61, "bell\x07", "\u202edrow"])
-def test_what_is_no_tag_is_refused(catalog, walk, tag):
+def test_what_is_no_tag_is_refused(tag):
     with pytest.raises(UsageError, match="A tag is a line of 1 to 60 printed characters without a comma"):
-        tag_pictures(catalog, ids(catalog, "a"), tag, reviewer="me")
+        read_tag(tag)
 
 
 def test_a_picture_that_is_forgotten_takes_its_tags_with_it_and_no_other_does(catalog, walk):
@@ -249,6 +249,16 @@ def test_a_picture_that_is_forgotten_takes_its_tags_with_it_and_no_other_does(ca
     ):
         with pytest.raises(DecisionError, match="was forgotten: there is nothing to decide"):
             act(both)
+
+
+def test_a_forgotten_picture_between_two_does_not_hold_them_together(catalog, walk):
+    with catalog.write(exclusive=True) as connection:
+        bury(connection, ids(catalog, "a3"), RULE)
+    a, a2 = ids(catalog, "a a2")
+    done = tell(catalog, [a2], "split", reviewer="me", thresholds=RULE)
+    assert (done.pairs, done.still, done.groups[a] != done.groups[a2]) == (2, 0, True)
+    with pytest.raises(DecisionError, match="nothing to split them from"):
+        tell(catalog, [a], "split", reviewer="me", thresholds=RULE)
 
 
 def test_forgetting_takes_what_a_person_called_the_same_and_leaves_what_was_told_apart(catalog, walk):
