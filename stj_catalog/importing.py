@@ -41,8 +41,9 @@ from stj_core.class_folders import (
     name_below,
     printable_name,
 )
-from stj_core.cluster import Cluster, Partition, SetAside
+from stj_core.cluster import Cluster
 from stj_core.labels import CLASS, NONE, Category
+from stj_core.partitions import Partition, SetAside
 from stj_core.vocabulary import CrawlState, Reason
 from stj_images.batch import fingerprints
 from stj_images.decode import MAX_BYTES

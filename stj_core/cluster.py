@@ -11,14 +11,18 @@ from __future__ import annotations
 import logging
 import platform
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stj_core import __version__
 from stj_core.errors import StjError, UsageError
+from stj_core.files import file_sha256
+from stj_core.partitions import Partition, SetAside, content_name
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,45 +30,115 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TRIES = 3
-_DECIDES = ("numpy", "pillow")
+PICTURES = ("numpy", "pillow")
 """Distributions whose version decides what a picture comes to."""
+NETWORKS = (*PICTURES, "keras", "tensorflow", "onnxruntime")
+"""Those whose version decides what a network says of one."""
+# So many partitions for each thread of the workers, and so many bytes, are on their way at one time.
+_AHEAD, _AHEAD_BYTES = 3, 128 << 20
 _WAIT_SECONDS = 30
 _LOCAL = re.compile(r"local(?::(?P<workers>[1-9]\d{0,3}))?")
 _REMOTE = re.compile(r"(?:tcp|tls)://\S+:\d+")
-
-
-@dataclass(frozen=True)
-class SetAside:
-    """A partition that failed again and again, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Partition(Generic[T]):
-    """A piece of work.
-
-    Attributes:
-        name: of its content: equal names mean equal work.
-        function: a pure function that every worker can import.
-        arguments: what it is given.
-    """
-
-    name: str
-    function: Callable[..., T]
-    arguments: tuple[Any, ...]
 
 
 class OtherVersionError(StjError):
     """A worker has other versions than the command that asks it."""
 
 
-class Cluster:
-    """Workers that do partitions."""
+class LostClusterError(StjError):
+    """The scheduler went away, and with it everything that was asked of it."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._versions = versions()
+
+@dataclass(frozen=True)
+class SharedFolder:
+    """A folder that every worker has.
+
+    Attributes:
+        name: of its content.
+        place: where it is on this machine; empty where workers elsewhere have copies of their own.
+    """
+
+    name: str
+    place: str = ""
+
+    def folder(self) -> Path:
+        """Where it is, asked on the worker."""
+        if self.place:
+            return Path(self.place)
+        from distributed import get_worker
+
+        from stj_core.cluster_files import folder_on
+
+        return folder_on(get_worker(), self.name)
+
+
+class Cluster:
+    """Workers that do partitions.
+
+    Attributes:
+        here: whether they are processes of this machine, which read the files that this process reads.
+    """
+
+    def __init__(self, client: Any, *, here: bool = False, decides: Sequence[str] = PICTURES) -> None:  # noqa: ANN401 - half of its methods have no types
+        self._client, self.here = client, here
+        self._decides = tuple(decides)
+        self._versions = versions(decides)
+        self._room = max(8, _AHEAD * sum(self._client.nthreads().values()))
+        self._asked = 0
+
+    def stream(self, partitions: Iterable[Partition[T]]) -> Iterator[T | SetAside]:
+        """Do partitions, and give what each brought, in their order; a few are asked for ahead.
+
+        Raises:
+            OtherVersionError: a worker of another version joined meanwhile.
+            LostClusterError: the scheduler went away.
+        """
+        ahead: deque[_Asked] = deque()
+        held = 0
+        for one in partitions:
+            while ahead and (len(ahead) >= self._room or held + one.size > _AHEAD_BYTES):
+                held -= ahead[0].partition.size
+                yield self._first(ahead)
+            self._asked += 1
+            ahead.append(_Asked(one, self._asked, self._submit(one, self._asked, 1)))
+            held += one.size
+        while ahead:
+            yield self._first(ahead)
+
+    def _first(self, ahead: deque[_Asked]) -> Any:  # noqa: ANN401 - what its function brings, or SetAside
+        """What the first of those that were asked for brought."""
+        first = ahead.popleft()
+        if _error(first.future) is None:
+            return first.future.result()
+        _raise_other_version(first.future)
+        # The others come to an end before it is tried again: a worker that dies takes others' partitions with it.
+        for other in ahead:
+            _error(other.future)
+        return self._alone(first.partition, first.number)
+
+    @contextmanager
+    def share(self, folder: Path, names: Sequence[str]) -> Iterator[SharedFolder]:
+        """Let every worker have some files of a folder for as long as the block lasts, those that join later too.
+
+        Args:
+            folder: of this machine.
+            names: of files in it; those that are not there are left out.
+        """
+        there = [name for name in names if (folder / name).is_file()]
+        name = content_name(*(part for one in there for part in (one, file_sha256(folder / one))))
+        if self.here:
+            yield SharedFolder(name, str(folder.resolve()))
+            return
+        from stj_core.cluster_files import Bring
+
+        brought = Bring(name, {one: (folder / one).read_bytes() for one in there})
+        with _lost():
+            self._client.register_plugin(brought, name=f"stj-{name}")
+        try:
+            yield SharedFolder(name)
+        finally:
+            with _lost():
+                self._client.unregister_worker_plugin(f"stj-{name}")
 
     def map(self, partitions: Sequence[Partition[T]]) -> Iterator[tuple[int, T | SetAside]]:
         """Do partitions; yields the place of each with what it brought, in the order in which they are done.
@@ -79,7 +153,7 @@ class Cluster:
         futures = {self._submit(one, place, 1): place for place, one in enumerate(partitions)}
         for future in completed(list(futures)):
             place = futures.pop(future)
-            if future.status == "finished":
+            if _error(future) is None:
                 yield place, future.result()
             else:
                 _raise_other_version(future)
@@ -94,7 +168,7 @@ class Cluster:
         why = "it was lost with its worker"
         for tried in range(2, TRIES + 1):
             future = self._submit(partition, place, tried)
-            error = future.exception()
+            error = _error(future)
             if error is None:
                 return future.result()
             _raise_other_version(future)
@@ -102,23 +176,67 @@ class Cluster:
         return SetAside(" ".join(why.split())[:300])
 
     def _submit(self, one: Partition[T], place: int, tried: int) -> Any:  # noqa: ANN401 - Dask's future
-        key = f"stj-{one.name}-{place}-{tried}"
-        return self._client.submit(_do, one.function, one.arguments, self._versions, key=key, pure=False)
+        # What other versions would bring is other content.
+        key = f"stj-{content_name(one.name, repr(self._versions))}-{place}-{tried}"
+        with _lost():
+            return self._client.submit(
+                _do, one.function, one.arguments, self._decides, self._versions, key=key, pure=False
+            )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    partition: Partition[Any]
+    number: int
+    future: Any = field(repr=False)
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """Say in our words that the scheduler went away."""
+    from asyncio import CancelledError
+    from concurrent.futures import CancelledError as FutureCancelledError
+
+    from distributed.client import FutureCancelledError as DaskCancelledError
+
+    try:
+        yield
+    except (CancelledError, FutureCancelledError, DaskCancelledError, OSError, TimeoutError) as error:
+        raise LostClusterError(
+            f"The Dask scheduler went away ({type(error).__name__}): start it and its workers again, then give the same "
+            "command again."
+        ) from error
+
+
+def _error(future: Any) -> BaseException | None:  # noqa: ANN401 - Dask's future
+    """Wait for a future; what went wrong with it.
+
+    Raises:
+        LostClusterError: nobody is there any more who could say.
+    """
+    with _lost():
+        error: BaseException | None = future.exception()
+        if error is None and future.cancelled():
+            future.result()
+    return error
 
 
 def _raise_other_version(future: Any) -> None:  # noqa: ANN401 - Dask's future
-    error = future.exception() if future.status == "error" else None
+    error = _error(future)
     if isinstance(error, OtherVersionError):
         raise error
 
 
 @contextmanager
-def open_cluster(where: str, tell: Callable[[str], None] = lambda _: None) -> Iterator[Cluster | None]:
+def open_cluster(
+    where: str, tell: Callable[[str], None] = lambda _: None, decides: Sequence[str] = PICTURES
+) -> Iterator[Cluster | None]:
     """The workers that `where` means, for as long as the block lasts; None for an empty word.
 
     Args:
         where: `local` (a process for each processor), `local:4`, or a scheduler's address such as `tcp://scheduler:8786`.
         tell: told where the work can be watched.
+        decides: the distributions that have to be of one version everywhere.
 
     Raises:
         UsageError: it is neither.
@@ -133,21 +251,26 @@ def open_cluster(where: str, tell: Callable[[str], None] = lambda _: None) -> It
             f"--cluster cannot be {where!r}: it is local, local:4, or a scheduler such as tcp://scheduler:8786."
         )
     try:
+        import dask
         import distributed
     except ImportError as error:
         raise StjError("--cluster needs Dask: pip install 'stj[cluster]'.") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # workers that die are told by what they held
-    with _local(distributed, local["workers"]) if local else _remote(distributed, where) as client:
-        _see_versions(client, where)
+    # Pictures are large arguments, and meant to be.
+    with (
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}),
+        _local(distributed, local["workers"]) if local else _remote(distributed, where) as client,
+    ):
+        _see_versions(client, where, decides)
         if client.dashboard_link and not local:
             tell(f"Dask's dashboard: {client.dashboard_link}")
-        yield Cluster(client)
+        yield Cluster(client, here=local is not None, decides=decides)
 
 
-def versions() -> dict[str, str]:
+def versions(decides: Sequence[str] = PICTURES) -> dict[str, str]:
     """The versions of all that decides what a partition brings."""
     found = {"stj": __version__, "python": platform.python_version()}
-    for name in _DECIDES:
+    for name in decides:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -190,9 +313,9 @@ def _remote(distributed: Any, address: str) -> Iterator[Client]:  # noqa: ANN401
         yield client
 
 
-def _see_versions(client: Client, where: str) -> None:
-    ours = versions()
-    for worker, theirs in sorted(client.run(versions).items()):
+def _see_versions(client: Client, where: str, decides: Sequence[str]) -> None:
+    ours = versions(decides)
+    for worker, theirs in sorted(client.run(versions, decides).items()):
         _compare(ours, theirs, f"The worker {worker} of {where}")
 
 
@@ -204,7 +327,7 @@ def _compare(ours: dict[str, str], theirs: dict[str, str], who: str) -> None:
         )
 
 
-def _do(function: Callable[..., T], arguments: tuple[Any, ...], wanted: dict[str, str]) -> T:
+def _do(function: Callable[..., T], arguments: tuple[Any, ...], decides: Sequence[str], wanted: dict[str, str]) -> T:
     """Do a partition, on a worker."""
-    _compare(wanted, versions(), "A worker that joined")
+    _compare(wanted, versions(decides), "A worker that joined")
     return function(*arguments)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stj_core.errors import DatasetError
 from stj_core.files import file_sha256, write_json
+from stj_core.partitions import SetAside
 from stj_core.problem import Problem
 from stj_core.stale import STALE, stale_checksums
 from stj_core.vocabulary import SPLITS
@@ -211,17 +213,28 @@ def _digest(dataset: Path) -> str:
         return ""
 
 
-def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
+def file_digests(paths: Sequence[Path]) -> Iterator[str | SetAside]:
+    """The sha256 of each file, in their order."""
+    return map(file_sha256, paths)
+
+
+def find_problems(
+    dataset: Path,
+    *,
+    hashes: bool = True,
+    digests: Callable[[Sequence[Path]], Iterator[str | SetAside]] = file_digests,
+) -> list[Problem]:
     """Compare the folder with its manifest; the list is empty when all is well.
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
     manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `blank` (a row
     without its group or sha256), `leak` (a group or a picture in two splits), `stale` (it holds forgotten pictures),
-    `provenance` (provenance.csv is not of the manifest's files).
+    `provenance` (provenance.csv is not of the manifest's files), `unchecked` (workers failed on it).
 
     Args:
         dataset: the folder.
         hashes: also read every picture and compare its sha256.
+        digests: what gives the sha256 of files.
 
     Raises:
         DatasetError: manifest.csv, labels.json or dataset.json cannot be read at all.
@@ -229,11 +242,16 @@ def find_problems(dataset: Path, *, hashes: bool = True) -> list[Problem]:
     rows, labels, settings = read_manifest(dataset), read_labels(dataset), read_settings(dataset)
     problems = [*_digest_problems(dataset, settings), *_row_problems(rows, labels), *_leaks(rows)]
     problems += _provenance_problems(dataset, rows)
+    there = [dataset / row.file for row in rows if (dataset / row.file).is_file()]
+    found = dict(zip(there, digests(there) if hashes else itertools.repeat(""), strict=False))
     for row in rows:
-        path = dataset / row.file
-        if not path.is_file():
+        sha256 = found.get(dataset / row.file)
+        if sha256 is None:
             problems.append(Problem("missing", row.file, "the manifest names it, the folder has no such file"))
-        elif hashes and file_sha256(path) != row.sha256:
+        elif isinstance(sha256, SetAside):
+            why = f"workers failed on it three times ({sha256.reason}): the same command tries again"
+            problems.append(Problem("unchecked", row.file, why))
+        elif hashes and sha256 != row.sha256:
             problems.append(Problem("changed", row.file, f"its bytes no longer have the sha256 {row.sha256[:12]}…"))
     if (dataset / STALE).exists():
         number = len(stale_checksums(dataset)) or "some"

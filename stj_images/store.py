@@ -65,6 +65,16 @@ class ImageStore:
 
     writers = 1
 
+    @property
+    def address(self) -> str:
+        """What `open_store` opens it by, from any folder of this machine."""
+        raise NotImplementedError  # the two stores below say how
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether other hosts reach it by the same address."""
+        return False
+
     def put(self, sha256: str, extension: str, data: bytes) -> str:
         """Store a picture's bytes and return its path; storing it again changes nothing."""
         raise NotImplementedError  # the two stores below say how
@@ -138,6 +148,11 @@ class FolderStore(ImageStore):
         self.root = root
         self._lock = threading.Lock()
         self._listed: TextIO | None = None
+
+    @property
+    def address(self) -> str:
+        """Its folder."""
+        return str(self.root.resolve())
 
     def put(self, sha256: str, extension: str, data: bytes) -> str:
         """Store a picture's bytes and return its path."""
@@ -260,6 +275,16 @@ class RemoteStore(ImageStore):
             raise CatalogError(f"Cannot open the image store {root} ({error}){remedy}.") from error
         except ValueError as error:
             raise CatalogError(f"Cannot open the image store {root}: {error}.") from error
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+        return self._address
+
+    @property
+    def elsewhere(self) -> bool:
+        """It is, but for schemes of this process or machine."""
+        return self._address.partition("://")[0] not in {"memory", "file", "local"}
 
     def put(self, sha256: str, extension: str, data: bytes) -> str:
         """Store a picture's bytes and return its path."""

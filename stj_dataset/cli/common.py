@@ -36,12 +36,15 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @contextlib.contextmanager
-def opened(catalog: str | None, images: str | None = None) -> Iterator[tuple[Catalog, Config]]:
+def opened(
+    catalog: str | None, images: str | None = None, cluster: str | None = None
+) -> Iterator[tuple[Catalog, Config]]:
     """The catalogue and the settings that the options, the environment and the defaults give.
 
     Args:
         catalog: as the option says.
         images: as the option says.
+        cluster: as the option says.
 
     Raises:
         CatalogError: it cannot be used, or what went wrong went wrong because it is damaged.
@@ -50,7 +53,7 @@ def opened(catalog: str | None, images: str | None = None) -> Iterator[tuple[Cat
     from stj_core.config import read_config
     from stj_core.errors import StjError
 
-    config = read_config(catalog=catalog, images=images)
+    config = read_config(catalog=catalog, images=images, cluster=cluster)
     found = open_catalog(config.catalog_url)
     try:
         yield found, config

@@ -11,10 +11,13 @@ import typer
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_core.console import bars
 from stj_core.errors import UsageError
-from stj_dataset.cli.common import CatalogOption, ImagesOption, YesOption, confirm, opened
+from stj_dataset.cli.common import CatalogOption, ClusterOption, ImagesOption, YesOption, confirm, opened
 
 if TYPE_CHECKING:
+    from stj_catalog.catalog import Catalog
+    from stj_core.config import Config
     from stj_core.problem import Problem
+    from stj_images.store import ImageStore
 
 
 def verify(
@@ -28,6 +31,7 @@ def verify(
         bool, typer.Option("--repair", help="Put the catalogue and its image store right, then look again.")
     ] = False,
     yes: YesOption = False,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the image store with the catalogue, or a dataset with its manifest.
@@ -40,8 +44,8 @@ def verify(
     if dataset and repair:
         raise UsageError("--repair is for the catalogue: a damaged dataset is exported again (stj-dataset export).")
     if repair:
-        _repair(catalog, images, yes=yes)
-    problems = _of_dataset(dataset) if dataset else _of_catalog(catalog, images)
+        _repair(catalog, images, cluster, yes=yes)
+    problems = _of_dataset(dataset, cluster) if dataset else _of_catalog(catalog, images, cluster)
     if as_json:
         emit_json({"ok": not problems, "problems": [asdict(one) for one in problems]})
     else:
@@ -56,39 +60,48 @@ def verify(
         raise typer.Exit(1)
 
 
-def _of_dataset(dataset: Path) -> list[Problem]:
+def _of_dataset(dataset: Path, cluster: str | None) -> list[Problem]:
+    from stj_core.cluster import open_cluster
+    from stj_core.config import read_config
     from stj_dataset.verify import verify_dataset
 
-    return list(verify_dataset(dataset))
+    with open_cluster(read_config(cluster=cluster).cluster, say) as workers:
+        return list(verify_dataset(dataset, workers))
 
 
-def _of_catalog(catalog: str | None, images: str | None) -> list[Problem]:
-    from stj_catalog.health import count_files, lost_store
-    from stj_dataset.verify import verify_catalog
+def _of_catalog(catalog: str | None, images: str | None, cluster: str | None) -> list[Problem]:
+    from stj_catalog.health import lost_store
     from stj_images.store import open_store
 
-    with opened(catalog, images) as (found, config), bars() as progress:
+    with opened(catalog, images, cluster) as (found, config):
         store = open_store(config.images)
         if sentence := lost_store(found, store, config.images):
             say(sentence)
-        return list(verify_catalog(found, store, progress("Reading", count_files(found))))
+        return _problems(found, store, config)
 
 
-def _repair(catalog: str | None, images: str | None, *, yes: bool) -> None:
+def _problems(found: Catalog, store: ImageStore, config: Config) -> list[Problem]:
+    from stj_catalog.health import count_files
+    from stj_core.cluster import open_cluster
+    from stj_dataset.verify import verify_catalog
+
+    with open_cluster(config.cluster, say) as workers, bars() as progress:
+        return list(verify_catalog(found, store, progress("Reading", count_files(found)), workers))
+
+
+def _repair(catalog: str | None, images: str | None, cluster: str | None, *, yes: bool) -> None:
     from stj_catalog.backup import backup_before
-    from stj_catalog.health import count_files, lost_store
+    from stj_catalog.health import lost_store
     from stj_catalog.repair import plan_repair, repair
     from stj_core.errors import CatalogError
-    from stj_dataset.verify import verify_catalog
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
-    with opened(catalog, images) as (place, config):
+    with opened(catalog, images, cluster) as (place, config):
         store = open_store(config.images)
         if (sentence := lost_store(place, store, config.images)) and not yes:
             raise CatalogError(f"{sentence} Nothing was changed.")
-        with bars() as progress:
-            problems = list(verify_catalog(place, store, progress("Reading", count_files(place))))
+        problems = _problems(place, store, config)
         plan = plan_repair(place, store, [(one.kind, one.path) for one in problems], config.young_seconds)
         for why, number in plan.left.items():
             say(f"Left alone: {counted(number, 'file')} that nothing names, {why}.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from stj_core import cluster
-from stj_core.cluster import OtherVersionError, Partition, SetAside, open_cluster
+from stj_core.cluster import LostClusterError, OtherVersionError, open_cluster
 from stj_core.errors import StjError, UsageError
-from tests.core.cluster_work import killed_once, kills, never, squared
+from stj_core.partitions import Partition, SetAside, spread
+from tests.core.cluster_work import all_squared, asleep, killed_once, kills, never, squared, squared_unless, told
 
 
 def test_without_a_cluster_nothing_is_imported(monkeypatch):
@@ -71,3 +74,70 @@ def test_a_worker_of_another_version_is_refused(monkeypatch):
     monkeypatch.setattr(cluster, "__version__", "0.0.9")
     with pytest.raises(OtherVersionError, match=r"of local:1 has stj .*, not 0\.0\.9"), open_cluster("local:1"):
         pass
+
+
+def asked(function, *more):
+    return lambda numbers: Partition(f"{function.__name__}-{numbers}", function, (numbers, *more), 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_stream_keeps_its_order_whatever_happens_to_its_workers(workers, tmp_path):
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
+    with open_cluster(f"local:{workers}") as found:
+        brought = list(spread(found, range(50), 2, asked(all_squared)))
+        assert brought == [(number, number * number) for number in range(50)]
+        brought = list(spread(found, range(50), 2, asked(squared_unless, str(tmp_path))))
+    assert (tmp_path / "killed").exists()
+    lost = SetAside("ValueError: three is too much")
+    assert brought == [(number, lost if number in {2, 3} else number * number) for number in range(50)]
+
+
+def test_no_more_is_read_ahead_than_is_to_be_held():
+    class Taking:
+        here = True
+
+        def stream(self, partitions):
+            for one in partitions:
+                yield one.function(*one.arguments)
+
+    taken = []
+
+    def items():
+        for number in range(9):
+            taken.append(number)
+            yield number
+
+    given = spread(Taking(), items(), 4, asked(all_squared))
+    assert next(given) == (0, 0)
+    assert taken == [0, 1, 2, 3]
+    assert [number for number, _ in given] == [*range(1, 9)]
+
+
+@pytest.fixture
+def elsewhere():
+    """A scheduler with a worker, as on other hosts."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as found:
+        yield found
+
+
+@pytest.mark.slow
+def test_workers_elsewhere_have_what_is_shared_also_those_that_come_later(elsewhere, tmp_path):
+    (tmp_path / "a.txt").write_text("first")
+    with open_cluster(elsewhere.scheduler_address) as found, found.share(tmp_path, ["a.txt", "none.txt"]) as shared:
+        assert not found.here
+        assert list(found.stream([Partition("told", told, (shared, "a.txt"))])) == ["first"]
+        list(found.stream([Partition("killed", killed_once, (7, str(tmp_path)))]))
+        (tmp_path / "a.txt").write_text("second")
+        assert list(found.stream([Partition("again", told, (shared, "a.txt"))])) == ["first"]
+        assert shared.place == ""
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away_is_a_sentence(elsewhere):
+    with open_cluster(elsewhere.scheduler_address) as found:
+        given = found.stream([Partition("asleep", asleep, (1,))])
+        threading.Timer(1.0, elsewhere.close).start()
+        with pytest.raises(LostClusterError, match="The Dask scheduler went away"):
+            next(given)

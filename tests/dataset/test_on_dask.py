@@ -16,7 +16,7 @@ from stj_catalog import importing
 from stj_catalog.catalog import open_catalog
 from stj_catalog.schema import images
 from stj_core.cli import outcome
-from stj_core.cluster import SetAside
+from stj_core.partitions import SetAside
 from stj_dataset.cli import app
 
 CLASSES = ("0_saree", "1_trousers", "2_jeans")
