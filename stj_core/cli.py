@@ -39,6 +39,14 @@ _FILES = frozenset({errno.EMFILE, errno.ENFILE})
 GOES_ON = "Interrupted: the same command goes on from here."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Do it on Dask: local, local:4, or a scheduler such as tcp://scheduler:8786.  [STJ_CLUSTER]",
+        show_default=False,
+    ),
+]
 
 
 class _VersionMixin:

@@ -25,6 +25,9 @@ from stj_model.preprocess import Pixels, read_pixels
 from stj_model.run_dir import MODEL, Run
 from stj_model.standalone import word
 
+FAILED = "workers failed on it three times"
+"""How an answer begins that there is none of, although its picture could be read."""
+
 
 @dataclass(frozen=True)
 class Answer:

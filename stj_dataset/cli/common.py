@@ -23,15 +23,6 @@ ImagesOption = Annotated[
     typer.Option("--images", help="Folder or fsspec URL of the image store.  [STJ_IMAGES, images]", show_default=False),
 ]
 
-
-ClusterOption = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        help="Do it on Dask: local, local:4, or a scheduler such as tcp://scheduler:8786.  [STJ_CLUSTER]",
-        show_default=False,
-    ),
-]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit_json, say
+from stj_core.cli import ClusterOption, JsonOption, counted, emit_json, say
 from stj_core.console import bars, make_table, show
 from stj_core.errors import DatasetError
-from stj_dataset.cli.common import CatalogOption, ClusterOption, ImagesOption
+from stj_dataset.cli.common import CatalogOption, ImagesOption
 
 if TYPE_CHECKING:
     from stj_catalog.importing import ImportReport

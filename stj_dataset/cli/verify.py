@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit, emit_json, say
+from stj_core.cli import ClusterOption, JsonOption, counted, emit, emit_json, say
 from stj_core.console import bars
 from stj_core.errors import UsageError
-from stj_dataset.cli.common import CatalogOption, ClusterOption, ImagesOption, YesOption, confirm, opened
+from stj_dataset.cli.common import CatalogOption, ImagesOption, YesOption, confirm, opened
 
 if TYPE_CHECKING:
     from stj_catalog.catalog import Catalog

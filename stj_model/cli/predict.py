@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit, emit_json, say
+from stj_core.cli import ClusterOption, JsonOption, counted, emit, emit_json, say
 from stj_core.errors import DatasetError, UsageError
 from stj_core.text import inert, json_inert
 
 if TYPE_CHECKING:
     from stj_core.addresses import NamedHosts
     from stj_model.inputs import Inputs
-    from stj_model.predict import Answer
+    from stj_model.predict import Answer, Predictor
 
 
 def predict(
@@ -37,6 +40,7 @@ def predict(
         int | None, typer.Option(help="Pictures that the network is asked about at once [8]: more suit a GPU.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    cluster: ClusterOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Say of each picture which garment it shows, or that it is unsure, or none of them.
@@ -58,7 +62,8 @@ def predict(
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
     named = Path(what[0]) if is_meant_as_run(Path(what[0])) else None
     given = what[1:] if named else what
-    folder, hosts = _settings(runs, local=named is not None and not any(one == STDIN or "://" in one for one in given))
+    local = named is not None and not any(one == STDIN or "://" in one for one in given)
+    folder, hosts, where = _settings(runs, cluster, local=local)
     inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
@@ -67,8 +72,9 @@ def predict(
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
     predictor = Predictor(open_run(named, folder), batch=batch_size or BATCH)
-    with Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures)) as advance:
-        answers = predictor.answer_inputs(inputs.pictures, inputs.names, advance)
+    bar = Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures))
+    with _answerer(predictor, where) as answered, bar as advance:
+        answers = answered(inputs.pictures, inputs.names, advance)
         told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)
     _passed_over(inputs)
     failed = sum(answer.error is not None for answer in told)
@@ -77,19 +83,34 @@ def predict(
         raise typer.Exit(1)
 
 
-def _settings(runs: Path | None, *, local: bool) -> tuple[Path, NamedHosts]:
-    """The folder of runs, and the hosts that may be asked for pictures.
+@contextmanager
+def _answerer(predictor: Predictor, where: str) -> Iterator[Callable[..., Iterator[Answer]]]:
+    """What answers pictures: this process, or the workers that were named."""
+    if not where:
+        yield predictor.answer_inputs
+        return
+    from stj_core.cluster import NETWORKS, open_cluster
+    from stj_model.on_workers import answers_by
+
+    with open_cluster(where, say, NETWORKS) as workers:
+        assert workers is not None
+        yield partial(answers_by, workers, predictor)
+
+
+def _settings(runs: Path | None, cluster: str | None, *, local: bool) -> tuple[Path, NamedHosts, str]:
+    """The folder of runs, the hosts that may be asked for pictures, and the workers.
 
     To read the settings takes a fifth of a cold start: where a run and files are named, nothing of them is needed.
     """
     from stj_core.addresses import named_hosts
 
-    if local:
-        return Path(), named_hosts([])
+    if local and cluster is None and not os.environ.get("STJ_CLUSTER"):
+        return Path(), named_hosts([]), ""
     from stj_core.config import read_config
 
-    settings = read_config(runs=runs)
-    return settings.runs, named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
+    settings = read_config(runs=runs, cluster=cluster)
+    hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
+    return settings.runs, hosts, settings.cluster
 
 
 def _stdin() -> bytes:
@@ -161,10 +182,15 @@ def _passed_over(inputs: Inputs) -> None:
 
 def _summary(answers: Sequence[Answer], passed_over: int) -> str:
     """How many of which answer, and that nothing is missing: the last line on stderr."""
+    from stj_model.predict import FAILED
+
     words = Counter(answer.answer for answer in answers if answer.error is None)
     parts = [f"{count} {word}" for word, count in sorted(words.items())]
-    failed = sum(answer.error is not None for answer in answers)
-    if failed:
-        parts.append(f"{failed} could not be read")
+    failed = [answer.error for answer in answers if answer.error is not None]
+    lost = sum(error.startswith(FAILED) for error in failed)
+    if lost < len(failed):
+        parts.append(f"{len(failed) - lost} could not be read")
+    if lost:
+        parts.append(f"{lost} that workers failed on")
     beside = f"; {passed_over} beside them are no pictures" if passed_over else ""
     return f"{counted(len(answers), 'picture')}: {', '.join(parts)}{beside}."
