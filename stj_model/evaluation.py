@@ -194,7 +194,12 @@ def judge_pictures(
 
 
 def judge_with_kept(
-    predictor: Predictor, pictures: Sequence[LabelledPicture], frozen: dict[str, Any], cache: Path, talk: Talk = SILENT
+    predictor: Predictor,
+    pictures: Sequence[LabelledPicture],
+    frozen: dict[str, Any],
+    cache: Path,
+    talk: Talk = SILENT,
+    cluster: str = "",
 ) -> list[JudgedPicture]:
     """The same prediction pass where nothing before the network's raw feature was trained.
 
@@ -207,9 +212,10 @@ def judge_with_kept(
         frozen: all that decides the raw feature.
         cache: STJ_CACHE.
         talk: where progress is told.
+        cluster: the workers that compute what is not kept yet, as STJ_CLUSTER names them; this process does, if empty.
     """
     names = [picture.sha256 for picture in pictures]
-    features = compute_features(pictures, predictor.extractor(frozen), cache, talk).rows(names)
+    features = compute_features(pictures, predictor.extractor(frozen), cache, talk, cluster).rows(names)
     scores = predictor.scores_of(features)
     whole = predictor.chances_once(read_pixels(pictures[0].path, predictor.preprocessing)[None])
     if np.abs(whole - scores.chances[:1]).max() > TOLERANCE:

@@ -11,9 +11,11 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError, PictureError, WeightsError
 from stj_core.files import atomic_writer, write_text
+from stj_core.partitions import SetAside
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
 from stj_model.damage import PARSER_ERRORS, check_regular
@@ -61,14 +64,22 @@ class Extractor:
     @property
     def key(self) -> str:
         """The store's folder name."""
+        view = {} if self.view.is_plain else {"view": {"name": self.view.name, "version": VERSION}}
+        return self._key(view)
+
+    @property
+    def plain_key(self) -> str:
+        """Of all that decides a feature but the view."""
+        return self._key({})
+
+    def _key(self, view: dict[str, Any]) -> str:
         document = {
             **self.record,
             "preprocessing": self.preprocessing.describe(),
             "dtype": self.model.compute_dtype,
             "batch": self.batch,
+            **view,
         }
-        if not self.view.is_plain:
-            document["view"] = {"name": self.view.name, "version": VERSION}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:20]
 
     @property
@@ -129,14 +140,18 @@ class FeatureStore:
 
 
 def compute_features(
-    pictures: Sequence[LabelledPicture], extractor: Extractor, cache: Path, talk: Talk = SILENT
+    pictures: Sequence[LabelledPicture], extractor: Extractor, cache: Path, talk: Talk = SILENT, cluster: str = ""
 ) -> FeatureStore:
     """Make sure that every picture's feature is in the store, as `compute_views` does for several views."""
-    return compute_views(pictures, [extractor], cache, talk)[0]
+    return compute_views(pictures, [extractor], cache, talk, cluster)[0]
 
 
 def compute_views(
-    pictures: Sequence[LabelledPicture], extractors: Sequence[Extractor], cache: Path, talk: Talk = SILENT
+    pictures: Sequence[LabelledPicture],
+    extractors: Sequence[Extractor],
+    cache: Path,
+    talk: Talk = SILENT,
+    cluster: str = "",
 ) -> list[FeatureStore]:
     """Make sure that every picture's feature is in every store; only what is new is computed.
 
@@ -148,9 +163,11 @@ def compute_views(
         extractors: the frozen network, once for each view; they differ in nothing else.
         cache: STJ_CACHE; each store lies in `features/<key>` below it.
         talk: where progress is told.
+        cluster: the workers that are asked, as STJ_CLUSTER names them; this process, if empty.
 
     Raises:
         DatasetError: a picture cannot be read, or is not the one that its manifest names.
+        ModelError: workers failed on some pictures three times; what they did of the others is kept.
     """
     stores = [FeatureStore(cache / "features" / extractor.key) for extractor in extractors]
     wanted = [
@@ -159,8 +176,33 @@ def compute_views(
         for picture in {one.sha256: one for one in pictures if one.sha256 not in store}.values()
     ]
     if wanted:
-        _compute(wanted, extractors, stores, talk)
+        with _asked_of(extractors[0], cluster, talk) as ask:
+            _compute(wanted, extractors, stores, talk, ask)
     return stores
+
+
+Asked = Sequence[tuple[LabelledPicture, View]]
+Answered = Iterator[tuple[Sequence[LabelledPicture], Sequence[Floats | SetAside]]]
+"""Some pictures at a time, and what the network says of each, in the order in which they were asked about."""
+
+
+@contextmanager
+def _asked_of(extractor: Extractor, cluster: str, talk: Talk) -> Iterator[Callable[[Asked], Answered]]:
+    """Who computes features: this process, or the workers that are named."""
+    if not cluster:
+        yield partial(_here, extractor)
+        return
+    from stj_core.cluster import NETWORKS, open_cluster
+    from stj_model.on_workers import features_by
+
+    with open_cluster(cluster, talk.say, NETWORKS) as workers:
+        assert workers is not None
+        yield partial(features_by, workers, extractor)
+
+
+def _here(extractor: Extractor, asked: Asked) -> Answered:
+    for batch, pixels in read_batches(asked, extractor.preprocessing, extractor.batch):
+        yield batch, list(run_padded(extractor.run, pixels, extractor.batch))
 
 
 def _compute(
@@ -168,11 +210,13 @@ def _compute(
     extractors: Sequence[Extractor],
     stores: Sequence[FeatureStore],
     talk: Talk,
+    ask: Callable[[Asked], Answered],
 ) -> None:
     """Ask the network about pictures, each as the extractor of that place sees it, and add what it says to the stores."""
     first = extractors[0]
     per_shard = max(first.batch, SHARD_BYTES // (4 * int(np.prod(first.shape))))
     waiting: list[tuple[int, str, Floats]] = []
+    lost: dict[str, SetAside] = {}
     written = time.monotonic()
 
     def keep() -> None:
@@ -189,15 +233,14 @@ def _compute(
     try:
         with talk.bar(f"Features of {counted(number, 'new picture')}{how}", len(wanted)) as advance:
             places = iter(place for _, place in wanted)
-            for batch, pixels in read_batches(asked, first.preprocessing, first.batch):
-                rows = run_padded(first.run, pixels, first.batch)
-                if not np.isfinite(rows).all():
-                    raise WeightsError(
-                        f"The network answers {batch[0].name} with what is no number: its weights are damaged; "
-                        "give others with --weights."
-                    )
+            for batch, rows in ask(asked):
                 for picture, row in zip(batch, rows, strict=True):
-                    waiting.append((next(places), picture.sha256, row))
+                    place = next(places)
+                    if isinstance(row, SetAside):
+                        lost[picture.name] = row
+                    else:
+                        _check_numbers(row, picture)
+                        waiting.append((place, picture.sha256, row))
                 advance(len(batch))
                 if len(waiting) >= per_shard or time.monotonic() - written >= SHARD_SECONDS:
                     keep()
@@ -208,6 +251,19 @@ def _compute(
         ) from error
     finally:
         keep()  # Ctrl-C included: what is computed is kept
+    if lost:
+        first_name, why = next(iter(lost.items()))
+        raise ModelError(
+            f"Workers failed three times on {counted(len(lost), 'picture')} ({first_name}{' …' if len(lost) > 1 else ''}: "
+            f"{why.reason}). The features of all others are kept; the same command tries these again."
+        )
+
+
+def _check_numbers(row: Floats, picture: LabelledPicture) -> None:
+    if not np.isfinite(row).all():
+        raise WeightsError(
+            f"The network answers {picture.name} with what is no number: its weights are damaged; give others with --weights."
+        )
 
 
 def compiled(model: KerasModel) -> Any:  # noqa: ANN401 - a tf.function
@@ -254,6 +310,15 @@ def read_batches(
 
 
 def _read_checked(picture: LabelledPicture, how: Preprocessing, view: View) -> Pixels:
+    return seen(read_bytes(picture), str(picture.path), how, view)
+
+
+def read_bytes(picture: LabelledPicture) -> bytes:
+    """A picture's bytes, which are those that its manifest names.
+
+    Raises:
+        DatasetError: they are not, or cannot be read.
+    """
     try:
         data = picture.path.read_bytes()
     except OSError as error:
@@ -262,8 +327,17 @@ def _read_checked(picture: LabelledPicture, how: Preprocessing, view: View) -> P
         ) from error
     if sha256_of(data) != picture.sha256:
         raise DatasetError(f"{picture.path} is not the picture that the manifest names: export the dataset again.")
+    return data
+
+
+def seen(data: bytes, called: str, how: Preprocessing, view: View) -> Pixels:
+    """A picture's bytes as the network is shown them in a view: uint8 of shape (size, size, 3).
+
+    Raises:
+        DatasetError: they are no picture.
+    """
     try:
         opened = open_picture(data, 2 * how.size)
     except PictureError as error:
-        raise DatasetError(f"{picture.path}: {error} Take it out of the dataset, or export it again.") from error
+        raise DatasetError(f"{called}: {error} Take it out of the dataset, or export it again.") from error
     return fit(view(opened), how)

@@ -6,18 +6,27 @@ that one process would make, so that the answers are the same to the last bit.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from stj_core.errors import ModelError, PictureError
+import numpy as np
+
+from stj_core.errors import DatasetError, ModelError, PictureError
 from stj_core.partitions import Partition, SetAside, Shared, Workers, content_name, spread
 from stj_dataset.manifest import LABELS
 from stj_model import fast
+from stj_model.augment import VERSION, View
+from stj_model.backend import make_deterministic
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
+from stj_model.data import LabelledPicture
+from stj_model.features import Extractor, Floats, compiled, read_bytes, run_padded, seen
 from stj_model.inputs import Readable
-from stj_model.predict import FAILED, Answer, Predictor
+from stj_model.predict import FAILED, Answer, Predictor, load_model
+from stj_model.preprocess import Pixels, Preprocessing
 from stj_model.run_dir import CONFIG, MODEL, Run
 
 T = TypeVar("T")
@@ -96,6 +105,68 @@ def answers_of(
         return list(predictor.answer_inputs(pictures, names))
     except ModelError as error:
         return [str(error).replace(str(folder), _RUN)] * len(names)
+
+
+def features_by(
+    workers: Workers, extractor: Extractor, asked: Sequence[tuple[LabelledPicture, View]]
+) -> Iterator[tuple[list[LabelledPicture], list[Floats | SetAside]]]:
+    """What the network says of each picture in a view, in order, by workers; or why they failed on it.
+
+    Raises:
+        DatasetError: a picture cannot be read, or is not the one that its manifest names.
+    """
+    how, batch = extractor.preprocessing, extractor.batch
+    with tempfile.TemporaryDirectory(prefix="stj-network-") as folder:
+        extractor.model.save(Path(folder) / MODEL)
+        with workers.share(Path(folder), [MODEL]) as shared:
+
+            def ask(some: Sequence[tuple[LabelledPicture, View, bytes]]) -> Partition[Sequence[Floats | str]]:
+                # The key says everything that decides a feature but the view and the picture; the bytes are its sha256.
+                names = [f"{picture.sha256} {view.name} {VERSION}" for picture, view, _ in some]
+                sent = [(str(picture.path), view, data) for picture, view, data in some]
+                size = sum(len(data) for _, _, data in sent)
+                content = content_name(extractor.plain_key, *names)
+                return Partition(content, features_of, (shared, extractor.plain_key, how, batch, sent), size)
+
+            read = ((picture, view, read_bytes(picture)) for picture, view in asked)
+            for (picture, _, _), found in spread(workers, read, BATCHES * batch, ask):
+                if isinstance(found, str):
+                    raise DatasetError(found)
+                yield [picture], [found]
+
+
+def features_of(
+    shared: Shared, key: str, how: Preprocessing, batch: int, pictures: Sequence[tuple[str, View, bytes]]
+) -> list[Floats | str]:
+    """The feature of each picture on a worker, or a sentence for one that is no picture.
+
+    Args:
+        shared: the folder with the network.
+        key: of everything that decides a feature but picture and view.
+        how: the network's size and filter.
+        batch: how many pictures it is asked at once.
+        pictures: what each is called, how it is seen, and its bytes.
+    """
+    run = kept(f"{shared.name} {key}", lambda: _open_network(shared.folder() / MODEL))
+    result: list[Floats | str] = []
+    for start in range(0, len(pictures), batch):
+        shown = [_seen(*one, how) for one in pictures[start : start + batch]]
+        good = [one for one in shown if not isinstance(one, str)]
+        rows = iter(run_padded(run, np.stack(good), batch) if good else ())
+        result += [one if isinstance(one, str) else next(rows) for one in shown]
+    return result
+
+
+def _open_network(path: Path) -> Any:  # noqa: ANN401 - a tf.function
+    make_deterministic(0)
+    return compiled(load_model(path))
+
+
+def _seen(called: str, view: View, data: bytes, how: Preprocessing) -> Pixels | str:
+    try:
+        return seen(data, called, how, view)
+    except DatasetError as error:
+        return str(error)
 
 
 def kept(name: str, make: Callable[[], T]) -> T:

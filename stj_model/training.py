@@ -77,6 +77,7 @@ def train(
     cache: Path,
     none: Sequence[Path] = (),
     fast: bool = False,
+    cluster: str = "",
     talk: Talk = SILENT,
 ) -> Run:
     """Train a run on a dataset folder.
@@ -93,6 +94,7 @@ def train(
             the dataset itself may hold.
         fast: keep the network as an ONNX file too, where the libraries for it are installed, so that it answers without
             TensorFlow.
+        cluster: the workers that compute features, as STJ_CLUSTER names them; this process does, if empty.
         talk: where progress is told.
 
     Raises:
@@ -111,7 +113,7 @@ def train(
     opened = _with_others(opened, none, config.recipe, talk)
     weights = find_weights(config.weights, config.architecture)
     with unfinished(runs, config.digest(opened.digest, weights.sha256, none_digest(opened))) as folder:
-        job = TrainingJob(opened, config, weights, folder, cache, talk)
+        job = TrainingJob(opened, config, weights, folder, cache, talk, cluster)
         try:
             shortcuts = look_for_shortcuts(opened, talk, config.seed)
             fitted = _recipe(config.recipe)(job)
@@ -269,7 +271,7 @@ def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, 
         if fitted.frozen is None:
             judged, _ = judge_pictures(predictor, test, job.talk)
         else:
-            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk)
+            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk, job.cluster)
             kept = FeatureStore(job.cache / "features" / predictor.extractor({**fitted.frozen, "cut": MAPS}).key)
         write_heat(judged, predictor, job.folder, job.talk, kept)
         others = [picture for picture in job.dataset.none if picture.split == "test"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, emit, emit_json
+from stj_core.cli import ClusterOption, JsonOption, emit, emit_json
 from stj_model.cli.options import BackboneOption
 
 
@@ -57,6 +57,7 @@ def train(
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 42,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    cluster: ClusterOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Train a run on a dataset folder, and write its report."""
@@ -68,7 +69,7 @@ def train(
     from stj_model.training import honest_lines, summary
     from stj_model.training import train as train_run
 
-    settings = read_config(weights=weights, runs=runs)
+    settings = read_config(weights=weights, runs=runs, cluster=cluster)
     config = resolve(
         recipe,
         epochs=epochs,
@@ -82,7 +83,16 @@ def train(
         l2=l2,
         seed=seed,
     )
-    run = train_run(dataset, config, runs=settings.runs, cache=settings.cache, none=none or (), fast=True, talk=Talk())
+    run = train_run(
+        dataset,
+        config,
+        runs=settings.runs,
+        cache=settings.cache,
+        none=none or (),
+        fast=True,
+        cluster=settings.cluster,
+        talk=Talk(),
+    )
     if save_h5:
         save_weights(run)
     document = summary(run)

@@ -30,7 +30,10 @@ WHITEN_PICTURES, NORM_PICTURES = 128, 256
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Everything that a recipe is given; what it writes goes into `folder`, the unfinished run."""
+    """Everything that a recipe is given; what it writes goes into `folder`, the unfinished run.
+
+    `cluster` names the workers that compute features (STJ_CLUSTER); this process does, where it is empty.
+    """
 
     dataset: Dataset
     config: TrainConfig
@@ -38,6 +41,7 @@ class TrainingJob:
     folder: Path
     cache: Path
     talk: Talk
+    cluster: str = ""
 
     @property
     def backbone(self) -> Backbone:

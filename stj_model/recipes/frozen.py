@@ -125,7 +125,8 @@ def extract_table(job: TrainingJob) -> FrozenFeatures:
     pictures = [*job.dataset.pictures, *job.dataset.none]
     names = [picture.sha256 for picture in pictures]
     views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
-    stores = compute_views(pictures, [replace(extractor, view=View(view)) for view in views], job.cache, job.talk)
+    seen_as = [replace(extractor, view=View(view)) for view in views]
+    stores = compute_views(pictures, seen_as, job.cache, job.talk, job.cluster)
     together = np.stack([store.rows(names) for store in stores])
 
     def table_of(seen: Floats) -> FeatureTable:

@@ -119,7 +119,7 @@ def fit(job: TrainingJob) -> FittedModel:
     record = {"weights": weights.sha256, "architecture": weights.architecture, "scaling": SCALING, "layer": where.layer}
     extractor = Extractor(networks.front, job.config.preprocessing, record)
     train, val = job.dataset.split("train"), job.dataset.split("val")
-    store = compute_features([*train, *val], extractor, job.cache, job.talk)
+    store = compute_features([*train, *val], extractor, job.cache, job.talk, job.cluster)
     loop = _Loop(job, networks.tail, store, train, val)
     loop.run()
     return FittedModel(

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stj_core.cli import outcome
-from stj_core.errors import ModelError
+from stj_core.console import SILENT
+from stj_core.errors import DatasetError, ModelError
 from stj_model import on_workers
+from stj_model.augment import View
+from stj_model.backend import keras
 from stj_model.cli import app
+from stj_model.data import LabelledPicture, open_dataset
+from stj_model.features import Extractor, FeatureStore, compute_views
 from stj_model.inputs import collect
 from stj_model.on_workers import answers_by
 from stj_model.predict import Predictor
+from stj_model.preprocess import Preprocessing
+from stj_model.recipes import TrainingJob, paper
+from stj_model.recipes.frozen import extract_table
 from stj_model.run_dir import MODEL, Run
 from stj_model.training import train
+from stj_model.weights import find_weights
 from tests.model.conftest import draw, tiny
 from tests.workers import Inline, elsewhere, inline, kill_one
 
@@ -34,7 +46,7 @@ def pictures(tmp_path: Path) -> Path:
     """Pictures in files and in an archive, and some that are none; one is left over when batches are whole."""
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for number in range(64):
+    for number in range(32):
         (folder / f"{number:02d}.png").write_bytes(draw(number % 3, 100 + number))
     (folder / "05.png").write_bytes(b"no picture at all")
     (folder / "06.png").write_bytes((folder / "07.png").read_bytes()[:200])
@@ -56,10 +68,10 @@ def test_answers_are_the_same_by_workers(run: Run, pictures: Path, here: bool, m
     monkeypatch.setattr(on_workers, "BATCHES", 2)
     found, predictor, done = collect([str(pictures)]), Predictor(run), []
     wanted = list(predictor.answer_inputs(found.pictures, found.names))
-    assert (len(wanted), sum(one.error is not None for one in wanted)) == (65, 2)
+    assert (len(wanted), sum(one.error is not None for one in wanted)) == (33, 2)
     workers = Inline(here)
     assert list(answers_by(workers, predictor, found.pictures, found.names, done.append)) == wanted
-    assert (len(workers.done), sum(done)) == (5, 65)
+    assert (len(workers.done), sum(done)) == (3, 33)
 
 
 def test_what_workers_fail_on_is_an_error_of_its_own(
@@ -114,3 +126,132 @@ def test_answers_are_the_same_with_any_number_of_workers_and_one_killed(
     monkeypatch.setenv("STJ_CLUSTER", "local:2")
     assert predicted(capsys, *asked) == wanted
     assert (tmp_path / "mark").exists()
+
+
+@pytest.fixture(scope="module")
+def extractor() -> Extractor:
+    """A small network, as frozen as a large one."""
+    keras().utils.set_random_seed(0)
+    door = keras().Input((64, 64, 3))
+    features = keras().layers.GlobalAveragePooling2D()(keras().layers.Conv2D(7, 3, strides=2)(door))
+    return Extractor(keras().Model(door, features), Preprocessing(64), {"weights": "a"})
+
+
+def kept_features(dataset: Path, extractor: Extractor, cache: Path, cluster: str) -> dict[str, dict[str, str]]:
+    """The features of two views, as they are kept."""
+    pictures = open_dataset(dataset).pictures
+    compute_views(
+        pictures, [replace(extractor, view=View(view)) for view in ("plain", "mirror")], cache, SILENT, cluster
+    )
+    return rows_of(cache, pictures)
+
+
+def rows_of(cache: Path, pictures: Sequence[LabelledPicture]) -> dict[str, dict[str, str]]:
+    """Of each store each row's bytes, by the picture's sha256."""
+    found: dict[str, dict[str, str]] = {}
+    for folder in sorted((cache / "features").iterdir()):
+        store = FeatureStore(folder)
+        names = [one.sha256 for one in pictures if one.sha256 in store]
+        rows = zip(names, store.rows(names), strict=True)
+        found[folder.name] = {name: hashlib.sha256(row.tobytes()).hexdigest() for name, row in rows}
+    return found
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_features_are_the_same_by_workers(drawn: Path, tmp_path: Path, extractor: Extractor, here: bool, monkeypatch):
+    monkeypatch.setattr(on_workers, "BATCHES", 1)
+    wanted = kept_features(drawn, extractor, tmp_path / "here", "")
+    workers = Inline(here)
+    with inline(workers, monkeypatch):
+        assert kept_features(drawn, extractor, tmp_path / "there", "local:2") == wanted
+    assert [len(rows) for rows in wanted.values()] == [60, 60]
+    assert len({one.name for one in workers.done}) == 15
+
+
+def test_what_workers_fail_on_is_named_and_all_else_is_kept(drawn: Path, tmp_path: Path, extractor, monkeypatch):
+    monkeypatch.setattr(on_workers, "BATCHES", 1)
+    wanted = kept_features(drawn, extractor, tmp_path / "here", "")
+    with inline(Inline(here=False, fails=lambda place: place == 1), monkeypatch):
+        with pytest.raises(
+            ModelError, match=r"Workers failed three times on 8 pictures \(\S+ …: KilledWorker: it died\)"
+        ):
+            kept_features(drawn, extractor, tmp_path / "some", "local:2")
+        some = rows_of(tmp_path / "some", open_dataset(drawn).pictures)
+        assert sorted(map(len, some.values())) == [52, 60]
+    again = Inline(here=False)
+    with inline(again, monkeypatch):
+        assert kept_features(drawn, extractor, tmp_path / "some", "local:2") == wanted
+    assert len(again.done) == 1
+
+
+def test_a_picture_that_was_changed_is_the_same_sentence(dataset: Path, tmp_path: Path, extractor, monkeypatch):
+    file = min(dataset.rglob("*.png"))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(DatasetError) as wanted:
+        kept_features(dataset, extractor, tmp_path / "a", "")
+    with inline(Inline(here=False), monkeypatch), pytest.raises(DatasetError) as told:
+        kept_features(dataset, extractor, tmp_path / "b", "local:2")
+    assert str(told.value) == str(wanted.value)
+
+
+def test_a_picture_that_is_none_is_the_same_sentence(tmp_path: Path, extractor, monkeypatch):
+    (tmp_path / "none.jpg").write_bytes(b"no picture")
+    picture = LabelledPicture(tmp_path / "none.jpg", "none.jpg", hashlib.sha256(b"no picture").hexdigest(), 0)
+    with pytest.raises(DatasetError) as wanted:
+        compute_views([picture], [extractor], tmp_path / "a")
+    with inline(Inline(here=False), monkeypatch), pytest.raises(DatasetError) as told:
+        compute_views([picture], [extractor], tmp_path / "b", SILENT, "local:2")
+    assert str(told.value) == str(wanted.value)
+
+
+def test_where_everything_is_known_no_worker_is_asked_for(drawn: Path, tmp_path: Path, extractor):
+    wanted = kept_features(drawn, extractor, tmp_path, "")
+    assert kept_features(drawn, extractor, tmp_path, "tcp://127.0.0.1:9") == wanted
+
+
+@pytest.mark.slow
+def test_features_are_the_same_with_any_number_of_workers_and_one_killed(
+    drawn: Path, tmp_path: Path, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
+    monkeypatch.setattr(on_workers, "BATCHES", 1)
+    wanted = kept_features(drawn, extractor, tmp_path / "here", "")
+    for number in (1, 3):
+        assert kept_features(drawn, extractor, tmp_path / f"local{number}", f"local:{number}") == wanted
+    with elsewhere() as address:
+        assert kept_features(drawn, extractor, tmp_path / "elsewhere", address) == wanted
+    kill_one(monkeypatch, tmp_path / "mark")
+    assert kept_features(drawn, extractor, tmp_path / "killed", "local:2") == wanted
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+def test_a_recipe_has_the_same_features_on_workers(drawn: Path, tmp_path: Path, recipe: str, monkeypatch):
+    """Its frozen network goes into a file and comes back as it was."""
+    with inline(workers := Inline(here=False), monkeypatch):
+        kept = [recipe_features(drawn, tmp_path / f"in{where}", recipe, where) for where in ("", "local:2")]
+    assert kept[0] == kept[1]
+    assert workers.done
+
+
+def recipe_features(dataset: Path, cache: Path, recipe: str, cluster: str) -> dict[str, dict[str, str]]:
+    """The features that a training computes."""
+    opened = open_dataset(dataset)
+    job = TrainingJob(opened, tiny(recipe), find_weights("random"), cache, cache, SILENT, cluster)
+    if recipe == "default":
+        extract_table(job)
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(paper, "_Loop", stopped)
+            with pytest.raises(StoppedError):
+                paper.fit(job)
+    return rows_of(cache, opened.pictures)
+
+
+class StoppedError(Exception):
+    """The features are there: the epochs are another test's."""
+
+
+def stopped(*_: object) -> None:
+    raise StoppedError
