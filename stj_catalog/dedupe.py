@@ -7,9 +7,10 @@ follows changed thresholds, pictures that were lost, and products that were regr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from stj_catalog.incremental import LOOKS, number_newcomers
 from stj_catalog.migrations import backup as copy_file
 from stj_catalog.schema import crops, images, likenesses, sightings
 from stj_catalog.status import Outcome
+from stj_core.partitions import Workers
 from stj_images.crops.keypoints import opencv
 from stj_images.crops.search import Bars, SecondLook, search
-from stj_images.likeness import Looks, Thresholds, likenesses_among
+from stj_images.likeness import Likeness, Looks, Thresholds, likenesses_among
+from stj_images.likeness_blocks import count_pairs, likenesses_by
 from stj_images.store import ImageStore
 
 _BATCH = 5_000
@@ -117,6 +120,8 @@ def dedupe(
     look: SecondLook | None = None,
     dry_run: bool = False,
     members: bool = False,
+    workers: Workers | None = None,
+    bars: Bars = lambda _what, _total: lambda _done: None,
 ) -> tuple[DedupeReport, list[GroupMember]]:
     """Work out likenesses, statuses and groups of every picture again.
 
@@ -129,31 +134,47 @@ def dedupe(
         look: a second look, for crops; without one the crops that were found before stay.
         dry_run: say what would change, and change nothing; on a copy, or in one transaction where there is no file to copy.
         members: also list the pictures of every group of two and more.
+        workers: who compares pairs of blocks of the hashes; by default this process compares all at once.
+        bars: makes a progress bar of the blocks from a stage's name and total.
+
+    Raises:
+        CatalogError: workers failed three times on some blocks; no status and no group was changed.
     """
+    find = partial(_likenesses, workers, bars)
     if not dry_run:
-        return _recompute(_Steps(catalog), thresholds, look, members=members)
+        return _recompute(_Steps(catalog), thresholds, look, find, members=members)
     if catalog.place is not None:
         with tempfile.TemporaryDirectory(prefix=".dedupe-", dir=catalog.place.parent) as folder:
             copy = Path(folder) / "catalog.sqlite"
             copy_file(catalog.place, copy)
             trial = open_catalog(str(copy), check=False)
             try:
-                return _recompute(_Steps(trial), thresholds, look, members=members)
+                return _recompute(_Steps(trial), thresholds, look, find, members=members)
             finally:
                 trial.close()
     try:
         with catalog.write(exclusive=True) as connection:
-            raise _DryRunError(*_recompute(_Steps(catalog, connection), thresholds, look, members=members))
+            raise _DryRunError(*_recompute(_Steps(catalog, connection), thresholds, look, find, members=members))
     except _DryRunError as dry:
         return dry.report, dry.members
 
 
+Find = Callable[[Looks, Thresholds], Iterable[Likeness]]
+
+
+def _likenesses(workers: Workers | None, bars: Bars, looks: Looks, thresholds: Thresholds) -> Iterable[Likeness]:
+    """Every pair of pictures that is at least weakly alike."""
+    if workers is None:
+        return likenesses_among(looks, thresholds)
+    return likenesses_by(workers, looks, thresholds, bars("Comparing blocks", count_pairs(len(looks))))
+
+
 def _recompute(
-    steps: _Steps, thresholds: Thresholds, look: SecondLook | None, *, members: bool
+    steps: _Steps, thresholds: Thresholds, look: SecondLook | None, find: Find, *, members: bool
 ) -> tuple[DedupeReport, list[GroupMember]]:
     with steps.write() as connection:
         _number_unsettled(connection)
-    last = _correct_likenesses(steps, thresholds)
+    last = _correct_likenesses(steps, thresholds, find)
     if look is not None:
         with steps.write() as connection:
             _replace_crops(connection, look, thresholds)
@@ -171,14 +192,14 @@ def _number_unsettled(connection: Connection) -> None:
     number_newcomers(connection, connection.execute(fresh).scalars().all(), last)
 
 
-def _correct_likenesses(steps: _Steps, thresholds: Thresholds) -> int:
+def _correct_likenesses(steps: _Steps, thresholds: Thresholds, find: Find) -> int:
     """Write the pairs that are not there, and remove those that should not be; returns the last picture that was compared."""
     names = ("image_id", "other_id", "kind", "way", "exact", "distance", "distance256")
     with steps.read() as connection:
         looks, compared = _read_looks(connection)
         present = {tuple(row) for row in connection.execute(select(*(likenesses.c[name] for name in names)))}
     found = set()
-    for one in likenesses_among(looks, thresholds):
+    for one in find(looks, thresholds):
         row = asdict(one)
         found.add((row.pop("a"), row.pop("b"), *row.values()))
     known = dict(zip(looks.ids.tolist(), compared.tolist(), strict=True)) if found ^ present else {}

@@ -34,7 +34,7 @@ PICTURES = ("numpy", "pillow")
 """Distributions whose version decides what a picture comes to."""
 NETWORKS = (*PICTURES, "keras", "tensorflow", "onnxruntime")
 """Those whose version decides what a network says of one."""
-# So many partitions for each thread of the workers, and so many bytes, are on their way at one time.
+# So many partitions for each thread of the workers are on their way at one time; fewer where they are so many bytes.
 _AHEAD, _AHEAD_BYTES = 3, 128 << 20
 _WAIT_SECONDS = 30
 _LOCAL = re.compile(r"local(?::(?P<workers>[1-9]\d{0,3}))?")
@@ -83,7 +83,7 @@ class Cluster:
         self._client, self.here = client, here
         self._decides = tuple(decides)
         self._versions = versions(decides)
-        self._room = max(8, _AHEAD * sum(self._client.nthreads().values()))
+        self._threads = max(1, sum(self._client.nthreads().values()))
         self._asked = 0
 
     def stream(self, partitions: Iterable[Partition[T]]) -> Iterator[T | SetAside]:
@@ -96,7 +96,7 @@ class Cluster:
         ahead: deque[_Asked] = deque()
         held = 0
         for one in partitions:
-            while ahead and (len(ahead) >= self._room or held + one.size > _AHEAD_BYTES):
+            while self._is_full(len(ahead), held + one.size):
                 held -= ahead[0].partition.size
                 yield self._first(ahead)
             self._asked += 1
@@ -104,6 +104,10 @@ class Cluster:
             held += one.size
         while ahead:
             yield self._first(ahead)
+
+    def _is_full(self, ahead: int, held: int) -> bool:
+        """Whether enough is on its way: two partitions for each thread, and more where they are small."""
+        return ahead >= max(8, _AHEAD * self._threads) or (held > _AHEAD_BYTES and ahead >= 2 * self._threads)
 
     def _first(self, ahead: deque[_Asked]) -> Any:  # noqa: ANN401 - what its function brings, or SetAside
         """What the first of those that were asked for brought."""

@@ -23,6 +23,7 @@ from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
 from stj_core.folders import aside, swapped
 from stj_core.labels import NO_LABEL, Category
+from stj_core.partitions import Workers
 from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.balance import Balance, Families, measure
 from stj_dataset.card import Origins, card, document
@@ -100,6 +101,7 @@ def export_dataset(
     *,
     thresholds: Thresholds,
     progress: Progress = no_progress,
+    workers: Workers | None = None,
 ) -> ExportResult:
     """Write a dataset; the same pictures, reviews and assignments give the same bytes.
 
@@ -110,6 +112,7 @@ def export_dataset(
         settings: what is asked for.
         thresholds: what counts as the same and as related in the leak check.
         progress: makes a progress bar from a stage's name and its number of pictures.
+        workers: who converts pictures and hashes files afresh; by default threads of this process do.
 
     Raises:
         UsageError: the settings cannot be right.
@@ -128,7 +131,7 @@ def export_dataset(
         decided: list[tuple[int, str]] = []
         draft = root / "dataset"
         for _ in range(_MOST_ROUNDS):
-            job = _Job(catalog, store, settings, thresholds, plan, draft, pool, progress, clock)
+            job = _Job(catalog, store, settings, thresholds, plan, draft, pool, progress, clock, workers)
             result, pairs = job.write()
             late = _late_relatives(plan, pairs, draft / MANIFEST)
             if not late:
@@ -185,6 +188,7 @@ class _Job:
     pool: ThreadPoolExecutor
     progress: Progress
     clock: _Clock
+    workers: Workers | None = None
 
     def write(self) -> tuple[ExportResult, list[Pair]]:
         self.root.mkdir()
@@ -221,7 +225,9 @@ class _Job:
             labels.append(None)
         sink = open_sink(self.root, self.settings, self.store, labels)
         tick = self.progress("Writing", len(self.plan.pictures))
-        written = write_pictures(self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick)
+        written = write_pictures(
+            self.catalog, self.store, self.plan, sink, pool=self.pool, tick=tick, workers=self.workers
+        )
         return write_manifest(map(origins.add, written), self.root / MANIFEST), origins
 
     def _families(self) -> tuple[Ints, Ints]:
@@ -250,6 +256,7 @@ class _Job:
             tick=tick,
             seed=self.settings.seed,
             told=self._told(),
+            workers=self.workers,
         )
 
     def _told(self) -> dict[tuple[int, int], bool]:

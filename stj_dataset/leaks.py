@@ -20,12 +20,17 @@ from numpy.typing import NDArray
 
 from stj_core.errors import DatasetError, PictureError
 from stj_core.files import read_quickly
-from stj_images.fingerprint import fingerprint
+from stj_core.partitions import Partition, SetAside, Workers, content_name, spread
+from stj_dataset.write import refuse_lost
+from stj_images.batch import prints_of
+from stj_images.fingerprint import Fingerprint, fingerprint
 from stj_images.likeness import DUPLICATE, HASHES, KINDS, WAYS, Looks, Thresholds, compare, pairs_within
 
 Ints = NDArray[np.int64]
 NOTHING_TOLD: Mapping[tuple[int, int], bool] = {}
 _CHUNK, _TASK = 256, 16
+# So many files are a piece of work for workers.
+_SENT = 25
 # One of so many files is hashed afresh although the catalogue knows its hashes.
 _SAMPLE = 100
 
@@ -127,6 +132,7 @@ def check_leaks(
     tick: Callable[[int], None],
     seed: int = 0,
     told: Mapping[tuple[int, int], bool] = NOTHING_TOLD,
+    workers: Workers | None = None,
 ) -> LeakReport:
     """Compare all pairs across splits.
 
@@ -140,12 +146,17 @@ def check_leaks(
         tick: told how many pictures were read.
         seed: draws the sample that is hashed afresh although its hashes are known.
         told: pairs of places, the smaller first, that people put together (true) or told apart (false).
+        workers: who hashes afresh; by default the threads do.
 
     Raises:
-        DatasetError: a file is not what the catalogue says, or there are more or fewer of them than have a split.
+        DatasetError: a file is not what the catalogue says, there are more or fewer of them than have a split, or workers failed
+            on one three times.
     """
     sample = _sample(len(splits), seed)
-    looks, afresh = _read_looks(root, written, sample, pool, tick)
+    if workers is None:
+        looks, afresh = _read_looks(root, written, sample, pool, tick)
+    else:
+        looks, afresh = _looks_by(workers, root, written, sample, tick)
     if len(looks) != len(splits):
         raise DatasetError(
             f"The leak check read {len(looks)} files where {len(splits)} should be written, so the dataset was not put in "
@@ -254,29 +265,100 @@ class _Look:
     afresh: bool
 
 
+def _looks_by(
+    workers: Workers,
+    root: Path,
+    written: Iterable[WrittenFile],
+    sample: frozenset[int],
+    tick: Callable[[int], None],
+) -> tuple[Looks, int]:
+    """As `_read_looks`, by workers: they are sent the files that are hashed afresh."""
+    known: list[tuple[int, WrittenFile]] = []
+    parts = [Looks.from_hex([])]
+    lost: list[tuple[str, SetAside]] = []
+    count = 0
+
+    def keep(rows: Sequence[tuple[int, tuple[str, ...]]]) -> None:
+        parts.append(Looks.from_hex([(place, *words) for place, words in rows]))
+
+    def to_hash() -> Iterator[tuple[int, WrittenFile, bytes]]:
+        for place, (one, data) in enumerate(_bytes_of(root, written)):
+            _check_bytes(data, one)
+            if one.known is None or place in sample:
+                yield place, one, data
+                continue
+            known.append((place, one))
+            if len(known) == _CHUNK:
+                flush()
+
+    def flush() -> None:
+        keep([(place, (*(one.known or ()), one.sha256)) for place, one in known])
+        tick(len(known))
+        known.clear()
+
+    for (place, one, _), found in spread(workers, to_hash(), _SENT, _ask_prints):
+        if isinstance(found, SetAside):
+            lost.append((one.file, found))
+        elif isinstance(found, str):
+            raise _undecodable(one, found)
+        else:
+            keep([(place, (*_hashes(found, one), one.sha256))])
+            count += 1
+        tick(1)
+    flush()
+    refuse_lost(lost, "hash")
+    looks = Looks.join(parts)
+    return looks.take(np.argsort(looks.ids, kind="stable")), count
+
+
+def _ask_prints(files: Sequence[tuple[int, WrittenFile, bytes]]) -> Partition[Sequence[Fingerprint | str]]:
+    data = [one for _, _, one in files]
+    return Partition(content_name("prints", *data), prints_of, (data,), sum(map(len, data)))
+
+
+def _bytes_of(root: Path, written: Iterable[WrittenFile]) -> Iterator[tuple[WrittenFile, bytes]]:
+    """Files with their bytes, a chunk of them at a time."""
+    files = iter(written)
+    while chunk := list(islice(files, _CHUNK)):
+        yield from zip(chunk, read_files(root, [one.file for one in chunk]), strict=True)
+
+
 def _look(data: bytes, one: WrittenFile, *, sampled: bool) -> _Look:
     """The hashes and the sha256 of one file's bytes."""
+    _check_bytes(data, one)
+    if one.known is not None and not sampled:
+        return _Look((*one.known, one.sha256), afresh=False)
+    try:
+        print_ = fingerprint(data)
+    except PictureError as error:
+        raise _undecodable(one, str(error)) from error
+    return _Look((*_hashes(print_, one), one.sha256), afresh=True)
+
+
+def _check_bytes(data: bytes, one: WrittenFile) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != one.sha256:
         raise DatasetError(
             f"The file {one.file} is not what the catalogue says: its sha256 is {found[:12]}…, not {one.sha256[:12]}…; "
             "stj-dataset verify lists what is wrong."
         )
-    if one.known is not None and not sampled:
-        return _Look((*one.known, found), afresh=False)
-    try:
-        print_ = fingerprint(data)
-    except PictureError as error:
-        raise DatasetError(
-            f"The file {one.file} is not what the catalogue says: {error} stj-dataset verify lists what is wrong."
-        ) from error
+
+
+def _undecodable(one: WrittenFile, why: str) -> DatasetError:
+    return DatasetError(
+        f"The file {one.file} is not what the catalogue says: {why} stj-dataset verify lists what is wrong."
+    )
+
+
+def _hashes(print_: Fingerprint, one: WrittenFile) -> tuple[str, ...]:
+    """The hashes of a fingerprint, which are those that the catalogue holds, where it holds any."""
     hashes = tuple(str(getattr(print_, name)) for name in HASHES)
     if one.known is not None and one.known != hashes:
         raise DatasetError(
             f"The catalogue's perceptual hashes of {one.file} are not those of its bytes, so they prove nothing: "
             "run the same command with --rehash, which hashes every file afresh."
         )
-    return _Look((*hashes, found), afresh=True)
+    return hashes
 
 
 def _pairs(looks: Looks, splits: NDArray[np.int8], thresholds: Thresholds) -> Iterator[Pair]:

@@ -11,23 +11,29 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.selection import PictureFacts, picture_facts
+from stj_core.cli import counted
 from stj_core.errors import DatasetError, PictureError
 from stj_core.files import write_new_quickly
 from stj_core.labels import NO_LABEL
+from stj_core.partitions import Partition, SetAside, Workers, content_name
 from stj_core.vocabulary import SPLITS, Status
 from stj_dataset.manifest import NONE as NONE_FOLDER
 from stj_dataset.manifest import ManifestRow
 from stj_dataset.plan import Plan
 from stj_dataset.settings import ExportSettings
+from stj_images.batch import jpegs_of
 from stj_images.jpeg import as_jpeg, is_upright_rgb_jpeg
 from stj_images.store import ImageStore
 
 # At most so many pictures' bytes are in memory at once.
 _CHUNK, _AHEAD = 256, 16
+# Of a piece of work for workers: so many pictures have to be converted, or so many bytes wait with them.
+_CONVERTED, _HELD = 8, 8 << 20
 WORKERS = min(4, os.cpu_count() or 1)
 _SHARD_PICTURES = 1_000
 # What the catalogue says of a picture and the manifest repeats; the rest of a row is the export's own.
@@ -146,29 +152,124 @@ def write_pictures(
     *,
     pool: ThreadPoolExecutor,
     tick: Callable[[int], None],
+    workers: Workers | None = None,
 ) -> Iterator[Written]:
     """Write every picture of the plan; yields them in its order.
 
+    Args:
+        catalog: what is known of them.
+        store: their bytes.
+        plan: which, and into which split.
+        sink: where to.
+        pool: threads for reading and converting.
+        tick: told how many were written.
+        workers: who converts; by default the threads do.
+
     Raises:
-        DatasetError: a picture's file is missing or broken.
+        DatasetError: a picture's file is missing or broken, or workers failed on one three times.
         OSError: the folder cannot be written.
     """
+    lost: list[tuple[str, SetAside]] = []
+    planned = _planned(catalog, plan, sink)
+    prepared = _prepared_here(store, planned, pool) if workers is None else _prepared_by(workers, store, planned)
+    done = 0
+    for one, picture in prepared:
+        if isinstance(picture, SetAside):
+            lost.append((one.facts.path, picture))
+            continue
+        sink.put(one.file, picture.data, one.facts, copied=picture.copied)
+        sha256 = one.facts.sha256 if picture.copied else hashlib.sha256(picture.data).hexdigest()
+        yield Written(_row(one.facts, one.file, sha256, one.split, one.group), picture.copied)
+        done += 1
+        if done % _CHUNK == 0:
+            tick(_CHUNK)
+    tick(done % _CHUNK)
+    sink.close()
+    refuse_lost(lost, "convert")
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    facts: PictureFacts
+    file: str
+    split: str
+    group: str
+
+
+def refuse_lost(lost: Sequence[tuple[str, SetAside]], what: str) -> None:
+    """Everything else was done; without these it is not the dataset that was asked for.
+
+    Raises:
+        DatasetError: workers failed on some.
+    """
+    if lost:
+        raise DatasetError(
+            f"Workers failed three times to {what} {counted(len(lost), 'picture')} "
+            f"({lost[0][0]}{' …' if len(lost) > 1 else ''}: {lost[0][1].reason}), so the dataset was not put in place: the "
+            "same command tries again, and without --cluster it needs no worker."
+        )
+
+
+def _planned(catalog: Catalog, plan: Plan, sink: FolderSink | ShardSink) -> Iterator[_Planned]:
+    """The pictures of a plan in its order, with where each goes."""
     groups = plan.group_names
     for start in range(0, len(plan.pictures), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         facts = picture_facts(catalog, plan.pictures.ids[chunk].tolist())
         _check_unchanged(facts, plan.pictures.labels[chunk].tolist())
         splits = [SPLITS[one] for one in plan.splits[chunk].tolist()]
-        files = [sink.place(split, one.label, one.sha256[:16]) for split, one in zip(splits, facts, strict=True)]
+        for one, split, group in zip(facts, splits, groups[chunk].tolist(), strict=True):
+            yield _Planned(one, sink.place(split, one.label, one.sha256[:16]), split, f"{group:016x}")
 
-        pictures = list(_prepared(store, facts, pool))
-        names = groups[chunk].tolist()
-        for one, picture, file, split, group in zip(facts, pictures, files, splits, names, strict=True):
-            sink.put(file, picture.data, one, copied=picture.copied)
-            sha256 = one.sha256 if picture.copied else hashlib.sha256(picture.data).hexdigest()
-            yield Written(_row(one, file, sha256, split, f"{group:016x}"), picture.copied)
-        tick(len(facts))
-    sink.close()
+
+def _prepared_here(
+    store: ImageStore, planned: Iterator[_Planned], pool: ThreadPoolExecutor
+) -> Iterator[tuple[_Planned, _Prepared]]:
+    while some := list(islice(planned, _CHUNK)):
+        pictures = list(_prepared(store, [one.facts for one in some], pool))
+        yield from zip(some, pictures, strict=True)
+
+
+def _prepared_by(
+    workers: Workers, store: ImageStore, planned: Iterator[_Planned]
+) -> Iterator[tuple[_Planned, _Prepared | SetAside]]:
+    """As `_prepared_here`, by workers: they are sent what has to be converted, a few pictures at a time."""
+    waiting: deque[list[tuple[_Planned, bytes, bool]]] = deque()
+
+    def partitions() -> Iterator[Partition[list[bytes | str]]]:
+        for some in _parts(store, planned):
+            waiting.append(some)
+            data = [one for _, one, copied in some if not copied]
+            held = sum(len(one) for _, one, _ in some)
+            yield Partition(content_name("jpegs", *data), jpegs_of, (data,), held)
+
+    for made in workers.stream(partitions()):
+        some = waiting.popleft()
+        converted = iter([made] * len(some) if isinstance(made, SetAside) else made)
+        for one, data, copied in some:
+            yield one, (_Prepared(data, copied=True) if copied else _converted(next(converted), one.facts))
+
+
+def _parts(store: ImageStore, planned: Iterator[_Planned]) -> Iterator[list[tuple[_Planned, bytes, bool]]]:
+    """Pictures with their bytes and whether those stay as they are; so many that a few have to be converted."""
+    some: list[tuple[_Planned, bytes, bool]] = []
+    converted = held = 0
+    for one in planned:
+        data = _read(store, one.facts)
+        some.append((one, data, is_upright_rgb_jpeg(data)))
+        converted += not some[-1][2]
+        held += len(data)
+        if converted == _CONVERTED or held >= _HELD:
+            yield some
+            some, converted, held = [], 0, 0
+    if some:
+        yield some
+
+
+def _converted(made: bytes | str | SetAside, facts: PictureFacts) -> _Prepared | SetAside:
+    if isinstance(made, str):
+        raise _broken(facts, made)
+    return made if isinstance(made, SetAside) else _Prepared(made, copied=False)
 
 
 def _prepared(store: ImageStore, facts: Sequence[PictureFacts], pool: ThreadPoolExecutor) -> Iterator[_Prepared]:
@@ -225,9 +326,11 @@ def _convert(data: bytes, facts: PictureFacts) -> _Prepared:
     try:
         return _Prepared(as_jpeg(data), copied=False)
     except PictureError as error:
-        raise DatasetError(
-            f"The image store's file {facts.path} is broken: {error} stj-dataset verify lists what is wrong."
-        ) from error
+        raise _broken(facts, str(error)) from error
+
+
+def _broken(facts: PictureFacts, why: str) -> DatasetError:
+    return DatasetError(f"The image store's file {facts.path} is broken: {why} stj-dataset verify lists what is wrong.")
 
 
 def _row(facts: PictureFacts, file: str, sha256: str, split: str, group: str) -> ManifestRow:

@@ -1,11 +1,16 @@
-"""Fingerprints of many pictures at once, as a worker elsewhere is asked for them."""
+"""What workers elsewhere are asked of many pictures at once: pure functions of their bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from stj_core.errors import PictureError
 from stj_images.fingerprint import Fingerprint, fingerprint
+from stj_images.jpeg import as_jpeg
+from stj_images.quality import Oddity, find_oddities
+
+T = TypeVar("T")
 
 
 def fingerprints(pictures: Sequence[bytes]) -> list[Fingerprint | str]:
@@ -13,8 +18,30 @@ def fingerprints(pictures: Sequence[bytes]) -> list[Fingerprint | str]:
     return [_fingerprint(data) for data in pictures]
 
 
+def prints_of(pictures: Sequence[bytes]) -> list[Fingerprint | str]:
+    """The fingerprint of each picture's bytes, or a sentence that says why they are none. Pure."""
+    return [_or_why(fingerprint, data) for data in pictures]
+
+
+def jpegs_of(pictures: Sequence[bytes]) -> list[bytes | str]:
+    """Each picture as `as_jpeg` makes it, or a sentence that says why it is none. Pure."""
+    return [_or_why(as_jpeg, data) for data in pictures]
+
+
+def oddities_of(pictures: Sequence[bytes]) -> list[list[Oddity]]:
+    """Every reason to look at each picture. Pure."""
+    return [find_oddities(data) for data in pictures]
+
+
 def _fingerprint(data: bytes) -> Fingerprint | str:
     try:
         return fingerprint(data)
     except PictureError as error:
         return str(error.reason)
+
+
+def _or_why(make: Callable[[bytes], T], data: bytes) -> T | str:
+    try:
+        return make(data)
+    except PictureError as error:
+        return str(error)

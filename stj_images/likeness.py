@@ -212,20 +212,28 @@ class LooksIndex:
         return sorted(found)
 
 
-def pairs_within(looks: Looks, thresholds: Thresholds) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Blocks of places of the pairs that are within reach of pHash-64 in some way; a pair comes once for each way."""
+def pairs_within(
+    looks: Looks, thresholds: Thresholds, across: int = 0
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Blocks of places of the pairs that are within reach of pHash-64 in some way; a pair comes once for each way.
+
+    Args:
+        looks: the pictures.
+        thresholds: give the reach.
+        across: only pairs of one of the first so many pictures with one of the others; all pairs, if 0.
+    """
     places = np.arange(len(looks), dtype=np.int64)
     for hashes, turned in ((looks.plain, 0), (looks.plain, MIRROR), (looks.trimmed, 0)):
         index = NeighbourIndex()
         index.add(places, hashes)
-        for one, two, _ in index.pair_blocks(thresholds.reach, turned=turned):
+        for one, two, _ in index.pair_blocks(thresholds.reach, turned=turned, across=across):
             yield one, two
 
 
-def likenesses_among(looks: Looks, thresholds: Thresholds) -> Iterator[Likeness]:
-    """Every pair of pictures that is at least weakly alike, once."""
+def likenesses_among(looks: Looks, thresholds: Thresholds, across: int = 0) -> Iterator[Likeness]:
+    """Every pair of pictures that is at least weakly alike, once; `across` as in `pairs_within`."""
     seen: set[tuple[int, int]] = set()
-    for one, two in pairs_within(looks, thresholds):
+    for one, two in pairs_within(looks, thresholds, across):
         for likeness in likenesses_of(looks.take(one), looks.take(two), thresholds):
             if (likeness.a, likeness.b) not in seen:
                 seen.add((likeness.a, likeness.b))

@@ -139,34 +139,35 @@ class NeighbourIndex:
         order = np.argsort(first * self._size + second)
         return self._ids[first[order]], self._ids[second[order]], bits[order]
 
-    def pair_blocks(self, distance: int, *, turned: int = 0) -> Iterator[tuple[Ids, Ids, Distances]]:
+    def pair_blocks(self, distance: int, *, turned: int = 0, across: int = 0) -> Iterator[tuple[Ids, Ids, Distances]]:
         """The pairs of `all_pairs`, in blocks and in no promised order: a large catalogue has more than fit in memory.
 
         Args:
             distance: in bits.
             turned: bits that count as different where they are equal, as the odd columns of a mirrored picture are.
+            across: only pairs of one of the first so many additions with one of the others; all pairs, if 0.
         """
-        for first, second, bits in self._places(distance, np.uint64(turned)):
+        for first, second, bits in self._places(distance, np.uint64(turned), across):
             yield self._ids[first], self._ids[second], bits
 
-    def _places(self, distance: int, turned: np.uint64 = _NONE) -> Iterator[Pairs]:
+    def _places(self, distance: int, turned: np.uint64 = _NONE, across: int = 0) -> Iterator[Pairs]:
         """The cheaper way to the pairs, as places in the index."""
         hashes = self.hashes.copy()
-        brute = self._size**2 / 2 * _PAIR_SECONDS
+        brute = (across * (self._size - across) if across else self._size**2 / 2) * _PAIR_SECONDS
         masks = sum(comb(_BAND_BITS, n) for reach in _reaches(distance) for n in range(reach + 1))
         if brute > masks * _MASK_SECONDS:
-            bands = _bands(hashes, distance)
+            bands = _bands(hashes, distance, across)
             if brute > sum(band.seconds for band in bands):
                 return _banded_pairs(bands, distance, turned)
-        return _brute_pairs(hashes, distance, turned)
+        return _brute_pairs(hashes, distance, turned, across)
 
 
-def _brute_pairs(hashes: Hashes, distance: int, turned: np.uint64 = _NONE) -> Iterator[Pairs]:
-    """Compare everything with everything after it, a block at a time."""
+def _brute_pairs(hashes: Hashes, distance: int, turned: np.uint64 = _NONE, across: int = 0) -> Iterator[Pairs]:
+    """Compare everything with everything after it, or the first `across` with all others, a block at a time."""
     tall = 128
-    for top in range(0, len(hashes), tall):
-        rows = hashes[top : top + tall, None] ^ turned
-        for left in range(top, len(hashes), _BLOCK // tall):
+    for top in range(0, across or len(hashes), tall):
+        rows = hashes[top : min(top + tall, across or len(hashes)), None] ^ turned
+        for left in range(across or top, len(hashes), _BLOCK // tall):
             far = np.bitwise_count(rows ^ hashes[left : left + _BLOCK // tall])
             first, second = np.nonzero(far <= distance)
             bits = far[first, second]
@@ -183,12 +184,15 @@ class _Band:
     Two hashes within d bits are within t of each other in some band if the bands' t + 1 add up to d + 1. The hashes are
     sorted by key and cut into cells of one key; each mask of at most t bits leads from a cell to those to compare it with.
 
+    Where only pairs across two halves are wanted, a seventeenth bit of the key says of which half a row is, and each mask
+    turns it.
+
     Attributes:
         positions: of its bits among the 64, uint64[16].
         reach: t, the bits by which the keys may differ.
         order: the place of each sorted row in the index, int64[n].
         hashes: sorted by key, uint64[n].
-        counts: rows of each key, int64[65536].
+        counts: rows of each key, int64[65536], or int64[131072] with halves.
         masks: by which keys may differ, int64[m].
         earlier: bits and reach of the bands before: a pair that they find too is theirs.
     """
@@ -229,14 +233,17 @@ def _reaches(distance: int) -> list[int]:
     return [reach for reach in reaches if reach >= 0]
 
 
-def _bands(hashes: Hashes, distance: int) -> list[_Band]:
-    """The bands that together find every pair within `distance` bits."""
+def _bands(hashes: Hashes, distance: int, across: int = 0) -> list[_Band]:
+    """The bands that together find every pair within `distance` bits, or of those the ones across two halves."""
+    halves = [slice(0, across), slice(across, None)] if across else [slice(0, None)]
+    other_half = (1 << _BAND_BITS) if across else 0
     bands: list[_Band] = []
     earlier: tuple[tuple[int, int], ...] = ()
     for number, reach in enumerate(_reaches(distance)):
         positions = _SCATTER[number * _BAND_BITS : (number + 1) * _BAND_BITS]
         keys = _keys(hashes, positions)
-        order = np.argsort(keys, kind="stable")
+        # Each half by itself: sixteen bits are sorted in a fraction of the time that more would take.
+        order = np.concatenate([half.start + np.argsort(keys[half], kind="stable") for half in halves])
         bits = sum(1 << int(position) for position in positions)
         bands.append(
             _Band(
@@ -244,8 +251,8 @@ def _bands(hashes: Hashes, distance: int) -> list[_Band]:
                 reach,
                 order,
                 hashes[order],
-                np.bincount(keys, minlength=1 << _BAND_BITS),
-                _ball(reach),
+                np.concatenate([np.bincount(keys[half], minlength=1 << _BAND_BITS) for half in halves]),
+                _ball(reach) | other_half,
                 earlier,
             )
         )
@@ -271,7 +278,7 @@ def _banded_pairs(bands: Sequence[_Band], distance: int, turned: np.uint64 = _NO
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for band in bands:
             cells = band.cells()
-            of_key = np.searchsorted(cells[0], np.arange((1 << _BAND_BITS) + 1))
+            of_key = np.searchsorted(cells[0], np.arange(len(band.counts) + 1))
             compare = partial(_mask_pairs, band, cells, of_key, distance, turned)
             for found in pool.map(compare, (band.masks ^ band.key_of(turned)).tolist()):
                 yield from found

@@ -12,10 +12,12 @@ from stj_catalog.catalog import Catalog
 from stj_catalog.decisions import reviewed
 from stj_catalog.lookup import kept_ids, stored_paths
 from stj_catalog.selection import PictureFacts, picture_facts
+from stj_core.partitions import Partition, SetAside, Workers, content_name, spread
 from stj_dataset.audit.cache import WORDS
 from stj_dataset.audit.labels import Suspect
 from stj_dataset.html import Thumbnail, render, safe_link, write_page
 from stj_dataset.write import WORKERS
+from stj_images.batch import oddities_of
 from stj_images.decode import thumbnail
 from stj_images.quality import Oddity, find_oddities
 from stj_images.store import ImageStore
@@ -59,8 +61,24 @@ class Findings:
         return {"suspects": [one.as_json() for one in self.suspects], "odd": [one.as_json() for one in self.odd]}
 
 
-def odd_pictures(catalog: Catalog, store: ImageStore, tick: Callable[[int], None] = lambda _: None) -> list[OddPicture]:
-    """Every kept picture that looks wrong and that nobody has decided about, the gravest first."""
+def odd_pictures(
+    catalog: Catalog,
+    store: ImageStore,
+    tick: Callable[[int], None] = lambda _: None,
+    workers: Workers | None = None,
+    lost: list[tuple[str, SetAside]] | None = None,
+) -> list[OddPicture]:
+    """Every kept picture that looks wrong and that nobody has decided about, the gravest first.
+
+    Args:
+        catalog: which pictures.
+        store: their bytes.
+        tick: told how many were looked at.
+        workers: who looks; by default threads of this process do.
+        lost: gets the checksum of each picture on which they failed three times, and why.
+    """
+    if workers is not None:
+        return _gravest_first(_found_by(workers, catalog, store, tick, [] if lost is None else lost))
     found: list[OddPicture] = []
     with ThreadPoolExecutor(WORKERS, "audit") as pool:
         for facts in _undecided(catalog):
@@ -68,7 +86,43 @@ def odd_pictures(catalog: Catalog, store: ImageStore, tick: Callable[[int], None
             for done in pool.map(lambda some: [_look(store, one) for one in some], tasks):
                 found.extend(one for one in done if one.oddities)
             tick(len(facts))
+    return _gravest_first(found)
+
+
+def _gravest_first(found: Sequence[OddPicture]) -> list[OddPicture]:
     return sorted(found, key=lambda one: (-one.oddities[0].severity, one.facts.sha256))
+
+
+def _found_by(
+    workers: Workers,
+    catalog: Catalog,
+    store: ImageStore,
+    tick: Callable[[int], None],
+    lost: list[tuple[str, SetAside]],
+) -> list[OddPicture]:
+    """The pictures that look wrong, by workers, to whom the bytes go over."""
+    odd: list[OddPicture] = []
+
+    def read() -> Iterator[tuple[PictureFacts, bytes]]:
+        for facts in _undecided(catalog):
+            for one in facts:
+                try:
+                    yield one, store.read(one.path)
+                except OSError:
+                    yield one, b""  # no picture
+
+    for (facts, _), found in spread(workers, read(), _TASK, _ask_oddities):
+        if isinstance(found, SetAside):
+            lost.append((facts.sha256, found))
+        elif found:
+            odd.append(OddPicture(facts, found))
+        tick(1)
+    return odd
+
+
+def _ask_oddities(some: Sequence[tuple[PictureFacts, bytes]]) -> Partition[Sequence[list[Oddity]]]:
+    data = [one for _, one in some]
+    return Partition(content_name("oddities", *data), oddities_of, (data,), sum(map(len, data)))
 
 
 def write_suspects(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, emit_json, say
+from stj_core.cli import ClusterOption, JsonOption, counted, emit_json, say
 from stj_core.console import bars, make_table, show
 from stj_core.vocabulary import Status
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
 if TYPE_CHECKING:
+    from stj_core.partitions import SetAside
     from stj_dataset.audit.page import Findings
 
 
@@ -29,6 +30,7 @@ def audit(
     ] = False,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank every label by what models thought that had not seen the picture, and find odd pictures.
@@ -38,17 +40,22 @@ def audit(
     Needs pip install 'stj[audit]'.
     """
     from stj_catalog.stats import count_all
+    from stj_core.cluster import open_cluster
+    from stj_core.errors import DatasetError
     from stj_core.labels import load_labels
     from stj_dataset.audit.cache import keep_odd
     from stj_dataset.audit.labels import find_run, rank
     from stj_dataset.audit.page import Findings, odd_pictures, write_suspects
     from stj_images.store import open_store
 
-    with opened(catalog, images) as (found, config), bars() as progress:
+    lost: list[tuple[str, SetAside]] = []
+    with opened(catalog, images, cluster) as (found, config), bars() as progress:
         suspects = [] if pictures_only else rank(find_run(run, config.runs))
         store = open_store(config.images)
         kept = sum(n for (_, status), n in count_all(found).images.items() if status == Status.KEPT)
-        findings = Findings(suspects, odd_pictures(found, store, progress("Looking", kept)))
+        with open_cluster(config.cluster, say) as workers:
+            odd = odd_pictures(found, store, progress("Looking", kept), workers, lost)
+        findings = Findings(suspects, odd)
         # For the studio's review; an audit whose cache cannot be written has still done its job.
         with suppress(OSError):
             reasons = ((one.facts.sha256, [why.reason for why in one.oddities]) for one in findings.odd)
@@ -60,6 +67,11 @@ def audit(
     else:
         _print(findings, classes)
     say(f"{page}: {doubted} labels look wrong, {len(findings.odd)} pictures look odd.")
+    if lost:
+        raise DatasetError(
+            f"{counted(len(lost), 'picture')} ({lost[0][0][:12]}{' …' if len(lost) > 1 else ''}) were not looked at: workers "
+            f"failed on them three times ({lost[0][1].reason}). The same command tries again; the page has all others."
+        )
 
 
 def _print(findings: Findings, classes: dict[int, str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit_json, say
+from stj_core.cli import ClusterOption, JsonOption, counted, emit_json, say
 from stj_core.console import bars, make_table, show
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
@@ -35,6 +35,7 @@ def dedupe(
     ] = None,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find duplicates and groups in the whole catalogue, from the hashes, sightings and reviews alone.
@@ -45,10 +46,11 @@ def dedupe(
     from stj_catalog.backup import backup_before
     from stj_catalog.dedupe import dedupe as recompute
     from stj_catalog.group_members import by_group
+    from stj_core.cluster import open_cluster
     from stj_images.likeness import thresholds_of
     from stj_images.store import open_store
 
-    with opened(catalog, images) as (found, config):
+    with opened(catalog, images, cluster) as (found, config):
         look = None
         if crops:
             from stj_catalog.dedupe import look_again
@@ -56,7 +58,16 @@ def dedupe(
             with bars() as progress:
                 look = look_again(found, open_store(config.images), progress)
         kept = None if dry_run else backup_before(found, "dedupe")
-        report, members = recompute(found, thresholds_of(config), look=look, dry_run=dry_run, members=sheet is not None)
+        with open_cluster(config.cluster, say) as workers, bars() as progress:
+            report, members = recompute(
+                found,
+                thresholds_of(config),
+                look=look,
+                dry_run=dry_run,
+                members=sheet is not None,
+                workers=workers,
+                bars=progress,
+            )
         if kept is not None and not (report.changes or report.regrouped):
             kept.unlink(missing_ok=True)  # nothing moved: there is nothing to go back to
         pages = []

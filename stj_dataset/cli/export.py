@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stj_core.cli import JsonOption, emit_json
+from stj_core.cli import ClusterOption, JsonOption, emit_json, say
 from stj_core.console import bars, make_table, show
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 from stj_dataset.shares import SHARES
@@ -81,6 +81,7 @@ def export(
     ] = False,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a dataset: split by group, stratified by class, proven free of leaks.
@@ -88,6 +89,7 @@ def export(
     Pictures keep their split in every later export with the same seed, --split, --test and --by; the same
     catalogue gives the same bytes. The folder is written aside and swapped in when it is whole.
     """
+    from stj_core.cluster import open_cluster
     from stj_core.labels import load_labels
     from stj_dataset.export import export_dataset
     from stj_dataset.settings import ExportSettings
@@ -113,7 +115,11 @@ def export(
         parquet=parquet,
         rehash=rehash,
     )
-    with opened(catalog, images) as (found, config), bars() as progress:
+    with (
+        opened(catalog, images, cluster) as (found, config),
+        open_cluster(config.cluster, say) as workers,
+        bars() as progress,
+    ):
         categories = load_labels(config.labels)
         result = export_dataset(
             found,
@@ -122,6 +128,7 @@ def export(
             settings,
             thresholds=thresholds_of(config),
             progress=progress,
+            workers=workers,
         )
     if as_json:
         emit_json(result.as_json())

@@ -35,9 +35,11 @@ def shelf(empty_shelf: Shelf) -> Shelf:
 def export(empty_shelf: Shelf) -> Export:
     """Export the shelf, with default settings but those given."""
 
-    def run(out: str | Path = "dataset", **settings: Any) -> ExportResult:
+    def run(out: str | Path = "dataset", workers: Any = None, **settings: Any) -> ExportResult:
         wanted = ExportSettings(out=Path(out), **settings)
         shelf = empty_shelf
-        return export_dataset(shelf.catalog, shelf.store, shelf.labels, wanted, thresholds=Thresholds())
+        return export_dataset(
+            shelf.catalog, shelf.store, shelf.labels, wanted, thresholds=Thresholds(), workers=workers
+        )
 
     return run

@@ -70,6 +70,39 @@ def test_the_bands_miss_nothing_and_find_nothing_twice(hashes, distance):
     assert naive_pairs(range(len(hashes)), hashes, distance) == sorted(found)
 
 
+@settings(max_examples=40)
+@given(clustered_hashes(), st.integers(0, 40), st.integers(0, 11), st.sampled_from([0, 0x5555_5555_5555_5555]))
+def test_pairs_across_two_halves_are_those_of_all_that_are(hashes, across, distance, turned):
+    array, across = np.array(hashes, dtype=np.uint64), min(across, len(hashes))
+    wanted = sorted(
+        (one, two, (hashes[one] ^ hashes[two] ^ turned).bit_count())
+        for one in range(across)
+        for two in range(across, len(hashes))
+        if (hashes[one] ^ hashes[two] ^ turned).bit_count() <= distance
+    )
+    if across:
+        mask = np.uint64(turned)
+        brute = [pair for block in neighbours._brute_pairs(array, distance, mask, across) for pair in as_tuples(block)]
+        bands = neighbours._bands(array, distance, across)
+        banded = [pair for block in neighbours._banded_pairs(bands, distance, mask) for pair in as_tuples(block)]
+        blocks = index_of(range(len(hashes)), hashes).pair_blocks(distance, turned=turned, across=across)
+        found = [pair for block in blocks for pair in as_tuples(block)]
+        assert (sorted(brute), sorted(banded), sorted(found)) == (wanted, wanted, wanted)
+
+
+@pytest.mark.parametrize("distance", [0, 2, 6, 10])
+def test_halves_agree_on_crowded_keys(rng, distance):
+    hashes = rng.integers(0, 2**64, 3000, dtype=np.uint64)
+    hashes[1500:2500] = hashes[:1000] ^ (np.uint64(1) << rng.integers(0, 64, 1000).astype(np.uint64))
+    hashes[1000:1700] = hashes[0]  # more of one key than a cell holds, in both halves
+    hashes[2500:] &= np.uint64(0xFFFF)
+    brute = [pair for block in neighbours._brute_pairs(hashes, distance, across=1400) for pair in as_tuples(block)]
+    bands = neighbours._bands(hashes, distance, 1400)
+    banded = [pair for block in neighbours._banded_pairs(bands, distance) for pair in as_tuples(block)]
+    assert sorted(brute) == sorted(banded)
+    assert brute
+
+
 @pytest.mark.parametrize("distance", [0, 2, 6, 10])
 def test_bands_and_brute_force_agree_on_crowded_keys(rng, distance):
     hashes = rng.integers(0, 2**64, 4000, dtype=np.uint64)
