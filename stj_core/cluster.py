@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stj_core import __version__
+from stj_core.config import CLUSTERS, LOCAL_CLUSTER, REMOTE_CLUSTER
 from stj_core.errors import StjError, UsageError
 from stj_core.files import file_sha256
 from stj_core.partitions import Partition, SetAside, content_name
@@ -37,8 +37,6 @@ NETWORKS = (*PICTURES, "keras", "tensorflow", "onnxruntime")
 # So many partitions for each thread of the workers are on their way at one time; fewer where they are so many bytes.
 _AHEAD, _AHEAD_BYTES = 3, 128 << 20
 _WAIT_SECONDS = 30
-_LOCAL = re.compile(r"local(?::(?P<workers>[1-9]\d{0,3}))?")
-_REMOTE = re.compile(r"(?:tcp|tls)://\S+:\d+")
 
 
 class OtherVersionError(StjError):
@@ -246,14 +244,12 @@ def open_cluster(
         UsageError: it is neither.
         StjError: Dask is not installed, no scheduler answers, it has no worker, or a worker has other versions.
     """
-    local = _LOCAL.fullmatch(where)
+    local = LOCAL_CLUSTER.fullmatch(where)
     if not where:
         yield None
         return
-    if local is None and not _REMOTE.fullmatch(where):
-        raise UsageError(
-            f"--cluster cannot be {where!r}: it is local, local:4, or a scheduler such as tcp://scheduler:8786."
-        )
+    if local is None and not REMOTE_CLUSTER.fullmatch(where):
+        raise UsageError(f"--cluster cannot be {where!r}: it is {CLUSTERS}.")
     try:
         import dask
         import distributed

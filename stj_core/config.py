@@ -5,6 +5,7 @@ Options beat the environment, the environment beats the defaults; relative paths
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stj_core.errors import UsageError
 from stj_core.shops.shop import DEFAULT_SHOP, SHOPS
+
+LOCAL_CLUSTER = re.compile(r"local(?::(?P<workers>[1-9]\d{0,3}))?")
+REMOTE_CLUSTER = re.compile(r"(?:tcp|tls)://\S+:\d+")
+CLUSTERS = "local, local:4, or a scheduler such as tcp://scheduler:8786"
+# One letter is a drive; a path has lost one of the two slashes.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_DATABASES = ("sqlite", "postgresql")
 
 
 class Config(BaseSettings):
@@ -64,13 +72,30 @@ class Config(BaseSettings):
             raise ValueError(f"duplicates ({least} bits) are relatives too, so it is {least} or more")
         return value
 
-    @field_validator("runs", "cache", mode="before")
+    @field_validator("runs", "cache", "labels", "weights", "warc", mode="before")
     @classmethod
-    def _is_here(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given
-        if isinstance(value, str) and "://" in value:
+    def _is_here(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - pydantic hands over whatever was given
+        if isinstance(value, str | Path) and _ADDRESS.match(str(value)) and not Path(value).exists():
+            thing = "file" if info.field_name in {"labels", "weights"} else "folder"
             raise ValueError(
-                "it is a folder of this machine: only pictures (STJ_IMAGES) and the catalogue may lie elsewhere"
+                f"it is a {thing} of this machine: only pictures (STJ_IMAGES) and the catalogue may lie elsewhere"
             )
+        return value
+
+    @field_validator("catalog")
+    @classmethod
+    def _is_database(cls, value: str) -> str:
+        if "://" in value and not value.startswith(_DATABASES):
+            raise ValueError(
+                "a catalogue is an SQLite file, or a database such as postgresql+psycopg://stj@db.example.org/stj"
+            )
+        return value
+
+    @field_validator("cluster")
+    @classmethod
+    def _is_cluster(cls, value: str) -> str:
+        if value and not (LOCAL_CLUSTER.fullmatch(value) or REMOTE_CLUSTER.fullmatch(value)):
+            raise ValueError(f"it is {CLUSTERS}")
         return value
 
     @field_validator("labels", "warc", mode="before")

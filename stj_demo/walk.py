@@ -48,6 +48,8 @@ def walk(
     """Walk the whole road: listing pages, catalogue, dataset, trained ResNet50, report."""
     if images is not None and not images.is_dir():
         raise UsageError(f"There is no folder {images}: give IMAGES= a folder with 0_…/ 1_…/ 2_…/ in it.")
+    if weights is not None:
+        cli.refuse_address(Path(weights))
     if elsewhere is None and images is not None:
         beside = images.resolve().with_name(f"{images.resolve().name}_elsewhere")
         elsewhere = beside if beside.is_dir() else None

@@ -19,6 +19,7 @@ from stj_dataset.manifest import find_dataset
 from stj_model.data import LabelledPicture, open_dataset, open_labelled_folder, open_none_folder
 from stj_model.features import compute_features
 from stj_model.head import Doubles, Ints, softmax
+from stj_model.on_workers import feature_workers
 from stj_model.out_of_scope import answered_figures, rejection_figures
 from stj_model.predict import Answer, Predictor
 from stj_model.preprocess import read_pixels
@@ -215,7 +216,9 @@ def judge_with_kept(
         cluster: the workers that compute what is not kept yet, as STJ_CLUSTER names them; this process does, if empty.
     """
     names = [picture.sha256 for picture in pictures]
-    features = compute_features(pictures, predictor.extractor(frozen), cache, talk, cluster).rows(names)
+    features = compute_features(
+        pictures, predictor.extractor(frozen), cache, talk, feature_workers(cluster, talk)
+    ).rows(names)
     scores = predictor.scores_of(features)
     whole = predictor.chances_once(read_pixels(pictures[0].path, predictor.preprocessing)[None])
     if np.abs(whole - scores.chances[:1]).max() > TOLERANCE:

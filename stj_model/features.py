@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -139,11 +139,22 @@ class FeatureStore:
             self._where.setdefault(str(name), (len(self._shards) - 1, row))
 
 
+Asked = Sequence[tuple[LabelledPicture, View]]
+Answered = Iterator[tuple[Sequence[LabelledPicture], Sequence[Floats | SetAside]]]
+"""Some pictures at a time, and what the network says of each, in the order in which they were asked about."""
+Elsewhere = Callable[[Extractor], AbstractContextManager[Callable[[Asked], Answered]]]
+"""Makes workers ready that compute an extractor's features, for as long as a block lasts."""
+
+
 def compute_features(
-    pictures: Sequence[LabelledPicture], extractor: Extractor, cache: Path, talk: Talk = SILENT, cluster: str = ""
+    pictures: Sequence[LabelledPicture],
+    extractor: Extractor,
+    cache: Path,
+    talk: Talk = SILENT,
+    elsewhere: Elsewhere | None = None,
 ) -> FeatureStore:
     """Make sure that every picture's feature is in the store, as `compute_views` does for several views."""
-    return compute_views(pictures, [extractor], cache, talk, cluster)[0]
+    return compute_views(pictures, [extractor], cache, talk, elsewhere)[0]
 
 
 def compute_views(
@@ -151,7 +162,7 @@ def compute_views(
     extractors: Sequence[Extractor],
     cache: Path,
     talk: Talk = SILENT,
-    cluster: str = "",
+    elsewhere: Elsewhere | None = None,
 ) -> list[FeatureStore]:
     """Make sure that every picture's feature is in every store; only what is new is computed.
 
@@ -163,7 +174,7 @@ def compute_views(
         extractors: the frozen network, once for each view; they differ in nothing else.
         cache: STJ_CACHE; each store lies in `features/<key>` below it.
         talk: where progress is told.
-        cluster: the workers that are asked, as STJ_CLUSTER names them; this process, if empty.
+        elsewhere: the workers that are asked; this process, if there are none.
 
     Raises:
         DatasetError: a picture cannot be read, or is not the one that its manifest names.
@@ -176,28 +187,10 @@ def compute_views(
         for picture in {one.sha256: one for one in pictures if one.sha256 not in store}.values()
     ]
     if wanted:
-        with _asked_of(extractors[0], cluster, talk) as ask:
+        first = extractors[0]
+        with elsewhere(first) if elsewhere else nullcontext(partial(_here, first)) as ask:
             _compute(wanted, extractors, stores, talk, ask)
     return stores
-
-
-Asked = Sequence[tuple[LabelledPicture, View]]
-Answered = Iterator[tuple[Sequence[LabelledPicture], Sequence[Floats | SetAside]]]
-"""Some pictures at a time, and what the network says of each, in the order in which they were asked about."""
-
-
-@contextmanager
-def _asked_of(extractor: Extractor, cluster: str, talk: Talk) -> Iterator[Callable[[Asked], Answered]]:
-    """Who computes features: this process, or the workers that are named."""
-    if not cluster:
-        yield partial(_here, extractor)
-        return
-    from stj_core.cluster import NETWORKS, open_cluster
-    from stj_model.on_workers import features_by
-
-    with open_cluster(cluster, talk.say, NETWORKS) as workers:
-        assert workers is not None
-        yield partial(features_by, workers, extractor)
 
 
 def _here(extractor: Extractor, asked: Asked) -> Answered:

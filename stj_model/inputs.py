@@ -31,7 +31,7 @@ HEAD = 32
 """Bytes that tell a picture from other files."""
 OPEN_ARCHIVES = 8
 """Archives that are kept open at a time: a folder may hold more of them than a process may have files."""
-_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(data):", re.ASCII)
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(data):", re.ASCII)
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -163,7 +163,7 @@ def _exists(text: str) -> bool:
 
 
 def _add(text: str, found: Inputs, hosts: NamedHosts) -> None:
-    address = _ADDRESS.match(text)
+    address = ADDRESS.match(text)
     if address and not _exists(text):
         _add_address(text, (address[1] or address[2]).lower(), found, hosts)
         return

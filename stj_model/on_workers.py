@@ -9,12 +9,15 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from stj_core.console import Talk
 from stj_core.errors import DatasetError, ModelError, PictureError
 from stj_core.partitions import Partition, SetAside, Shared, Workers, content_name, spread
 from stj_dataset.manifest import LABELS
@@ -23,7 +26,7 @@ from stj_model.augment import VERSION, View
 from stj_model.backend import make_deterministic
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
 from stj_model.data import LabelledPicture
-from stj_model.features import Extractor, Floats, compiled, read_bytes, run_padded, seen
+from stj_model.features import Answered, Asked, Elsewhere, Extractor, Floats, compiled, read_bytes, run_padded, seen
 from stj_model.inputs import Readable
 from stj_model.predict import FAILED, Answer, Predictor, load_model
 from stj_model.preprocess import Pixels, Preprocessing
@@ -107,9 +110,28 @@ def answers_of(
         return [str(error).replace(str(folder), _RUN)] * len(names)
 
 
-def features_by(
-    workers: Workers, extractor: Extractor, asked: Sequence[tuple[LabelledPicture, View]]
-) -> Iterator[tuple[list[LabelledPicture], list[Floats | SetAside]]]:
+def feature_workers(cluster: str, talk: Talk) -> Elsewhere | None:
+    """The workers that compute features, made ready when there are features to compute; None where none are named.
+
+    Args:
+        cluster: as STJ_CLUSTER names them.
+        talk: told where they can be watched.
+    """
+    if not cluster:
+        return None
+
+    @contextmanager
+    def ready(extractor: Extractor) -> Iterator[Callable[[Asked], Answered]]:
+        from stj_core.cluster import NETWORKS, open_cluster
+
+        with open_cluster(cluster, talk.say, NETWORKS) as workers:
+            assert workers is not None
+            yield partial(features_by, workers, extractor)
+
+    return ready
+
+
+def features_by(workers: Workers, extractor: Extractor, asked: Asked) -> Answered:
     """What the network says of each picture in a view, in order, by workers; or why they failed on it.
 
     Raises:

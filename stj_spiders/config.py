@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from scrapy.settings import BaseSettings
@@ -119,10 +120,21 @@ class CrawlConfig:
             lease_seconds=_number(settings, "STJ_LEASE_SECONDS", least=1),
             away_seconds=_number(settings, "STJ_AWAY_SECONDS", least=0),
             coverage_min=_number(settings, "STJ_COVERAGE_MIN", least=0, most=1),
-            warc=str(settings.get("STJ_WARC") or ""),
+            warc=_folder(settings, "STJ_WARC"),
             summary=cast('Literal["table", "json"]', _word(settings, "STJ_SUMMARY", ("table", "json"))),
             on_end=tuple(read_command(settings.get("STJ_ON_END"))),
         )
+
+
+def _folder(settings: BaseSettings, name: str) -> str:
+    """A folder of this machine, or nothing."""
+    given = str(settings.get(name) or "")
+    if "://" in given and not Path(given).exists():
+        raise UsageError(
+            f"{name} cannot be {given!r}: it is a folder of this machine; only pictures (STJ_IMAGES) and the catalogue may lie "
+            "elsewhere."
+        )
+    return given
 
 
 _PROJECT = 20  # Scrapy's priority of a project's own settings: above it somebody said so

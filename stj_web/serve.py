@@ -72,3 +72,5 @@ def make_server(config: Config, web: WebConfig, app: Flask | None = None) -> Any
         raise UsageError(
             f"Cannot listen on {web.host}:{web.port} ({error.strerror or error}): give another --port."
         ) from error
+    except ValueError as error:  # the server's word for a host that nobody knows
+        raise UsageError(f"Cannot listen on {web.host}:{web.port} ({error}): give another --host.") from error

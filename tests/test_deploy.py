@@ -74,3 +74,19 @@ def test_a_service_runs_a_command_that_there_is(compose: dict, name: str) -> Non
         assert told in {one.name for one in app.registered_commands}
     else:
         assert words[0] in {"stj-web", "python"}
+
+
+def test_dask_listens_inside_only_and_its_commands_are_those_that_there_are(compose: dict) -> None:
+    from distributed.cli import dask_scheduler, dask_worker
+
+    services = compose["services"]
+    for name, command in (("scheduler", dask_scheduler.main), ("worker", dask_worker.main)):
+        assert services[name]["networks"] == ["inside"]
+        words = services[name]["command"]
+        assert words[:2] == ["dask", name]
+        with command.make_context(name, list(words[2:])) as context:
+            assert context.params["dashboard"] is False
+    assert services["worker"]["command"][2] == services["work"]["environment"]["STJ_CLUSTER"]
+    assert services["worker"]["image"] == services["work"]["image"] == services["scheduler"]["image"]
+    docker = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert "cluster" in re.search(r"ARG EXTRAS=(\S+)", docker)[1].split(",")

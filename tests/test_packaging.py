@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 
 from stj_core.extras import EXTRAS
 
@@ -113,3 +116,32 @@ def test_every_package_that_is_declared_is_pinned():
     }
     asked = declared().union(*(declared(extra) for extra in PROJECT["optional-dependencies"]))
     assert asked - pins == set()
+
+
+def test_without_a_cluster_nothing_of_dask_is_imported(tmp_path: Path) -> None:
+    """Every command that takes --cluster, on a small catalogue and dataset, in a process of its own."""
+    commands = [
+        ("stj_dataset.cli", ["import", "garments", "--json"]),
+        ("stj_dataset.cli", ["verify"]),
+        ("stj_dataset.cli", ["dedupe", "--json"]),
+        ("stj_dataset.cli", ["export", "--allow-missing", "--json"]),
+        ("stj_dataset.cli", ["verify", "dataset"]),
+        ("stj_dataset.cli", ["audit", "--pictures-only", "--json"]),
+    ]
+    for label, name in enumerate(("0_saree", "1_trousers", "2_jeans")):
+        (tmp_path / "garments" / name).mkdir(parents=True)
+        for number in range(8):
+            noise = np.random.default_rng(10 * label + number).integers(0, 255, (10, 8, 3), dtype=np.uint8)
+            kind = "png" if number % 2 else "jpg"
+            Image.fromarray(noise).resize((160, 200)).save(tmp_path / "garments" / name / f"{number}.{kind}")
+    program = (
+        "import importlib, sys\nfrom stj_core.cli import outcome\n"
+        f"for module, words in {commands!r}:\n"
+        "    code = outcome(importlib.import_module(module).app, words)\n"
+        "    assert code == 0, (words, code)\n"
+        "    assert not {'dask', 'distributed'} & set(sys.modules), words\n"
+        "import stj_model.on_workers, stj_model.features, stj_model.cli.predict\n"
+        "assert not {'dask', 'distributed'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

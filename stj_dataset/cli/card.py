@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, emit, emit_json, refuse_address
 from stj_dataset.cli.common import CatalogOption, opened
 
 
@@ -24,6 +24,7 @@ def card(
 
     A model's run records the digest of its dataset; the catalogue knows which export it was and which pictures it held.
     """
+    refuse_address(Path(dataset))
     if Path(dataset).is_dir():
         _of_folder(Path(dataset), as_json=as_json)
     else:

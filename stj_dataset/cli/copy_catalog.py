@@ -24,8 +24,11 @@ def copy_catalog(
     from stj_catalog.catalog import open_catalog
     from stj_catalog.copying import copy_catalog as copy
     from stj_catalog.copying import rows_in
+    from stj_core.config import read_config
     from stj_core.console import bars
 
+    # As STJ_CATALOG: what cannot be a catalogue is refused before one of them is made.
+    source, target = (read_config(catalog=one).catalog for one in (source, target))
     old = open_catalog(source)
     try:
         new = open_catalog(target, create=True)

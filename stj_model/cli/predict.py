@@ -62,6 +62,8 @@ def predict(
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
     named = Path(what[0]) if is_meant_as_run(Path(what[0])) else None
     given = what[1:] if named else what
+    for one in given:
+        _refuse_elsewhere(one)
     local = named is not None and not any(one == STDIN or "://" in one for one in given)
     folder, hosts, where = _settings(runs, cluster, local=local)
     inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)
@@ -81,6 +83,22 @@ def predict(
     say(_summary(told, len(inputs.passed_over)))
     if failed:
         raise typer.Exit(1)
+
+
+def _refuse_elsewhere(given: str) -> None:
+    """See that what was typed is no address that nobody asks; one in a list is answered with why, beside the others.
+
+    Raises:
+        UsageError: it is one.
+    """
+    from stj_model.inputs import ADDRESS
+
+    scheme = ADDRESS.match(given)
+    if scheme and (scheme[1] or "data").lower() not in {"http", "https", "file", "data"} and not os.path.lexists(given):
+        raise UsageError(
+            f"{given} is an address, and predict reads files and folders of this machine, or asks http and https: fetch the "
+            "pictures first."
+        )
 
 
 @contextmanager

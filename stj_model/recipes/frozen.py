@@ -19,6 +19,7 @@ from stj_model.features import Extractor, Floats, compute_views
 from stj_model.folds import NEVER, grouped_folds
 from stj_model.head import Doubles, Head, Ints, balance_weights, fit_head
 from stj_model.network import CROPPED, centred_features, pooled_features, textures
+from stj_model.on_workers import feature_workers
 from stj_model.recipes import TrainingJob, prepare_backbone
 from stj_model.weights import Weights
 
@@ -126,7 +127,7 @@ def extract_table(job: TrainingJob) -> FrozenFeatures:
     names = [picture.sha256 for picture in pictures]
     views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
     seen_as = [replace(extractor, view=View(view)) for view in views]
-    stores = compute_views(pictures, seen_as, job.cache, job.talk, job.cluster)
+    stores = compute_views(pictures, seen_as, job.cache, job.talk, feature_workers(job.cluster, job.talk))
     together = np.stack([store.rows(names) for store in stores])
 
     def table_of(seen: Floats) -> FeatureTable:

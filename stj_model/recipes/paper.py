@@ -26,6 +26,7 @@ from stj_model.damage import PARSER_ERRORS, check_stored, reading
 from stj_model.data import LabelledPicture
 from stj_model.features import BATCH, Extractor, FeatureStore, Floats, compiled, compute_features, run_padded
 from stj_model.head import Doubles, Epoch, Ints, Normaliser, row
+from stj_model.on_workers import feature_workers
 from stj_model.recipes import FittedModel, TrainingJob, prepare_backbone
 from stj_model.run_dir import HISTORY, TENSORBOARD, write_history
 from stj_model.tensorboard import HistoryEvents
@@ -119,7 +120,7 @@ def fit(job: TrainingJob) -> FittedModel:
     record = {"weights": weights.sha256, "architecture": weights.architecture, "scaling": SCALING, "layer": where.layer}
     extractor = Extractor(networks.front, job.config.preprocessing, record)
     train, val = job.dataset.split("train"), job.dataset.split("val")
-    store = compute_features([*train, *val], extractor, job.cache, job.talk, job.cluster)
+    store = compute_features([*train, *val], extractor, job.cache, job.talk, feature_workers(job.cluster, job.talk))
     loop = _Loop(job, networks.tail, store, train, val)
     loop.run()
     return FittedModel(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from stj_model.cli import app
 from stj_model.data import LabelledPicture, open_dataset
 from stj_model.features import Extractor, FeatureStore, compute_views
 from stj_model.inputs import collect
-from stj_model.on_workers import answers_by
+from stj_model.on_workers import answers_by, feature_workers
 from stj_model.predict import Predictor
 from stj_model.preprocess import Preprocessing
 from stj_model.recipes import TrainingJob, paper
@@ -141,7 +142,11 @@ def kept_features(dataset: Path, extractor: Extractor, cache: Path, cluster: str
     """The features of two views, as they are kept."""
     pictures = open_dataset(dataset).pictures
     compute_views(
-        pictures, [replace(extractor, view=View(view)) for view in ("plain", "mirror")], cache, SILENT, cluster
+        pictures,
+        [replace(extractor, view=View(view)) for view in ("plain", "mirror")],
+        cache,
+        SILENT,
+        feature_workers(cluster, SILENT),
     )
     return rows_of(cache, pictures)
 
@@ -200,7 +205,7 @@ def test_a_picture_that_is_none_is_the_same_sentence(tmp_path: Path, extractor, 
     with pytest.raises(DatasetError) as wanted:
         compute_views([picture], [extractor], tmp_path / "a")
     with inline(Inline(here=False), monkeypatch), pytest.raises(DatasetError) as told:
-        compute_views([picture], [extractor], tmp_path / "b", SILENT, "local:2")
+        compute_views([picture], [extractor], tmp_path / "b", SILENT, feature_workers("local:2", SILENT))
     assert str(told.value) == str(wanted.value)
 
 
@@ -255,3 +260,13 @@ class StoppedError(Exception):
 
 def stopped(*_: object) -> None:
     raise StoppedError
+
+
+def test_without_a_cluster_no_worker_is_asked_for(run: Run, drawn: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not by predict, nor by a training's features; nothing of Dask is imported."""
+    from stj_core import cluster
+
+    for name in ("dask", "distributed"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(cluster, "open_cluster", lambda *_: pytest.fail("workers were asked for"))
+    assert outcome(app, ["predict", str(run.folder), str(min(drawn.rglob("*.png")))]) == 0

@@ -97,3 +97,10 @@ def test_the_code_solves_and_evades_nothing(path: Path) -> None:
     """No solver, no stealth, no borrowed identity: a challenge ends the crawl."""
     found = re.search(EVASION, path.read_text(encoding="utf-8"), re.IGNORECASE)
     assert found is None, f"{path}: {found}"
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/pages", "gs://bucket/pages"])
+def test_pages_are_kept_on_this_machine(settings: Settings, place: str) -> None:
+    settings.set("STJ_WARC", place)
+    with pytest.raises(UsageError, match=r"STJ_WARC cannot be .*: it is a folder of this machine"):
+        CrawlConfig.from_settings(settings)
