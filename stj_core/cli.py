@@ -63,10 +63,13 @@ class _Command(_VersionMixin, TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer keeps these types to itself
         """Run the command, unless a folder or a file was named by the address of another machine."""
-        for given in ctx.params.values():
+        files = {
+            one.name for one in self.params if (one.metavar or "").startswith("FILE")
+        }  # text, where `-` is one too
+        for name, given in ctx.params.items():
             for one in given if isinstance(given, list | tuple) else (given,):
-                if isinstance(one, Path):
-                    refuse_address(one)
+                if isinstance(one, Path) or (name in files and isinstance(one, str)):
+                    refuse_address(Path(one))
         return super().invoke(ctx)
 
 

@@ -25,7 +25,7 @@ ADDRESS = "s3://bucket/place"
 WORDS = {
     "images": "the image store may lie anywhere",
     "image": "a picture may be named by its address",
-    "word": "so it may",
+    "word": "so it may, and what is told of pictures",
     "pictures": "so it may",
     "url": "a picture's address",
     "asin": "a shop's number",
@@ -39,9 +39,11 @@ WORDS = {
     "format_": "a format's name",
     "hosts": "names of hosts",
     "retry_after": "a header",
+    "add": "a tag",
+    "remove": "a tag",
 }
 # What a command has to be told before it looks at a place.
-BEFORE = {"label": ["--keep"], "forget": ["--asin", "B1"]}
+BEFORE = {"label": ["--keep"], "forget": ["--asin", "B1"], "group": ["abcdef", "--as", "same"]}
 GIVEN = {"action": "export"}
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit, emit_json, refuse_address, say
+from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_dataset.cli.common import CatalogOption, confirm, label_of, meant_pictures, opened
 
 if TYPE_CHECKING:
@@ -85,8 +84,6 @@ def label(
     chosen = [as_label is not None, reject is not None, keep, undo]
     if sum(chosen) != 1:
         raise UsageError(f"Give one of --as LABEL, --reject REASON, --keep and --undo, got {sum(chosen)} of them.")
-    if listed is not None:
-        refuse_address(Path(listed))
     with opened(catalog) as (found, config):
         wanted = None if as_label is None else meant_label(as_label, config)
         ids = meant_pictures(found, image or [], listed, where or [])

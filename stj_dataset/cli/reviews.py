@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit, emit_json, refuse_address, say
+from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_dataset.cli.common import CatalogOption, confirm, opened
 from stj_dataset.cli.label import meant_label
 
@@ -45,7 +45,6 @@ def reviews(
     In the file `action` is label, keep, reject or none, `to` the class (number, slug or name), `why` a reason; lines without an
     action decide nothing. An import is checked line by line and written whole or not at all; what stands already is left.
     """
-    refuse_address(Path(file))
     if action == "export":
         _export(file, where or [], catalog, as_json=as_json)
     else:
