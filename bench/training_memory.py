@@ -44,11 +44,12 @@ def main() -> int:
     parser.add_argument("--recipe", action="append", help="default and paper, if not given")
     parser.add_argument("--weights", default="random", help="as of stj-model train")
     parser.add_argument("--limit", type=float, default=LIMIT, help="megabytes")
-    parser.add_argument("option", nargs="*", help="further options of stj-model train, behind --")
-    given = parser.parse_args()
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
+    given, options = parser.parse_args(words[:cut]), words[cut + 1 :]
     worst = 0
     for recipe in given.recipe or ["default", "paper"]:
-        found = trained(given.dataset, recipe, ["--weights", given.weights, *given.option])
+        found = trained(given.dataset, recipe, ["--weights", given.weights, *options])
         held = not found.code and found.megabytes <= given.limit
         worst = max(worst, int(not held))
         print(f"{recipe:8s} {found}; {'within' if held else 'NOT within'} {given.limit:,.0f} MB", flush=True)

@@ -39,9 +39,13 @@ from pathlib import Path
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
+
+from stj_model.backend import hushed
+
+with hushed():  # what TensorFlow says of the machine when it is loaded
+    import keras
 
 keras.utils.set_random_seed(SEED)
 f"Keras {keras.__version__} on {keras.config.backend()}\"""",
@@ -116,6 +120,7 @@ model.summary()""",
     train,
     validation_data=val,
     epochs=EPOCHS,
+    shuffle=False,  # the dataset does that by itself
     verbose=2,
     callbacks=[
         keras.callbacks.EarlyStopping(monitor="val_loss", patience=PATIENCE),
@@ -130,7 +135,9 @@ for axis, name in zip(axes, ("accuracy", "loss")):
     axis.plot(epochs, history[name], "o-", ms=3, label="training")
     axis.plot(epochs, history[f"val_{name}"], "s--", ms=3, label="validation")
     axis.axvline(best, color="grey", lw=1, ls=":", label=f"kept: epoch {best}")
-    axis.set(title=name, xlabel="epoch", ylabel=name, ylim=(0, 1.02 if name == "accuracy" else None))
+    top = 1.02 if name == "accuracy" else 1.05 * max(history[name] + history[f"val_{name}"])
+    axis.set(title=name, xlabel="epoch", ylabel=name, ylim=(0, top))
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend()
 plt.show()""",
     """## Judge

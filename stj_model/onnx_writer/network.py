@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from stj_core.errors import ModelError
 from stj_model.backend import KerasLayer, KerasModel
 from stj_model.onnx_writer.graph import Call, Graph, Value
 from stj_model.onnx_writer.layers import Made, write_call
@@ -41,8 +42,8 @@ def build_onnx(network: KerasModel) -> Any:  # noqa: ANN401 - an onnx.ModelProto
     model.opset_import.append(opset)
     model.graph.name = network.name
     graph = Graph(model.graph, _absorbed(network, about))
-    for tensor in network.inputs:
-        graph.proto.input.append(_described(tensor.name, tensor.shape))
+    for layer in _entries(about):
+        graph.proto.input.append(_described(layer["name"], layer["config"]["batch_shape"]))
     made = _write_calls(graph, network, about)
     for name, (layer, number, _) in about["output_layers"].items():
         shape = network.output[name].shape
@@ -65,7 +66,7 @@ def _described(name: str, shape: Sequence[int | None]) -> Any:  # noqa: ANN401 -
 def _write_calls(graph: Graph, network: KerasModel, about: Document) -> dict[Key, Made]:
     """Write each call once all that it is given is there: a layer that is called again may be listed before that."""
     layers = {layer.name: layer for layer in network.layers}
-    made: dict[Key, Made] = {(tensor.name, 0): (tensor.name, False) for tensor in network.inputs}
+    made: dict[Key, Made] = {(layer["name"], 0): (layer["name"], False) for layer in _entries(about)}
     waiting = [(layer, number) for layer in about["layers"] for number in range(len(layer["inbound_nodes"]))]
     while waiting:
         left = []
@@ -77,8 +78,15 @@ def _write_calls(graph: Graph, network: KerasModel, about: Document) -> dict[Key
                 made[name, number] = write_call(graph, call)
             else:
                 left.append((layer, number))
+        if len(left) == len(waiting):
+            raise ModelError(f"The network cannot be written to ONNX: its layer {left[0][0]['name']} is given nothing.")
         waiting = left
     return made
+
+
+def _entries(about: Document) -> list[Document]:
+    """The layers that pixels come in by."""
+    return [layer for layer in about["layers"] if layer["class_name"] == "InputLayer"]
 
 
 def _arguments(node: Document) -> Iterator[Any]:
