@@ -34,13 +34,20 @@ def clean(text: str, most: int) -> str:
         text: from a page, a header or a foreign file.
         most: characters that are kept; nothing is gained from reading a long text to its end.
     """
-    kept = _SPACES.sub(" ", visible(_SPACES.sub(" ", text[: 4 * most]))).strip()
-    return shortened(kept, most)
+    return shortened(single_spaced(text[: 4 * most]), most)
+
+
+def single_spaced(text: str) -> str:
+    """The text on one line with single spaces, without what cannot be stored or would not be seen."""
+    # Nearly all of a page's texts are like that: in printable text the only white space is the plain one.
+    if text.isprintable() and "  " not in text:
+        return text.strip()
+    return _SPACES.sub(" ", visible(_SPACES.sub(" ", text))).strip()
 
 
 def visible(text: str) -> str:
     """The text without what cannot be stored or would not be seen; white space stays as it is."""
-    return _DROPPED.sub("", text)
+    return text if text.isprintable() else _DROPPED.sub("", text)
 
 
 def shown_in_html(value: object) -> object:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import DatasetError, ModelError, PictureError, WeightsError
-from stj_core.files import atomic_writer, write_text
+from stj_core.files import atomic_writer, sweep_unfinished, write_text
 from stj_core.partitions import SetAside
 from stj_model.augment import PLAIN, VERSION, View
 from stj_model.backend import KerasModel, tensorflow
@@ -96,6 +96,7 @@ class FeatureStore:
         self._where: dict[str, tuple[int, int]] = {}
         self._shards: list[Floats] = []
         if folder.is_dir():
+            sweep_unfinished(folder)  # a training that was killed leaves hundreds of megabytes
             for names in sorted(folder.glob("*.json")):
                 self._open(names)
 

@@ -7,6 +7,7 @@ by what comes of them. Behind a proxy of the user's the proxy resolves, and only
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from scrapy import Request
@@ -69,6 +70,10 @@ class _GuardedEndpoints(_StandardEndpointFactory):
         self._reach = reach
 
     def endpointForURI(self, uri: URI) -> Any:  # noqa: ANN401, N802 - an endpoint, as Twisted names it
+        """An endpoint that is made when it is connected to: most requests go over a connection that is there."""
+        return _LateEndpoint(lambda: self._endpoint(uri))
+
+    def _endpoint(self, uri: URI) -> Any:  # noqa: ANN401 - as above
         scheme, host = uri.scheme.decode("ascii"), uri.host.decode("ascii")
         endpoint = GuardedEndpoint(self._reactor, host, uri.port, self._connectTimeout or 30, self._bindAddress)
         endpoint.place = Place(scheme, host.strip("[]").lower().rstrip("."), uri.port)
@@ -76,6 +81,17 @@ class _GuardedEndpoints(_StandardEndpointFactory):
         if scheme == "https":
             return wrapClientTLS(self._policyForHTTPS.creatorForNetloc(uri.host, uri.port), cast("Any", endpoint))
         return endpoint
+
+
+class _LateEndpoint:
+    """An endpoint that is made when it is needed."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:  # noqa: N803 - Twisted's name
+        """Connect, as the endpoint does that is made now."""
+        return cast("Deferred[IProtocol]", self._make().connect(protocolFactory))
 
 
 class GuardedEndpoint(HostnameEndpoint):

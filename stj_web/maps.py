@@ -21,7 +21,7 @@ from stj_core import __version__
 from stj_core.cli import counted
 from stj_core.errors import CatalogError, ModelError, PictureError, StjError
 from stj_core.extras import missing_extra
-from stj_core.files import atomic_writer, explained, write_text
+from stj_core.files import atomic_writer, explained, sweep_unfinished, write_text
 from stj_dataset.manifest import ManifestRow
 from stj_model.calibration import NEIGHBOURS
 from stj_model.damage import PARSER_ERRORS
@@ -259,6 +259,7 @@ class Maps:
 def _write(stem: Path, told: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
     """The arrays first, then the list, which makes them count."""
     with explained(CatalogError, f"to {stem.parent}", "Set STJ_CACHE to another folder."):
+        sweep_unfinished(stem.parent)
         data = stem.with_name(f"{stem.name}.npz")
         with atomic_writer(data) as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]  # numpy's stubs take the keywords for its own options

@@ -17,7 +17,7 @@ from typing import cast
 from lxml import etree
 from lxml.etree import _Element as Element
 
-from stj_core.text import visible
+from stj_core.text import single_spaced
 
 _MOST_ATTRIBUTES = 1_000
 # Fewer characters than this cannot hold more attributes than that.
@@ -45,7 +45,6 @@ _VOID = frozenset(
 )
 # Their end tags are often left out, so that an open one says nothing about the depth.
 _OPEN_ENDED = frozenset(["dd", "dt", "li", "option", "optgroup", "p", "tbody", "td", "tfoot", "th", "thead", "tr"])
-_SPACES = re.compile(r"\s+")
 
 
 def elements(path: str) -> Callable[[Element], list[Element]]:
@@ -211,7 +210,7 @@ def _end_tags(text: str) -> list[int]:
 
 def clean(text: str | None) -> str | None:
     """`text` with single spaces and nothing that acts on a terminal or turns the writing round; None if nothing is left."""
-    return _SPACES.sub(" ", visible(_SPACES.sub(" ", text or ""))).strip() or None
+    return single_spaced(text or "") or None
 
 
 def text_of(element: Element) -> str | None:

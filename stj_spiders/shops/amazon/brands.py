@@ -7,6 +7,7 @@ than none: datasets are balanced and held out by it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from stj_spiders.shops.html import clean
 
@@ -89,6 +90,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W_]+(?:['’]s\b)?")
 
 
+@lru_cache(maxsize=4096)
 def brand_in(printed: str | None) -> str | None:
     """`printed` if it can be a brand's name, else None.
 
