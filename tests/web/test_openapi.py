@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from schemathesis.specs.openapi.checks import negative_data_rejection
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from stj_catalog.catalog import open_catalog
+from stj_catalog.tags import TAG_PATTERN
 from stj_core import __version__
 from stj_core.config import read_config
 from stj_web import create_app
@@ -46,6 +47,10 @@ def api(stocked: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     app.extensions["stj"].close()
 
 
+def _tag_in(body: Any) -> Any:
+    return body.get("tag") if isinstance(body, dict) else None
+
+
 @pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
 def test_the_answers_are_what_the_document_says(api: Any, mode: schemathesis.GenerationMode) -> None:
     asked = 0
@@ -66,6 +71,9 @@ def test_the_answers_are_what_the_document_says(api: Any, mode: schemathesis.Gen
             answer = case.call()
             # "Too large" is a refusal too, and schemathesis does not count it as one.
             spared = [negative_data_rejection] if answer.status_code == 413 else []
+            # It knows the length of a tag, and now and then writes one that its pattern forbids.
+            if not re.search(TAG_PATTERN, str(_tag_in(case.body) or "tag")):
+                spared.append(positive_data_acceptance)
             case.validate_response(answer, excluded_checks=spared)
 
         check()
