@@ -169,8 +169,12 @@ def _brute_pairs(hashes: Hashes, distance: int, turned: np.uint64 = _NONE, acros
         rows = hashes[top : min(top + tall, across or len(hashes)), None] ^ turned
         for left in range(across or top, len(hashes), _BLOCK // tall):
             far = np.bitwise_count(rows ^ hashes[left : left + _BLOCK // tall])
-            first, second = np.nonzero(far <= distance)
-            bits = far[first, second]
+            # Flat: numpy finds what is true in one dimension ten times faster than in two.
+            hits = np.flatnonzero(far <= distance)
+            if not len(hits):
+                continue
+            first, second = np.unravel_index(hits, far.shape)
+            bits = far.ravel()[hits]
             first, second = first + top, second + left
             later = first < second
             if later.any():
