@@ -18,6 +18,23 @@ CatalogOption = Annotated[
     str | None,
     typer.Option("--catalog", help="SQLite file or SQLAlchemy URL.  [STJ_CATALOG, catalog.sqlite]", show_default=False),
 ]
+ListedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE|-",
+        help="Also the pictures of a list, or of a CSV's column sha256, file or url.",
+        show_default=False,
+    ),
+]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FIELD=VALUE",
+        help="Also all pictures of a status, reason, label, source, crawl, group, tag or text. May be repeated.",
+        show_default=False,
+    ),
+]
 ImagesOption = Annotated[
     str | None,
     typer.Option("--images", help="Folder or fsspec URL of the image store.  [STJ_IMAGES, images]", show_default=False),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
-from stj_dataset.cli.common import CatalogOption, confirm, meant_pictures, opened
+from stj_dataset.cli.common import CatalogOption, ListedOption, WhereOption, confirm, meant_pictures, opened
 from stj_dataset.cli.tag import changes_of, undo_act
 
 if TYPE_CHECKING:
@@ -25,23 +25,8 @@ def group(
             show_default=False,
         ),
     ] = None,
-    listed: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE|-",
-            help="Also the pictures of a list, or of a CSV's column sha256, file or url.",
-            show_default=False,
-        ),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FIELD=VALUE",
-            help="Also all pictures of a status, reason, label, source, crawl, group, tag or text. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    listed: ListedOption = None,
+    where: WhereOption = None,
     word: Annotated[
         Literal["same", "group", "apart", "split"] | None,
         typer.Option(

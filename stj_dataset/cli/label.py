@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
-from stj_dataset.cli.common import CatalogOption, confirm, label_of, meant_pictures, opened
+from stj_dataset.cli.common import CatalogOption, ListedOption, confirm, label_of, meant_pictures, opened
 
 if TYPE_CHECKING:
     from stj_catalog.catalog import Catalog
@@ -30,15 +30,7 @@ def label(
             show_default=False,
         ),
     ] = None,
-    listed: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE|-",
-            help="Also the pictures of a list, or of a CSV's column sha256, file or url.",
-            show_default=False,
-        ),
-    ] = None,
+    listed: ListedOption = None,
     where: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
-from stj_dataset.cli.common import CatalogOption, confirm, meant_pictures, opened
+from stj_dataset.cli.common import CatalogOption, ListedOption, WhereOption, confirm, meant_pictures, opened
 
 _MANY = 20
 
@@ -21,23 +21,8 @@ def tag(
             show_default=False,
         ),
     ] = None,
-    listed: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE|-",
-            help="Also the pictures of a list, or of a CSV's column sha256, file or url.",
-            show_default=False,
-        ),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FIELD=VALUE",
-            help="Also all pictures of a status, reason, label, source, crawl, group, tag or text. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    listed: ListedOption = None,
+    where: WhereOption = None,
     add: Annotated[
         str | None, typer.Option(metavar="TAG", help="Give them this tag: any line of text.", show_default=False)
     ] = None,
