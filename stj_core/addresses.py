@@ -6,10 +6,10 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from stj_core.errors import UsageError
+from stj_core.remembered import remembered
 
 NamedHosts = frozenset[tuple[str, int | None]]
 """Hosts that a person named, each with the one port that is meant, or None for any."""
@@ -44,7 +44,7 @@ class Place:
         return host if self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def place_of(url: str) -> Place:
     """Scheme, host and port of an address.
 

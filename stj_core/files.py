@@ -52,13 +52,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_writer(target: Path) -> Iterator[BinaryIO]:
+def atomic_writer(target: str | Path) -> Iterator[BinaryIO]:
     """A file to write into, which becomes `target` if nothing failed; its folder is made where there is none.
 
     Raises:
         OSError: it cannot be written; `target` is as it was.
     """
-    part = target.with_name(unfinished_name())
+    # Plain strings here and in `_put`: a crawl writes thousands of files, and each step of a Path costs several times as much.
+    part = f"{os.path.dirname(target) or '.'}/{unfinished_name()}"  # noqa: PTH120 - as said above
     file = _open_new(part)
     try:
         with file:
@@ -67,7 +68,8 @@ def atomic_writer(target: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         _put(part, target)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)  # noqa: PTH108 - as said above
         raise
 
 
@@ -88,13 +90,8 @@ def read_quickly(path: str | Path) -> bytes:
         os.close(file)
 
 
-def write_new_quickly(path: str | Path, data: bytes, *, flush: bool = False) -> None:
+def write_new_quickly(path: str | Path, data: bytes) -> None:
     """Write a file that is not there yet, for those who write thousands into a folder that becomes what it is later.
-
-    Args:
-        path: the file.
-        data: its bytes.
-        flush: to the disk.
 
     Raises:
         FileExistsError: it is there.
@@ -105,31 +102,18 @@ def write_new_quickly(path: str | Path, data: bytes, *, flush: bool = False) -> 
         left = memoryview(data)
         while left:
             left = left[os.write(file, left) :]
-        if flush:
-            os.fsync(file)
     finally:
         os.close(file)
 
 
 def write_bytes(target: str | Path, data: bytes) -> None:
-    """Write a whole file, or none; a crawl does this thousands of times, so it costs half of what `atomic_writer` does.
+    """Write a whole file, or none.
 
     Raises:
         OSError: it cannot be written; `target` is as it was.
     """
-    folder = os.path.dirname(target)  # noqa: PTH120 - a tenth of what a Path costs
-    part = f"{folder or '.'}/{unfinished_name()}"
-    try:
-        try:
-            write_new_quickly(part, data, flush=True)
-        except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
-            write_new_quickly(part, data, flush=True)
-        _put(part, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)  # noqa: PTH108 - as above
-        raise
+    with atomic_writer(target) as file:
+        file.write(data)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -224,19 +208,19 @@ def sweep_unfinished(folder: Path, pattern: str = "*") -> None:
                 file.unlink(missing_ok=True)
 
 
-def _open_new(path: Path) -> BinaryIO:
+def _open_new(path: str) -> BinaryIO:
     """A new file; its folder is made where there is none yet, which is seldom."""
     try:
-        return path.open("xb")
+        return open(path, "xb")  # noqa: PTH123 - strings, as `atomic_writer` says
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return Path(path).open("xb")
 
 
 def _put(part: str | Path, target: str | Path) -> None:
     """Rename into place, and flush the folder: without that a crash may bring the old name back."""
     os.replace(part, target)  # noqa: PTH105 - the one call that says "replace" on every system
-    folder = os.open(os.path.dirname(target) or ".", os.O_RDONLY)  # noqa: PTH120 - a tenth of what a Path costs
+    folder = os.open(os.path.dirname(target) or ".", os.O_RDONLY)  # noqa: PTH120 - as `atomic_writer` says
     try:
         os.fsync(folder)
     except OSError:

@@ -169,7 +169,7 @@ def _brute_pairs(hashes: Hashes, distance: int, turned: np.uint64 = _NONE, acros
         rows = hashes[top : min(top + tall, across or len(hashes)), None] ^ turned
         for left in range(across or top, len(hashes), _BLOCK // tall):
             far = np.bitwise_count(rows ^ hashes[left : left + _BLOCK // tall])
-            # Flat: numpy finds what is true in one dimension ten times faster than in two.
+            # Flat: where hardly anything is true, numpy finds it in one dimension thirty times faster than in two.
             hits = np.flatnonzero(far <= distance)
             if not len(hits):
                 continue

@@ -161,7 +161,7 @@ class FolderStore(ImageStore):
         try:
             self._list(path)
             with suppress(FileNotFoundError):
-                if os.stat(target).st_size == len(data):  # noqa: PTH116 - a tenth of what a Path costs
+                if os.stat(target).st_size == len(data):  # noqa: PTH116 - strings cost less, thousands of times
                     os.utime(target)  # it is needed again: whoever looks for files that nobody needs sees a new one
                     return path
             write_bytes(target, data)

@@ -8,8 +8,9 @@ their layers in the address (``…|…_CLa|…``): there the modifiers *are* the
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from stj_core.remembered import remembered
 
 ORIGIN = "https://www.amazon.in"
 IMAGE_SIZE = "_SL640_"
@@ -23,7 +24,7 @@ _ASIN = re.compile(r"/(?:dp|gp/product|gp/aw/d|exec/obidos/ASIN)/([A-Z0-9]{10})(
 _SIZE = re.compile(r"_[A-Za-z0-9,_-]+_")
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def fold_image_url(url: str) -> str:
     """The picture's identity: its address without size modifiers, query and fragment; host and scheme in lower case.
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from stj_core.cli import emit, emit_json, say
 from stj_core.console import make_table, show
-from stj_core.text import clean, inert, json_inert, markdown_inert, one_line, shown_in_html, visible
+from stj_core.text import _DROPPED, clean, inert, json_inert, markdown_inert, one_line, shown_in_html, visible
 
 ANY = st.text(
     alphabet=st.characters() | st.sampled_from("\x1b\x9b\x7f\u202e\u2028\ud800\ufeff\U000e0041\n\t\r"), max_size=80
@@ -103,3 +103,10 @@ def test_the_command_lines_voice_never_acts_on_the_terminal(capsys: pytest.Captu
     assert "[bold]x[/nope]" in said.err
     assert said.out.count("[/nope]") >= 4  # the table breaks one of them
     assert "\nnext" in said.out
+
+
+def test_printable_text_needs_no_second_look() -> None:
+    """`visible` and `single_spaced` leave printable text to `str.isprintable`: nothing that is dropped may be printable."""
+    printable = [chr(code) for code in range(0x110000) if chr(code).isprintable()]
+    assert not [char for char in printable if _DROPPED.search(char)]
+    assert [char for char in printable if char.isspace()] == [" "]

@@ -66,6 +66,14 @@ def test_the_later_pages_are_read_off_the_pagination(shown: str, following: str,
         ).replace("sr_pg_2", f"sr_pg_{number}")
 
 
+@pytest.mark.parametrize("name", ["s-pagination-items", "my-s-pagination-item", "s-pagination-item-list"])
+def test_what_is_only_called_like_an_item_is_none(name: str) -> None:
+    """A box around the numbers 1, 2 and 4 would read as page 124."""
+    box = f'<div class="{name}"><b>1</b><b>2</b><b>4</b></div><a class'
+    page = listing([tile(1)], following="/s?page=2").replace("<a class", box, 1)
+    assert parse_listing(page, "https://shop.test/s").later == ()
+
+
 def test_a_count_of_results_says_nothing_of_pages() -> None:
     page = listing([tile(1)], following="/s?page=2", total="1-4 of over 50,000 results")
     found = parse_listing(page, "https://shop.test/s")

@@ -7,8 +7,8 @@ than none: datasets are balanced and held out by it.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
+from stj_core.remembered import remembered
 from stj_spiders.shops.html import clean
 
 _MOST_CHARACTERS = 60
@@ -90,12 +90,16 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W_]+(?:['’]s\b)?")
 
 
-@lru_cache(maxsize=4096)
 def brand_in(printed: str | None) -> str | None:
     """`printed` if it can be a brand's name, else None.
 
     Brands with digits are brands (3M, 7 For All Mankind); what is nothing but a measure, a date or a number is not.
     """
+    return _brand_in(printed) if printed else None
+
+
+@remembered
+def _brand_in(printed: str) -> str | None:
     name = clean(printed)
     if name is None or len(name) > _MOST_CHARACTERS or len(name.split()) > _MOST_WORDS or not _LETTER.search(name):
         return None

@@ -14,7 +14,8 @@ from stj_spiders.shops.html import elements, text_of
 MOST_PAGES = 400
 """Amazon shows no more of any listing; a larger number is a mistake, or a trap."""
 _NUMBERS = elements(
-    '//*[contains(@class, "s-pagination-item")] | //ul[contains(@class, "a-pagination")]/li'
+    '//*[contains(@class, "s-pagination-item")][contains(concat(" ", @class, " "), " s-pagination-item ")]'  # the quick one first
+    ' | //ul[contains(@class, "a-pagination")]/li'
     ' | //*[@id="pagn"]//*[contains(@class, "pagnLink") or contains(@class, "pagnDisabled")]'
 )
 _PAGE = re.compile(r"(?P<before>[?&]page=)(?P<number>\d{1,6})(?=[&#]|$)")

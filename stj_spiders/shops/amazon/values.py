@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from price_parser import Price
+
+from stj_core.remembered import remembered
 
 _NUMBER = re.compile(r"\d{1,3}(?:[.,\s']\d{2,3})*(?![\d])|\d+")
 # No shop has more products than that; a longer number is something else.
@@ -25,7 +26,7 @@ _BY_HOST = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
+@remembered
 def read_price(text: str, url: str) -> tuple[float | None, str | None]:
     """The first amount in `text` and its currency as an ISO 4217 code.
 

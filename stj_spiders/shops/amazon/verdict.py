@@ -157,7 +157,7 @@ _SLOT = condition('//*[contains(@class, "s-main-slot") or contains(@class, "s-re
 _NOTHING_FOUND = condition(
     '//*[@data-component-type="s-no-results" or contains(@class, "s-no-results") or @id="noResultsTitle"]'
 )
-# One of these is in the text of such a page; a walk over the tree costs ten times as much.
+# One of these is in the text of such a page; a walk over the tree costs eight times as much.
 _NOTHING_MARKS = ("s-no-results", "noResultsTitle")
 _MOUNT = condition(
     '//body//*[@id="root" or @id="app" or @id="__next" or @id="search-results"][not(*)][not(normalize-space())]'
