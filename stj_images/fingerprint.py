@@ -22,6 +22,7 @@ from stj_images.apart import answer_apart, ask_apart
 from stj_images.budget import Budget
 from stj_images.decode import decoded_bytes, decoding, open_picture
 from stj_images.pixels import SIDEWAYS, in_bands, load, on_white, orientation, turned, with_eight_bits
+from stj_images.shrinking import shrunk
 
 HASH_RECIPE = 1
 DRAFT_SIDE = 256
@@ -114,17 +115,16 @@ def _hashes(grey: Image.Image, *, sideways: bool) -> dict[str, str]:
         grey: the picture.
         sideways: whether it was turned to its side; it is passed on as `turned`.
     """
-    phash, phash_mirror = phashes(grey, 8)
-    phash256, phash256_mirror = phashes(grey, 16)
+    (phash, phash_mirror), (phash256, phash256_mirror) = _both(grey)
     inside = trimmed(grey)
-    bare = inside is grey
+    bare = ((phash, ""), (phash256, "")) if inside is grey else _both(inside)
     return {
         "phash": phash,
         "phash256": phash256,
         "phash_mirror": phash_mirror,
         "phash256_mirror": phash256_mirror,
-        "phash_trim": phash if bare else phashes(inside, 8)[0],
-        "phash256_trim": phash256 if bare else phashes(inside, 16)[0],
+        "phash_trim": bare[0][0],
+        "phash256_trim": bare[1][0],
         "turned": "sideways" if sideways else "",
     }
 
@@ -191,7 +191,20 @@ def phashes(grey: Image.Image, side: int, box: tuple[float, float, float, float]
 
     Mirroring negates the odd columns of a type II DCT, so one transform gives both.
     """
-    small = np.asarray(grey.resize((side * 4, side * 4), Image.Resampling.LANCZOS, box), dtype=np.float64)
+    if box is None:
+        return _phashes(shrunk(grey, (side * 4,))[0])
+    return _phashes(np.asarray(grey.resize((side * 4, side * 4), Image.Resampling.LANCZOS, box), dtype=np.float64))
+
+
+def _both(grey: Image.Image) -> tuple[tuple[str, str], tuple[str, str]]:
+    """What `phashes` gives for 8 and for 16, of a whole picture."""
+    small, large = shrunk(grey, (32, 64))
+    return _phashes(small), _phashes(large)
+
+
+def _phashes(small: NDArray[np.float64]) -> tuple[str, str]:
+    """The pHash of a picture of 4 side × 4 side grey levels, and of its mirror image."""
+    side = len(small) // 4
     cosines = _cosines(side)
     above = _above_median(cosines @ small @ cosines.T)
     if np.abs(above).min() < _ROUNDING:
