@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,11 @@ def write_report(year: dict[str, Any], folder: Path) -> None:
 def told(year: dict[str, Any]) -> str:
     """The page's text."""
     nights, months, changes = year["nights"], year["months"], year["changes"]
-    well = [one for one in nights if one["code"] == 0][1:]
+    cards = [late["sightings"] - early["sightings"] for early, late in pairwise(nights)]
+    pages = [late["pages"] - early["pages"] for early, late in pairwise(nights)]
+    # The first night has none before it, and meets every picture for the first time.
+    numbered = zip(nights[1:], cards, pages, strict=True)
+    well = [{**one, "cards": seen, "read": read} for one, seen, read in numbered if one["code"] == 0]
     half = len(well) // 2
     first, second = well[:half], well[half:]
 
@@ -42,8 +47,8 @@ def told(year: dict[str, Any]) -> str:
         "three nights; on one night the disk was full, on one the process was killed."
     )
     grows = (
-        f"The catalogue grows by {a_sighting:,.0f} bytes a sighting: every night says which card stood where. Nothing else grows "
-        "by the night; files grow with the photographs that are new."
+        f"The catalogue grows by {a_sighting:,.0f} bytes a sighting: every night says which card stood where. A night's CPU "
+        "grows with the listings' pages and cards, files with the photographs that are new; nothing else grows by the night."
     )
     lines = [
         f"`make year`: {len(nights)} nights, three listings each, simulated days; Python {year['python']}, seed {year['seed']}.",
@@ -54,6 +59,8 @@ def told(year: dict[str, Any]) -> str:
         "",
         "| of a night that went well, median | first half | second half | ratio |",
         "| --- | ---: | ---: | ---: |",
+        f"| listing pages read | {pair('read', digits=0)} |",
+        f"| cards seen | {pair('cards', digits=0)} |",
         f"| CPU-seconds | {pair('cpu', digits=2)} |",
         f"| peak memory, MB | {pair('megabytes')} |",
         f"| open handles at the end | {pair('handles')} |",
