@@ -242,6 +242,7 @@ def end_crawl(
         if coverage is not None:
             values["coverage"] = dict(coverage)
         connection.execute(update(crawls).where(crawls.c.id == crawl_id).values(values))
+    workers.holds_nothing((catalog.engine.url, crawl_id))
 
 
 def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:

@@ -174,6 +174,7 @@ def _take(
             return None
         lease = {"lease_until": moment(connection, seconds), "lease_worker": workers.me(), "lease_token": token}
         values = {"state": PageState.LEASED, "attempts": row.attempts + 1, **lease}
+        workers.holds((catalog.engine.url, crawl_id))
         connection.execute(update(pages).where(pages.c.id == row.id).values(values))
         return LeasedPage(row.id, row.url, row.kind, row.number, row.attempts + 1, token)
 

@@ -11,6 +11,7 @@ import atexit
 import os
 import tempfile
 import time
+from collections.abc import Hashable
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ _DAY_SECONDS = 86_400.0
 _TRIES = 3
 _mine: dict[int, str] = {}
 _signs: dict[str, int] = {}
+_holding: set[Hashable] = set()
 
 
 def me() -> str:
@@ -53,6 +55,16 @@ def is_gone(worker: str) -> bool:
     return True
 
 
+def holds(crawl: Hashable) -> None:
+    """Note that this process took a page of a crawl: should it end without giving it back, its sign stays."""
+    _holding.add(crawl)
+
+
+def holds_nothing(crawl: Hashable) -> None:
+    """Note that this process gave back all pages of a crawl."""
+    _holding.discard(crawl)
+
+
 def tidy() -> None:
     """Remove the signs of processes that died a day ago or more: by then their pages were taken over."""
     for file in _folder().glob("*.alive"):
@@ -77,8 +89,11 @@ def _show(worker: str) -> None:
 
 
 def _leave(worker: str, pid: int) -> None:
-    """Take the sign away at a process's own end, and the folder after the last one; a forked child leaves its parent's alone."""
-    if os.getpid() == pid:
+    """Take the sign away at a process's own end, and the folder after the last one; a forked child leaves its parent's alone.
+
+    Where pages could not be given back (a full disk, a hurried end) the sign stays, so that others may take them at once.
+    """
+    if os.getpid() == pid and not _holding:
         with suppress(OSError):
             _sign(worker).unlink(missing_ok=True)
             _folder().rmdir()

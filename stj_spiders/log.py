@@ -51,3 +51,15 @@ class QuietLogFormatter(LogFormatter):
     ) -> LogFormatterResult:
         """A page that is left for later is no warning."""
         return {"level": logging.INFO, "msg": "%(exception)s", "args": {"exception": exception}}
+
+    def item_error(
+        self, item: object, exception: BaseException, response: Response | Failure | None, spider: Spider
+    ) -> LogFormatterResult:
+        """A page that could not be written is told by our own words; where it broke, for those who debug."""
+        return {**super().item_error(item, exception, response, spider), "level": logging.DEBUG}
+
+    def spider_error(
+        self, failure: Failure, request: Request, response: Response | Failure, spider: Spider
+    ) -> LogFormatterResult:
+        """As `item_error`, for a page that could not be read."""
+        return {**super().spider_error(failure, request, response, spider), "level": logging.DEBUG}

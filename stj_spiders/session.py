@@ -29,6 +29,7 @@ from stj_core.config import Config
 from stj_core.errors import CatalogError, CrawlError
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
+from stj_core.text import one_line
 from stj_spiders.archive import PageArchive
 from stj_spiders.arguments import Arguments
 from stj_spiders.catalog_writer import CatalogWriter
@@ -48,6 +49,8 @@ from stj_spiders.shops.shop import PAGES
 # So many pictures may a host refuse in a row before that counts as being turned away.
 REFUSALS = 2
 _PATIENCE_SECONDS = 1.0
+# After which somebody is told who waits for another process.
+_TOLD_SECONDS = 5.0
 _log = logging.getLogger(__name__)
 _sessions: WeakKeyDictionary[Crawler, Session] = WeakKeyDictionary()
 
@@ -108,6 +111,7 @@ class Session(Setbacks):
         self.unseen: int | None = None
         self.kept = 0
         self._kept_changes = True
+        self._idle_seconds, self._told_at = 0.0, _TOLD_SECONDS
         self.since = now()
         self.fields: Counter[str] = Counter()
         self.leased = 0
@@ -194,6 +198,7 @@ class Session(Setbacks):
         )
         if page is not None:
             self.leased += 1
+            self._idle_seconds, self._told_at = 0.0, _TOLD_SECONDS
         return page
 
     async def release(self, page: LeasedPage, reason: str | None = None) -> None:
@@ -224,8 +229,24 @@ class Session(Setbacks):
             await asyncio.wait_for(self._moved.wait(), _PATIENCE_SECONDS)
         except TimeoutError:
             self._kept_changes = True  # by another process, perhaps
+            if not self.leased:
+                await self._tell_of_others()
             return
         self._moved.clear()
+
+    async def _tell_of_others(self) -> None:
+        """Say, ever more seldom, that nothing is asked because another process holds what is left."""
+        self._idle_seconds += _PATIENCE_SECONDS
+        if self._idle_seconds < self._told_at:
+            return
+        self._told_at *= 2
+        _, held = await self.writer.run(
+            frontier.open_pages, self.writer.catalog, self.crawl.id, max_listing=self.arguments.pages
+        )
+        _log.warning(
+            "waiting for %s that another process holds; should it have died, they are free within %.0f s",
+            *(counted(held, "page"), self.settings.lease_seconds),
+        )
 
     async def has_seen_all(self, page: LeasedPage, cards: Sequence[Card]) -> bool:
         """Whether a listing page shows nothing but products of this crawl's earlier pages, its advertisements aside."""
@@ -355,6 +376,7 @@ class Session(Setbacks):
             if hasattr(self, "writer"):
                 await self.writer.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, people are told how the crawl ended
+            _log.error("what came last, and how the crawl ended, could not be written: %s", one_line(str(error)))
             if self.outcome is None or not self.outcome.exit_code:
                 self.outcome = unexpected(error)
         self.outcome = self.outcome or STOPPED

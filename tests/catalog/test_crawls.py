@@ -159,6 +159,16 @@ def test_a_process_that_ends_leaves_no_sign_behind(tmp_path):
     assert (done.stdout.strip(), list(tmp_path.iterdir())) == ("1", [])
 
 
+def test_who_ends_without_giving_its_pages_back_leaves_its_sign_and_they_are_free_at_once(catalog):
+    """A hurried end or a full disk: waiting for the lease to run out would be two minutes of silence."""
+    crawl = begin(catalog)
+    page = lease(catalog, crawl)
+    code = "from stj_catalog import workers\nprint(workers.me())\nworkers.holds('a crawl')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    hold_elsewhere(catalog, page.id, lease_worker=ended.stdout.strip(), lease_until="2999-01-01T00:00:00.000Z")
+    assert lease(catalog, crawl).id == page.id
+
+
 def test_a_page_held_by_nobody_we_know_is_free_when_its_lease_runs_out(catalog):
     crawl = begin(catalog)
     page = lease(catalog, crawl)

@@ -7,9 +7,11 @@ import itertools
 import json
 import re
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -462,6 +464,24 @@ def test_a_wait_is_told_while_it_lasts(folder: Folder, open_shop: OpenShop) -> N
     assert "asks for 4 seconds between two requests (Crawl-delay): they are kept" in ended.err
     assert 'asks for "Crawl-delay: nan", which is no length of time: our own gaps hold.' in ended.err
     assert re.search(r"Crawl-delay 3\.\d* seconds", ended.err)
+
+
+def test_a_wait_for_a_page_that_another_process_holds_is_told(folder: Folder, open_shop: OpenShop) -> None:
+    """Nothing is known of the holder, perhaps on another machine: the page is taken when its lease runs out."""
+    shop = open_shop(per_class=1, behaviour=Behaviour(block=Block.ROBOT_CHECK))
+    assert folder.crawl("amazon_sarees", shop, "-s", "STJ_BLOCKS=1").code == 1
+
+    def held_until(moment: str) -> None:
+        lease = f"lease_until = '{moment}', lease_worker = 'elsewhere', lease_token = 'x'"
+        with closing(sqlite3.connect(folder.path / "catalog.sqlite")) as catalog, catalog:
+            catalog.execute(f"UPDATE pages SET state = 'leased', {lease}")
+
+    held_until("2999-01-01T00:00:00.000Z")
+    shop.behave(block=Block.NONE)
+    running = folder.begin("amazon_sarees", shop, terminal=True)
+    wait_for(lambda: b"waiting for 1 page that another process holds" in b"".join(running.shown))
+    held_until("2020-01-01T00:00:00.000Z")
+    assert running.end().code == 0
 
 
 def test_a_retry_after_that_nobody_waits_for_ends_the_crawl(folder: Folder, open_shop: OpenShop) -> None:

@@ -90,6 +90,7 @@ def test_a_page_that_fails_three_times_is_set_aside_and_the_crawl_goes_on(folder
     command = ("crawl", "amazon_sarees", "-a", f"origin={shop.server.origin}", "-s", "STJ_SUMMARY=json")
     ended = folder.start("broken", *command, PYTHONPATH=path).end()
     assert (ended.code, ended.summary["state"], ended.summary["cards"]) == (1, "interrupted", 8), ended.err
+    assert "Traceback" not in ended.err, "where it broke stands in the file that the sentence names"
     assert ended.summary["set_aside"] == 1
     assert ended.sentence.startswith(
         "Listing page 2 was set aside (OverflowError: a number too large; please report it"
@@ -125,6 +126,7 @@ def test_a_page_that_cannot_be_parsed_ends_the_walk_and_is_no_end(folder: Folder
         1,
         True,
     )
+    assert "Traceback" not in ended.err
     assert [row["state"] for row in folder.rows("SELECT state FROM pages ORDER BY number")] == ["done", "failed"]
 
 
