@@ -17,7 +17,23 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from bench.crawl import write_crawl
-from bench.tables import PERFORMANCE, Way, draw_bars, in_turns, machine, peer_python, table, versions, weigh, write_page
+from bench.export import PACKAGES, PEERS, class_folders, fill
+from bench.growth_of_commands import growth
+from bench.predicting import predictions
+from bench.tables import (
+    PERFORMANCE,
+    Way,
+    draw_bars,
+    headline,
+    in_turns,
+    machine,
+    peer_python,
+    table,
+    versions,
+    weigh,
+    write_headlines,
+    write_page,
+)
 
 HERE = Path(__file__).resolve().parent
 
@@ -78,6 +94,7 @@ def fingerprints(rounds: int, full: bool, folder: Path) -> None:
     )
     write_page("fingerprints", "Fingerprints beside their peers", text, folder)
     draw_bars(ways, "cpu", "CPU-milliseconds a picture, start included", folder / "fingerprints.png", number / 1000)
+    headline("fingerprints", "A checksum and six perceptual hashes", ways, [one.name for one in ways[1:-1]], folder)
 
 
 def starts(rounds: int, full: bool, folder: Path) -> None:
@@ -144,9 +161,49 @@ def neighbours(rounds: int, full: bool, folder: Path) -> None:
 
 
 def exports(rounds: int, full: bool, folder: Path) -> None:
-    """An export beside `cp -r`, by bench/export.py."""
-    size = ["--pictures", "20000" if full else "1000", "--rounds", str(rounds)]
-    as_told("exports", "An export beside cp -r", ["bench.export", *size], ["numpy", "pillow"], folder)
+    """An export of a catalogue, check included, beside what copies or splits the same files."""
+    number = 20_000 if full else 2_000
+    with tempfile.TemporaryDirectory() as scratch:
+        filled, out = Path(scratch) / "filled", Path(scratch) / "out"
+        fill(filled, number)
+        class_folders(filled)
+        once = [sys.executable, str(HERE / "export.py"), "--once", str(filled), str(out)]
+        python = peer_python("exports", list(PACKAGES))
+        ways = [
+            Way("STJ: copied, grouped, split, checked", [*once, "copy"], out=out),
+            Way("STJ: the same with hard links", [*once, "link"], out=out),
+            Way("cp -r", ["cp", "-r", str(filled / "images"), str(out)], out=out),
+            *(
+                Way(name, [python or "", "-c", code, str(filled / "classes"), str(out)], out=out,
+                    missing="" if python else "could not be installed here")
+                for name, code in PEERS.items()
+            ),
+        ]  # fmt: skip
+        in_turns(ways, rounds)
+    told = versions(list(PACKAGES), python) if python else ""
+    text = (
+        f"`python -m bench exports`: {number:,} different pictures of some 45 kB, {rounds} rounds in turns, each in a process of "
+        f"its own, start included. {machine()}; {told}. Medians, least to most. Neither of the last two looks for copies.\n\n"
+        + table(ways, {"seconds": "s", "cpu": "CPU-s", "megabytes": "peak MB"})
+        + "\n\n![Seconds of an export](exports.png)\n"
+    )
+    write_page("exports", "An export beside cp -r and its peers", text, folder)
+    draw_bars(ways, "seconds", "seconds", folder / "exports.png")
+    headline("exports", "An export, leak check included", ways, ["cp -r", *PEERS], folder)
+
+
+def studio(rounds: int, full: bool, folder: Path) -> None:
+    """The studio's views over many rows, by bench/web.py."""
+    # Each view is asked for several times by the measurement itself: a round has nothing to add.
+    del rounds
+    rows = "100000" if full else "20000"
+    as_told(
+        "studio",
+        "The studio over many pictures",
+        ["bench.web", "gallery", "--rows", rows],
+        ["flask", "sqlalchemy"],
+        folder,
+    )
 
 
 def as_told(name: str, title: str, command: list[str], packages: list[str], folder: Path) -> None:
@@ -165,6 +222,9 @@ BENCHES: dict[str, Callable[[int, bool, Path], None]] = {
     "neighbours": neighbours,
     "crawl": write_crawl,
     "exports": exports,
+    "predictions": predictions,
+    "studio": studio,
+    "growth": growth,
 }
 
 
@@ -181,6 +241,8 @@ def main() -> None:
         print(f"{name} …", file=sys.stderr, flush=True)
         BENCHES[name](given.rounds, given.full, given.to)
         print((given.to / f"{name}.md").read_text(encoding="utf-8"))
+    if given.to.resolve() == PERFORMANCE and (PERFORMANCE / "headlines.json").is_file():
+        write_headlines()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,20 @@ def crawl(origin: str, pipeline: str) -> None:
     process = AsyncCrawlerProcess({**SETTINGS, "ITEM_PIPELINES": {PIPELINES[pipeline]: 1}})
     process.crawl(PeerSpider, origin=origin)
     process.start()
+
+
+def addresses(origin: str) -> list[str]:
+    """The pictures' addresses of the whole listing, in its order."""
+    found: list[str] = []
+    following: str | None = origin + "/s?rh=n%3A1968256031&fs=true"
+    while following:
+        with urllib.request.urlopen(following) as answer:
+            page = scrapy.Selector(text=answer.read().decode())
+        shown = page.css("img.s-image::attr(src)").getall()
+        found += [fold_image_url(urljoin(following, one)) for one in shown]
+        link = page.css("a.s-pagination-next::attr(href)").get()
+        following = urljoin(following, link) if link else None
+    return found
 
 
 async def loop(origin: str) -> None:

@@ -6,12 +6,14 @@ import importlib.metadata
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 PERFORMANCE = ROOT / "docs" / "performance"
 PEERS = ROOT / ".bench"
+README_BEGIN, README_END = "<!-- written by bench: begin -->", "<!-- written by bench: end -->"
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,20 @@ class Way:
         command: with its Python first.
         runs: of it.
         missing: why it could not be had; it then has no runs.
+        out: a folder that it writes; it is removed before each run.
     """
 
     name: str
     command: list[str]
     runs: list[Spent] = field(default_factory=list)
     missing: str = ""
+    out: Path | None = None
+
+    def run(self, folder: Path | None = None) -> Spent:
+        """Weigh it once."""
+        if self.out:
+            shutil.rmtree(self.out, ignore_errors=True)
+        return weigh(self.command, folder)
 
 
 def weigh(command: Sequence[str], folder: Path | None = None) -> Spent:
@@ -69,35 +80,60 @@ def weigh(command: Sequence[str], folder: Path | None = None) -> Spent:
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    most, over = [0.0], threading.Event()
-    watcher = threading.Thread(target=_watch, args=(process.pid, most, over))
-    watcher.start()
     assert process.stdout is not None
     assert process.stderr is not None
     said: list[str] = []
     reader = threading.Thread(target=lambda: said.append(process.stderr.read()))  # type: ignore[union-attr]  # piped above
     reader.start()
-    out = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    over.set()
-    watcher.join()
+    with watched(process.pid) as peak:
+        out = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
     reader.join()
     process.stdout.close()
     process.stderr.close()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command[:4])} … ended with {process.returncode}: {said[0][-500:]}")
-    return Spent(seconds, used.ru_utime + used.ru_stime, max(most[0], used.ru_maxrss / 1024), out)
+    return Spent(seconds, used.ru_utime + used.ru_stime, peak.megabytes, out)
 
 
-def _watch(pid: int, most: list[float], over: threading.Event) -> None:
-    while not over.wait(0.05):
-        try:
+@dataclass
+class Peak:
+    """The most memory that a process and its children were seen to hold."""
+
+    megabytes: float = 0.0
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Peak]:
+    """Watch a process's memory until the end of the block.
+
+    Not the system's own `ru_maxrss`: that one counts what the process held before it became the command, which is all that the
+    measuring process holds.
+    """
+    peak, over = Peak(), threading.Event()
+    watcher = threading.Thread(target=_watch, args=(pid, peak, over))
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _watch(pid: int, peak: Peak, over: threading.Event) -> None:
+    while not over.wait(0.02):
+        with suppress(psutil.Error, OSError):
             family = [one := psutil.Process(pid), *one.children(recursive=True)]
-            most[0] = max(most[0], sum(one.memory_info().rss for one in family) / 1e6)
-        except psutil.Error:
-            continue
+            held = sum(one.memory_info().rss for one in family) / 1e6
+            peak.megabytes = max(peak.megabytes, held, _highest(pid))
+
+
+def _highest(pid: int) -> float:
+    """The most that a process held since it became its command, in MB; 0 where the system does not say."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return sum(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:"))
 
 
 def peer_python(name: str, packages: Sequence[str], alone: Sequence[str] = ()) -> str | None:
@@ -126,11 +162,11 @@ def in_turns(ways: Sequence[Way], rounds: int, folder: Path | None = None) -> No
     """Run each way once to warm up, then in turns: A B C, C B A and so on."""
     for way in ways:
         if not way.missing:
-            weigh(way.command, folder)
+            way.run(folder)
     for number in range(rounds):
         for way in ways if number % 2 == 0 else reversed(ways):
             if not way.missing:
-                way.runs.append(weigh(way.command, folder))
+                way.runs.append(way.run(folder))
 
 
 def machine() -> str:
@@ -217,6 +253,39 @@ def draw_bars(ways: Sequence[Way], value: str, label: str, file: Path, per: floa
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=80, metadata={"Software": None})
     plt.close(figure)
+
+
+def headline(name: str, what: str, ways: Sequence[Way], beside: Sequence[str], folder: Path) -> None:
+    """Keep the ratios of CPU of the first way to some others in headlines.json, from which README's table is written.
+
+    Args:
+        name: of the bench.
+        what: is compared, for a person.
+        ways: the first is ours.
+        beside: names of the others.
+        folder: of the pages.
+    """
+    file = folder / "headlines.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    ours = statistics.median(one.cpu for one in ways[0].runs)
+    ratios = {way.name: ours / statistics.median(one.cpu for one in way.runs) for way in ways if way.runs}
+    known[name] = {"what": what, "ratios": {one: round(ratios[one], 2) for one in beside if one in ratios}}
+    file.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", encoding="utf-8")
+
+
+def write_headlines(folder: Path = PERFORMANCE, readme: Path = ROOT / "README.md") -> None:
+    """Write README's table, between its marks, from headlines.json."""
+    known = json.loads((folder / "headlines.json").read_text(encoding="utf-8"))
+    lines = ["| CPU-seconds, ours / theirs | | Measured by |", "| --- | --- | --- |"]
+    for name, told in known.items():
+        ratios = ", ".join(f"{ratio:.2f} × {peer}" for peer, ratio in told["ratios"].items())
+        page = f"[`python -m bench {name}`](docs/performance/{name}.md)"
+        lines.append(f"| {told['what']} | {ratios} | {page} |")
+    text = readme.read_text(encoding="utf-8")
+    before, _, rest = text.partition(README_BEGIN)
+    _, _, after = rest.partition(README_END)
+    if rest:
+        readme.write_text(f"{before}{README_BEGIN}\n{chr(10).join(lines)}\n{README_END}{after}", encoding="utf-8")
 
 
 def kept(ways: Sequence[Way]) -> str:

@@ -1,0 +1,100 @@
+"""Answers for pictures: one in a new process, and a folder in batches, beside the same network asked in the plainest ways.
+
+The run is trained here, on drawn garments with random weights: what an answer costs depends on neither.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bench.tables import (
+    ROOT,
+    Way,
+    draw_bars,
+    headline,
+    in_turns,
+    machine,
+    peer_python,
+    table,
+    versions,
+    weigh,
+    write_page,
+)
+from stj_demo.sources import Drawn
+
+_MODEL = "import sys; from stj_model.cli import main; sys.exit(main())"
+_KERAS = """
+import sys
+import keras, numpy
+from PIL import Image
+picture = Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+print(keras.models.load_model(sys.argv[1], compile=False)(numpy.asarray(picture, dtype="float32")[None]))
+"""
+_OPENVINO = """
+import sys
+import numpy, openvino
+from PIL import Image
+picture = Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+network = openvino.Core().compile_model(sys.argv[1], "CPU")
+print(network(numpy.asarray(picture, dtype="float32")[None])[0])
+"""
+
+
+def predictions(rounds: int, full: bool, folder: Path) -> None:
+    """A cold answer, and a folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        run, pictures = trained(place, 60 if full else 30)
+        exported = place / "exported"
+        _model(place, "export", str(run), "--to", str(exported), "--format", "onnx")
+        network = next(exported.rglob("*.onnx"))
+        one = min(pictures.rglob("*.jpg"))
+        python = sys.executable
+        openvino = peer_python("openvino", ["openvino", "numpy", "pillow"])
+        missing = "" if openvino else "could not be had here"
+        ways = [
+            Way("stj-model predict", [python, "-c", _MODEL, "predict", str(run), str(one)]),
+            Way("the run's own predict.py (ONNX Runtime)", [python, str(network.with_name("predict.py")), str(one)]),
+            Way("OpenVINO, the ONNX file", [openvino or "", "-c", _OPENVINO, str(network), str(one)], missing=missing),
+            Way("Keras, the model.keras", [python, "-c", _KERAS, str(run / "model.keras"), str(one)]),
+        ]  # fmt: skip
+        in_turns(ways, rounds, place)
+        many = weigh([python, str(ROOT / "bench" / "batch.py"), str(run), str(pictures), "--count", "64"], place)
+    text = (
+        f"`python -m bench predictions`: one picture, each answer in a new process, {rounds} rounds in turns; ResNet50. The "
+        "first also measures how far the picture is from all that was learned, and says where the answer is unsure. "
+        f"{machine()}; {versions(['keras', 'tensorflow', 'onnxruntime'])}. Medians, least to most.\n\n"
+        + table(ways, {"cpu": "CPU-s", "seconds": "s", "megabytes": "peak MB"})
+        + "\n\n![CPU-seconds of a cold answer](predictions.png)\n\nA folder, warm:\n\n```\n"
+        + many.said.strip()
+        + "\n```\n"
+    )
+    write_page("predictions", "What an answer costs", text, folder)
+    draw_bars(ways, "cpu", "CPU-seconds of one answer in a new process", folder / "predictions.png")
+    headline("predictions", "One answer of ResNet50, from a cold start", ways, [one.name for one in ways[1:]], folder)
+
+
+def trained(place: Path, pictures: int) -> tuple[Path, Path]:
+    """A run, and the folder of drawn garments that it learned from."""
+    drawn = place / "drawn"
+    for label, kind in enumerate(("saree", "trousers", "jeans")):
+        (drawn / f"{label}_{kind}").mkdir(parents=True)
+        for number in range(pictures // 3):
+            (drawn / f"{label}_{kind}" / f"{number}.jpg").write_bytes(Drawn(kind, 42, number).read())
+    stj = "import sys; from stj_dataset.cli import main; sys.exit(main())"
+    weigh([sys.executable, "-c", stj, "import", str(drawn)], place)
+    weigh([sys.executable, "-c", stj, "export", "dataset", "--split", "0.2"], place)
+    _model(place, "train", "dataset", "--weights", "random")
+    (run,) = (one for one in (place / "runs").iterdir() if (one / "model.keras").is_file() and not one.is_symlink())
+    return run, drawn
+
+
+def _model(place: Path, *words: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _MODEL, *words], cwd=place, capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        raise SystemExit(f"stj-model {' '.join(words)} ended with {ended.returncode}: {ended.stderr[-500:]}")
