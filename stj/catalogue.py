@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from stj.tables import html_table, table
+from stj_core.cli import counted
 
 if TYPE_CHECKING:
     from stj.dataset import Dataset
@@ -213,6 +214,7 @@ class Catalogue:
     def _repr_html_(self) -> str:
         counts = self.counts()
         return html_table(
-            f"Catalogue {self._config.catalog}: {sum(counts['images'].values()):,} pictures, {counts['groups']:,} groups",
+            f"Catalogue {self._config.catalog}: {counted(sum(counts['images'].values()), 'picture')}, "
+            f"{counted(counts['groups'], 'group')}",
             self._rows(),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stj.tables import html_table, table
+from stj_core.cli import counted
 from stj_core.vocabulary import SPLITS
 
 if TYPE_CHECKING:
@@ -82,4 +83,4 @@ class Dataset:
             {"label": label, "class": name, **{split: counts[split, label] for split in SPLITS}}
             for label, name in names.items()
         ]
-        return html_table(f"Dataset {self.folder}: {len(rows):,} pictures", lines)
+        return html_table(f"Dataset {self.folder}: {counted(len(rows), 'picture')}", lines)

@@ -245,4 +245,4 @@ def _catalogue() -> Iterator[Finding]:
         mend = "mount it or set STJ_IMAGES; stj-dataset verify says what is missing"
         yield Finding("image store", State.BROKEN, words, mend)
     else:
-        yield Finding("image store", State.OK, f"{config.images}: {len(found.files)} files looked at")
+        yield Finding("image store", State.OK, f"{config.images}: {counted(len(found.files), 'file')} looked at")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stj.dataset import Dataset
 from stj.tables import html_table, table
+from stj_core.cli import counted
 
 if TYPE_CHECKING:
     from stj.figures import Figure
@@ -236,7 +237,7 @@ class Answers(Sequence["Answer"]):
         return rows
 
     def _repr_html_(self) -> str:
-        return html_table(f"{len(self._answers):,} answers", self._rows())
+        return html_table(counted(len(self._answers), "answer"), self._rows())
 
 
 def _interval(figures: dict[str, Any]) -> str:

@@ -117,7 +117,7 @@ def check(
     found = find_weights(spec)
     network = load_backbone(found, size=64)
     emit(
-        f"{found.name}: {found.architecture}, {network.count_params():,} numbers, sha256 {found.sha256 or 'none: random'}"
+        f"{found.name}: {found.architecture}, {network.count_params():,} parameters, sha256 {found.sha256 or 'none: random'}"
     )
 
 

@@ -246,7 +246,7 @@ def end_crawl(
 
 
 def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
-    """What a crawl saw: pages, cards and pictures by the one word each ended in."""
+    """What a crawl saw: pages, cards (`listed`: those of its listing pages) and pictures by the one word each ended in."""
     by_status = (
         select(images.c.status, images.c.reason, func.count(images.c.id.distinct()).label("n"))
         .join(sightings, sightings.c.image_id == images.c.id)
@@ -257,6 +257,9 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
     aside = select(func.count()).where(pages.c.crawl_id == crawl_id, pages.c.state == PageState.FAILED)
     counted = select(func.max(pages.c.total_results)).where(pages.c.crawl_id == crawl_id)
     cards = select(func.count()).select_from(sightings).where(sightings.c.crawl_id == crawl_id)
+    listed = select(func.coalesce(func.sum(pages.c.cards), 0)).where(
+        pages.c.crawl_id == crawl_id, pages.c.kind == "listing", pages.c.state == PageState.DONE
+    )
     new = select(func.count()).select_from(images).where(images.c.first_crawl_id == crawl_id)
     with catalog.read() as connection:
         row = connection.execute(select(crawls).where(crawls.c.id == crawl_id)).one()
@@ -275,6 +278,7 @@ def crawl_summary(catalog: Catalog, crawl_id: int) -> dict[str, Any]:
             "state": row.state,
             "pages": connection.execute(done).scalar_one(),
             "cards": connection.execute(cards).scalar_one(),
+            "listed": connection.execute(listed).scalar_one(),
             "new": connection.execute(new).scalar_one(),
             "images": dict(sorted(statuses.items())),
             "reasons": dict(sorted(reasons.items())),

@@ -36,6 +36,8 @@ _PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno
 # One letter is a drive; a path has lost one of the two slashes.
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 _FILES = frozenset({errno.EMFILE, errno.ENFILE})
+# More letters than the first sentence of any command's help has.
+_WHOLE = 1_000
 GOES_ON = "Interrupted: the same command goes on from here."
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -75,6 +77,17 @@ class _Command(_VersionMixin, TyperCommand):
 
 class _Group(_VersionMixin, TyperGroup):
     """A program with several commands."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - typer keeps these types to itself
+        """List the commands, each with the whole first sentence of its help: typer cuts it to what fits on one line."""
+        rows = [
+            (name, command.get_short_help_str(limit=_WHOLE))
+            for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name)) is not None and not command.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
 
 class App(typer.Typer):

@@ -131,7 +131,7 @@ def _origin(origins: Origins) -> Iterator[str]:
     yield ""
     ranked = sorted(origins.sources.items(), key=lambda pair: (-pair[1], pair[0]))
     rest = sum(n for _, n in ranked[_MOST_SOURCES:])
-    rows = [*ranked[:_MOST_SOURCES], *([(f"{len(ranked) - _MOST_SOURCES} others", rest)] if rest else [])]
+    rows = [*ranked[:_MOST_SOURCES], *([(counted(len(ranked) - _MOST_SOURCES, "other"), rest)] if rest else [])]
     yield from table(("source", "pictures"), [(markdown_inert(name), n) for name, n in rows])
 
 
@@ -146,7 +146,7 @@ def _method(settings: ExportSettings, balance: Balance, proof: str) -> Iterator[
         "ties to another split is withheld, never moved."
     )
     yield ""
-    yield f"{balance.groups} groups; the largest has {counted(balance.largest_group, 'picture')}. {proof}"
+    yield f"{counted(balance.groups, 'group')}; the largest has {counted(balance.largest_group, 'picture')}. {proof}"
     yield ""
     if balance.withheld:
         yield from table(
@@ -163,9 +163,10 @@ def _faults(balance: Balance, origins: Origins) -> Iterator[str]:
     )
     yield "- Cropped and bordered copies of a picture may have gone unnoticed: perceptual hashes do not see all of them."
     if origins.converted:
+        was = "was" if origins.converted == 1 else "were"
         yield (
-            f"- {origins.converted} of {balance.pictures} pictures were no upright RGB JPEG and were written as JPEG of "
-            "quality 95 on white; the others are the shop's own bytes."
+            f"- {origins.converted} of {counted(balance.pictures, 'picture')} {was} no upright RGB JPEG and {was} written as "
+            "JPEG of quality 95 on white; the others are the shop's own bytes."
         )
     yield ""
 

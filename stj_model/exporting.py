@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import ModelError, PictureError, UsageError
 from stj_core.files import atomic_path, explained, write_json
@@ -88,7 +89,7 @@ def export_run(
     network, target = exportable(predictor), to or run.folder / EXPORTS
     done = []
     for name in names:
-        talk.say(f"Exporting to {name}, and asking it about {len(pixels)} pictures …")
+        talk.say(f"Exporting to {name}, and asking it about {counted(len(pixels), 'picture')} …")
         done.append(_export(name, network, predictor, pixels, wanted, target))
     return done
 

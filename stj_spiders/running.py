@@ -158,9 +158,9 @@ def dry_run(wanted: Sequence[tuple[type[CategorySpider], dict[str, str]]], setti
 def _print_plan(plan: dict[str, Any]) -> None:
     emit(f"{plan['spider']} would read {plan['first_url']}")
     emit(
-        f"  {plan['listing_pages']} listing pages ({plan['listing_pages_at_most']} at most), "
-        f"{plan['product_pages']} product pages, "
-        f"{plan['pictures']} pictures, less those that are known"
+        f"  {counted(plan['listing_pages'], 'listing page')} ({plan['listing_pages_at_most']} at most), "
+        f"{counted(plan['product_pages'], 'product page')}, "
+        f"{counted(plan['pictures'], 'picture')}, less those that are known"
     )
     emit(
         f"  {plan['page_seconds']:g} s between pages, {plan['picture_seconds']:g} s between pictures: "
@@ -255,7 +255,7 @@ def _print_coverage(summary: dict[str, Any]) -> None:
     if coverage:
         fields = ", ".join(f"{name} {coverage.get(name, 0):.0%}" for name in FIELDS)
         emit(f"{summary['spider']}: of {counted(int(coverage['cards']), 'card')} had: {fields}")
-    results, cards = summary.get("results") or 0, summary["cards"]
+    results, cards = summary.get("results") or 0, summary["listed"]  # a product's own page is no part of the listing
     if summary["state"] == CrawlState.FINISHED and results > cards:
         emit(
             f"{summary['spider']}: the listing counts {counted(results, 'result')}; {counted(cards, 'card')} were read"

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from stj_catalog.decisions import said
 from stj_catalog.reviews import user_name
+from stj_core.cli import counted
 from stj_core.clock import seconds_since
 from stj_core.vocabulary import Action, Status, why
 from stj_model.runs import SPLIT_NAMES
@@ -64,9 +65,9 @@ def moment(stamp: str | None) -> str:
     if 0 <= seconds < 90:
         return "just now"
     if 0 <= seconds < 5_400:
-        return f"{round(seconds / 60)} minutes ago"
+        return f"{counted(round(seconds / 60), 'minute')} ago"
     if 0 <= seconds < 86_400:
-        return f"{round(seconds / 3600)} hours ago"
+        return f"{counted(round(seconds / 3600), 'hour')} ago"
     return then.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 

@@ -66,7 +66,9 @@ def audit(
         emit_json(findings.as_json())
     else:
         _print(findings, classes)
-    say(f"{page}: {doubted} labels look wrong, {len(findings.odd)} pictures look odd.")
+    number = len(findings.odd)
+    labels, pictures = (counted(n, thing) for n, thing in ((doubted, "label"), (number, "picture")))
+    say(f"{page}: {labels} look{'s' * (doubted == 1)} wrong, {pictures} look{'s' * (number == 1)} odd.")
     if lost:
         raise DatasetError(
             f"{counted(len(lost), 'picture')} ({lost[0][0][:12]}{' …' if len(lost) > 1 else ''}) were not looked at: workers "
@@ -94,4 +96,4 @@ def _print(findings: Findings, classes: dict[int, str]) -> None:
         for one in findings.odd[:20]
     ]
     if odd:
-        show(make_table(f"{len(findings.odd):,} odd pictures", ("sha256", "why", "title"), odd, words=3))
+        show(make_table(counted(len(findings.odd), "odd picture"), ("sha256", "why", "title"), odd, words=3))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, emit, emit_json, refuse_address
+from stj_core.cli import JsonOption, counted, emit, emit_json, refuse_address
 from stj_dataset.cli.common import CatalogOption, opened
 
 
@@ -61,6 +61,7 @@ def _of_digest(digest: str, catalog: str | None, *, as_json: bool) -> None:
         return
     for one in exports:
         emit(
-            f"export {one.id} to {one.out} at {one.made_at}: {one.pictures} pictures, {one.withheld} withheld, {one.scheme}"
+            f"export {one.id} to {one.out} at {one.made_at}: {counted(one.pictures, 'picture')}, "
+            f"{one.withheld} withheld, {one.scheme}"
         )
         emit(f"  digest {one.digest}")

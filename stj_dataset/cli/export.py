@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stj_core.cli import ClusterOption, JsonOption, emit_json, say
+from stj_core.cli import ClusterOption, JsonOption, counted, emit_json, say
 from stj_core.console import bars, make_table, show
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 from stj_dataset.shares import SHARES
@@ -153,7 +153,7 @@ def _print(result: ExportResult) -> None:
         for cell in balance.cells
     ]
     head = ("split", "class", "pictures", "asked for", "groups", "products", "largest group")
-    show(make_table(f"{result.out}: {balance.pictures:,} pictures", head, rows, words=2))
+    show(make_table(f"{result.out}: {counted(balance.pictures, 'picture')}", head, rows, words=2))
     shares = ", ".join(
         f"{split} {share['got']:.1%} (asked for {share['wanted']:.1%})" for split, share in balance.shares.items()
     )

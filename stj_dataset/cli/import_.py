@@ -84,7 +84,10 @@ def import_(
             f"({first}{' …' if len(report.moved) > 5 else ''}). stj-dataset label … --undo takes one back."
         )
     if origins is not None and report.unnamed:
-        say(f"{report.unnamed} of {lying.files} files are not in {sources or 'SOURCES.csv'}: their source stays empty.")
+        say(
+            f"{report.unnamed} of {counted(lying.files, 'file')} {'is' if report.unnamed == 1 else 'are'} not in "
+            f"{sources or 'SOURCES.csv'}: without a source."
+        )
     if as_json:
         counts = {
             "none" if label == NO_LABEL else str(label): dict(sorted(tally.items()))

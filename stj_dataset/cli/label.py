@@ -180,5 +180,9 @@ def _action(wanted: int | None, *, keep: bool) -> Action:
 
 
 def _words(state: Mapping[str, object]) -> str:
+    from stj_core.vocabulary import Status
+
     reason = f" ({state['reason']})" if state["reason"] else ""
-    return f"{state['status']}{reason}, label {state['label']}"
+    none = "none of the classes" if state["status"] == Status.KEPT else "no label"
+    label = none if state["label"] is None else f"label {state['label']}"
+    return f"{state['status']}{reason}, {label}"

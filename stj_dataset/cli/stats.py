@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stj_core.cli import JsonOption, emit_json
+from stj_core.cli import JsonOption, counted, emit_json
 from stj_core.console import make_table, show
 from stj_core.vocabulary import Status, in_order
 from stj_dataset.cli.common import CatalogOption, opened
@@ -74,5 +74,6 @@ def _print(counts: Counts, categories: tuple[Category, ...]) -> None:
         reasons = sorted(counts.reasons.items(), key=lambda pair: (pair[0][0], -pair[1], pair[0][1]))
         show(make_table("Why", ("status", "reason", "pictures"), [[*key, n] for key, n in reasons], words=2))
     show(
-        f"{counts.groups:,} groups, {counts.sightings:,} sightings, {counts.crawls:,} crawls, {counts.exports:,} exports."
+        f"{counted(counts.groups, 'group')}, {counted(counts.sightings, 'sighting')}, {counted(counts.crawls, 'crawl')}, "
+        f"{counted(counts.exports, 'export')}."
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stj_core.cli import JsonOption, emit, emit_json, say
+from stj_core.cli import JsonOption, counted, emit, emit_json, say
 from stj_dataset.cli.common import CatalogOption, opened
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _lines(answer: Trace, stories: list[dict[str, Any]], classes: Mapping[int, s
         yield f"  {why(Status.REJECTED, card['reason'])}"
     if answer.page:
         page = answer.page
-        cards = "" if page["cards"] is None else f", {page['cards']} cards"
+        cards = "" if page["cards"] is None else f", {counted(page['cards'], 'card')}"
         yield f"A {page['kind']} page of crawl {page['crawl_id']}: {page['state']}{cards}, {one_line(page['url'])}"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, emit, emit_json
+from stj_core.cli import JsonOption, counted, emit, emit_json
 
 
 def export(
@@ -46,7 +46,7 @@ def export(
         return
     for one in done:
         emit(
-            f"{one.format}: {one.folder} (largest difference to Keras on {one.pictures} pictures: "
+            f"{one.format}: {one.folder} (largest difference to Keras on {counted(one.pictures, 'picture')}: "
             f"{one.probabilities:.1e} of a probability)"
         )
     emit(f"Ask it: python {done[0].folder / SCRIPT} picture.jpg")

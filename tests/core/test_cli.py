@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import typer
 
+from docs.cli_pages import COMMANDS
 from stj_core import cli
 from stj_core.errors import DatasetError, UsageError
 
@@ -117,6 +120,17 @@ def test_what_the_machine_lacks_is_no_bug(app, what, said, tmp_path, capsys: pyt
 
 def test_one_is_counted_as_one():
     assert [cli.counted(number, "picture") for number in (0, 1, 2000)] == ["0 pictures", "1 picture", "2,000 pictures"]
+
+
+@pytest.mark.parametrize(("program", "module"), COMMANDS.items())
+def test_the_list_of_commands_cuts_no_sentence_short(program: str, module: str, capsys: pytest.CaptureFixture[str]):
+    app = import_module(module).app
+    for group in [[], *([["weights"]] if program == "stj" else [])]:
+        assert cli.outcome(app, [*group, "--help"]) == 0
+        listed = capsys.readouterr().out.split("Commands:")[1]
+        assert "..." not in listed
+        assert max(map(len, listed.splitlines())) <= 80
+        assert len(re.findall(r"^  \w", listed, re.MULTILINE)) >= 4
 
 
 def test_ctrl_c_is_130_and_says_how_to_go_on(app, capsys: pytest.CaptureFixture[str]):

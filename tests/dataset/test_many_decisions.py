@@ -78,8 +78,10 @@ def test_one_unknown_name_changes_nothing(shelf: Shelf, run: Any) -> None:
 
 def test_a_query_decides_what_it_finds_and_undoes_it(shelf: Shelf, run: Any) -> None:
     query = ("--where", "status=quarantined", "--where", "reason=sponsored", "--where", "undecided")
-    code, _, said = run("label", *query, "--as", "none")
+    code, out, said = run("label", *query, "--as", "none")
     assert (code, said) == (0, "3 pictures decided; 0 others stood so already.\n")
+    told = {line.split(": ")[1] for line in out.splitlines()}
+    assert told == {"quarantined (sponsored), label 1 → kept, none of the classes"}
     assert run("label", *query, "--keep")[:1] == (2,)
     assert run("label", "--where", "text=Kurta", "--undo")[0] == 0
     assert decided(shelf) == 0

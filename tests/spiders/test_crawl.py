@@ -118,6 +118,10 @@ def test_a_new_category_is_a_block_of_toml_and_details_bring_every_gallery(folde
     assert set(pictures_asked(shop).values()) == {1}
     assert Counter(path for path in pages_asked(shop) if "/dp/" in path) == {f"/dp/{p.asin}": 1 for p in products}
     assert {3} == {row["label"] for row in folder.rows("SELECT label FROM images WHERE status = 'kept'")}
+    summary = ended.summary
+    assert (summary["listed"], summary["cards"] > len(products)) == (len(products), True), (
+        "details are no listing's cards"
+    )
     assert {"ok"} == {row["verdict"] for row in folder.rows("SELECT verdict FROM pages")}
 
 

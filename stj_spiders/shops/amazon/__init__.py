@@ -11,5 +11,5 @@ PARSER = "amazon-3"
 CONDITIONS = (
     "Amazon's conditions of use restrict automated collection, and its pictures belong to their makers and may show people. "
     "Get permission first, from the shop's legal department or with its official product API, or practise on your own machine: "
-    "make demo."
+    "stj demo."
 )
