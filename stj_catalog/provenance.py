@@ -185,6 +185,7 @@ def _sightings() -> Select[Any]:
                 products.c.currency,
             ),
             *(pages.c.url.label("page_url"), pages.c.number.label("page_number"), pages.c.verdict),
+            pages.c.kind.label("page_kind"),
             *(categories.c.label, categories.c.name.label("category"), crawls.c.spider, crawls.c.origin),
         )
         .select_from(sightings)

@@ -28,6 +28,8 @@ class Thumbnail:
         hint: words for those who point at it, or cannot see it.
         link: where it leads; empty for nowhere.
         lines: more words below the caption.
+        command: what to type about it.
+        options: the end of the command, in which no line breaks: it would after the dash of an option.
     """
 
     picture: str
@@ -35,6 +37,8 @@ class Thumbnail:
     hint: str
     link: str = ""
     lines: Sequence[str] = field(default_factory=tuple)
+    command: str = ""
+    options: str = ""
 
 
 def render(template: str, **words: object) -> str:

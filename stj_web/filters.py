@@ -28,6 +28,7 @@ def register_words(app: Flask) -> None:
     """Give the templates their filters and what every page knows."""
     app.jinja_env.filters.update(
         number=number,
+        counted=counted,
         percent=percent,
         moment=moment,
         bytes=size,

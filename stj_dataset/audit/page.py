@@ -171,10 +171,9 @@ def _suspect(one: Suspect, store: ImageStore, paths: Mapping[str, str], classes:
         caption=one.title or "no title",
         hint=f"{one.title} ({one.sha256})",
         link=safe_link(one.product_url),
-        lines=(
-            f"given {_name(classes, one.given)}, looks like {_name(classes, one.guess)} ({sure:.0%})",
-            f"stj-dataset label {one.sha256[:12]} --as {one.guess}",
-        ),
+        lines=(f"given {_name(classes, one.given)}, looks like {_name(classes, one.guess)} ({sure:.0%})",),
+        command=f"stj-dataset label {one.sha256[:12]}",
+        options=f"--as {one.guess}",
     )
 
 
@@ -186,10 +185,9 @@ def _odd(one: OddPicture, store: ImageStore, classes: Mapping[int, str]) -> Thum
         caption=facts.title or "no title",
         hint=f"{facts.title} ({facts.sha256})",
         link=safe_link(facts.product_url),
-        lines=(
-            f"{why} · {_name(classes, facts.label)}, {facts.width}×{facts.height}",
-            f"stj-dataset label {facts.sha256[:12]} --reject {one.oddities[0].reason}",
-        ),
+        lines=(f"{why} · {_name(classes, facts.label)}, {facts.width}×{facts.height}",),
+        command=f"stj-dataset label {facts.sha256[:12]}",
+        options=f"--reject {one.oddities[0].reason}",
     )
 
 

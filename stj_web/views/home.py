@@ -78,12 +78,19 @@ def _totals(counts: Counts) -> dict[str, int]:
     return totals
 
 
+def _name(label: int | None, names: dict[int, str], statuses: dict[str, int]) -> str:
+    if label is None:
+        return "none of the classes" if set(statuses) == {Status.KEPT} else "without a class"
+    return names.get(label, f"class {label}")
+
+
 def _by_label(counts: Counts, names: dict[int, str]) -> list[dict[str, Any]]:
     found = []
-    for label in sorted({*names, *(label for label, _ in counts.images if label is not None)}):
+    labels: list[int | None] = sorted({*names, *(label for label, _ in counts.images if label is not None)})
+    if any(label is None for label, _ in counts.images):
+        labels.append(None)
+    for label in labels:
         here = {status: n for (mine, status), n in counts.images.items() if mine == label}
         each = {status: here.get(status, 0) for status in in_order(Status, {*Status, *here})}
-        found.append(
-            {"label": label, "name": names.get(label, f"class {label}"), "statuses": each, "total": sum(each.values())}
-        )
+        found.append({"label": label, "name": _name(label, names, here), "statuses": each, "total": sum(each.values())})
     return found

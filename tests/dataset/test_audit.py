@@ -73,7 +73,7 @@ def test_the_answer_in_json_and_the_page(shelf: Shelf, run: Path, capsys: pytest
     assert list(first["probabilities"]) == ["0", "1", "2"]
     page = Path("audit.html").read_text()
     assert first["title"] in page
-    assert f"stj-dataset label {first['sha256'][:12]} --as {first['guess']}" in page
+    assert f'stj-dataset label {first["sha256"][:12]} <span class="whole">--as {first["guess"]}</span>' in page
     assert outcome(app, ["label", first["sha256"], "--as", str(first["guess"])]) == 0
     assert outcome(app, ["audit"]) == 0
     assert f"stj-dataset label {first['sha256'][:12]}" not in Path("audit.html").read_text()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from stj_catalog.crawls import begin_crawl, end_crawl
+from stj_catalog.schema import pages
 from stj_catalog.stats import count_all
 from stj_core.labels import load_labels
 from stj_core.vocabulary import CrawlState
+from stj_web.filters import moment
 from tests.dataset.filling import Shelf
 
 from .conftest import MakeApp
@@ -81,6 +85,33 @@ def test_every_page_answers_where_something_is_there(client: FlaskClient, shelf:
         answer = client.get(page)
         assert answer.status_code == 200, page
         check(answer.get_data(as_text=True))
+
+
+def test_the_classes_of_the_overview_add_up_to_all_pictures(client: FlaskClient, shelf: Shelf) -> None:
+    """Pictures of none of the classes stand there, too."""
+    said = {"image_id": 1, "action": "none", "seen": 0}
+    assert client.post("/api/v1/reviews", json=said).status_code == 201
+    page = client.get("/").get_data(as_text=True)
+    rows = dict(re.findall(r"<tr><th scope=.row.>(.*?)</th>.*?(\d+) of \d+</td></tr>", page))
+    assert rows["none of the classes"] == "1"
+    kept = re.search(r"status=kept[^>]*><b>(\d+)</b>", page)
+    assert kept is not None
+    assert sum(map(int, rows.values())) == int(kept[1])
+
+
+@pytest.mark.parametrize(("kind", "told"), [("listing", "page 1032"), ("product", "product page")])
+def test_a_sighting_on_a_products_own_page_has_no_number_of_the_listing(
+    client: FlaskClient, shelf: Shelf, kind: str, told: str
+) -> None:
+    with shelf.catalog.write() as connection:
+        connection.execute(update(pages).values(kind=kind, number=1032))
+    shown = client.get("/pictures/1").get_data(as_text=True)
+    assert (told in shown, shown.count("1032")) == (True, int(kind == "listing"))
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(30, "just now"), (100, "2 minutes ago"), (5_401, "2 hours ago")])
+def test_a_moment_of_today_is_told_in_words(seconds: int, told: str) -> None:
+    assert moment((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()) == told
 
 
 def test_an_empty_studio_says_what_to_do(client: FlaskClient) -> None:
