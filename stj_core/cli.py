@@ -36,6 +36,16 @@ _PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno
 # One letter is a drive; a path has lost one of the two slashes.
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 _FILES = frozenset({errno.EMFILE, errno.ENFILE})
+# What may be given instead, by the name of pydantic's complaint; its own words for the others.
+_WANTED = {
+    "int_parsing": "it is a whole number",
+    "float_parsing": "it is a number",
+    "greater_than": "it is more than {gt}",
+    "greater_than_equal": "it is {ge} or more",
+    "less_than": "it is less than {lt}",
+    "less_than_equal": "it is {le} or less",
+}
+_RANGES = _WANTED.keys() - {"int_parsing", "float_parsing"}
 # More letters than the first sentence of any command's help has.
 _WHOLE = 1_000
 GOES_ON = "Interrupted: the same command goes on from here."
@@ -58,6 +68,29 @@ class _VersionMixin:
         """The parameters of the command, --version and --help last."""
         *own, help_option = super().get_params(ctx)  # type: ignore[misc]  # the class beside this one has it
         return [*own, _version_option(), help_option]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer keeps these types to itself
+        """Read what was typed; what an option cannot be is said with what was given."""
+        try:
+            rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]  # the class beside this one has it
+        except typer.BadParameter as error:
+            if (sentence := _impossible(error)) is None:
+                raise
+            raise UsageError(sentence) from error
+        return rest
+
+
+def _impossible(error: typer.BadParameter) -> str | None:
+    """What an option was given and what it may be, in a sentence; None where typer's own words name both."""
+    from pydantic import ValidationError
+
+    if not isinstance(error.__cause__, ValidationError) or error.param is None:
+        return None
+    first = error.__cause__.errors()[0]
+    words = _WANTED.get(first["type"], "").format(**first.get("ctx", {}))
+    own = first["msg"].removeprefix("Value error, ").replace(f"{first['input']!r} is not one of", "it is one of")
+    given = first["input"] if first["type"] in _RANGES else repr(first["input"])
+    return f"{max(error.param.opts, key=len)} cannot be {given}: {words or own.rstrip('.')}."
 
 
 class _Command(_VersionMixin, TyperCommand):

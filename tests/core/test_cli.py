@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import re
+from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import typer
@@ -14,6 +16,13 @@ import typer
 from docs.cli_pages import COMMANDS
 from stj_core import cli
 from stj_core.errors import DatasetError, UsageError
+
+
+class Kind(StrEnum):
+    """What an option may be."""
+
+    FOLDER = "folder"
+    TAR = "tar"
 
 
 @pytest.fixture
@@ -136,6 +145,28 @@ def test_the_list_of_commands_cuts_no_sentence_short(program: str, module: str, 
 def test_ctrl_c_is_130_and_says_how_to_go_on(app, capsys: pytest.CaptureFixture[str]):
     assert cli.outcome(app, ["interrupted"]) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--times", "many"], "--times cannot be 'many': it is a whole number.\n"),
+        (["--times", "0"], "--times cannot be 0: it is 1 or more.\n"),
+        (["--share", "1,5"], "--share cannot be '1,5': it is a number.\n"),
+        (["--share", "2"], "--share cannot be 2: it is 1.0 or less.\n"),
+        (["--kind", "zip"], "--kind cannot be 'zip': it is one of 'folder', 'tar'.\n"),
+    ],
+)
+def test_what_an_option_cannot_be_is_said_with_what_was_given(app, given, said, capsys: pytest.CaptureFixture[str]):
+    @app.command()
+    def choose(
+        times: Annotated[int, typer.Option(min=1)] = 1,
+        share: Annotated[float, typer.Option(max=1.0)] = 0.5,
+        kind: Annotated[Kind, typer.Option()] = Kind.FOLDER,
+    ) -> None: ...
+
+    assert cli.outcome(app, ["choose", *given]) == 2
+    assert capsys.readouterr() == ("", said)
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["done", "--nonsense"], []])
