@@ -59,3 +59,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the names above
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers after `stj.`, before anything of it is imported."""
+    return sorted(__all__)

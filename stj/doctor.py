@@ -59,6 +59,10 @@ def doctor(as_json: JsonOption = False) -> None:
     if broken:
         say(f"{counted(broken, 'thing')} above {'is' if broken == 1 else 'are'} broken: mend that first.")
         raise typer.Exit(1)
+    if lacks := sum(one.state is State.LACKS for one in findings):
+        say(
+            f"Nothing is broken; {counted(lacks, 'thing')} above {'lacks' if lacks == 1 else 'lack'}, for you to want or not."
+        )
 
 
 def examine() -> list[Finding]:
@@ -91,7 +95,9 @@ def _python() -> Iterator[Finding]:
         "" if state is State.OK else f", but {about['Version']} is installed"
     )
     yield Finding("stj", state, words, "" if state is State.OK else "pip install --force-reinstall --no-deps stj")
-    wanted, version = about["Requires-Python"], platform.python_version()
+    # `>=3.11,<3.14`, whatever order the package's metadata has them in.
+    wanted = ",".join(sorted(map(str, SpecifierSet(about["Requires-Python"])), reverse=True))
+    version = platform.python_version()
     fits = SpecifierSet(wanted).contains(version, prereleases=True)
     mend = "" if fits else f"install a Python that is {wanted}"
     yield Finding("python", State.OK if fits else State.BROKEN, f"{version}, wanted {wanted}", mend)
@@ -111,7 +117,7 @@ def _packages() -> Iterator[Finding]:
         return
     for extra in ("", *EXTRAS):
         mine = [one for one in wanted if one.name != "stj" and _belongs(one.marker, extra)]
-        lacking = [words for words in map(_lacks, mine) if words]
+        lacking = sorted(words for words in map(_lacks, mine) if words)
         name = f"stj[{extra}]" if extra else "packages"
         if not lacking:
             yield Finding(name, State.OK, f"all {len(mine)} there")

@@ -17,3 +17,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the functions named 
     from stj_model import api
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers after `stj_model.`."""
+    return sorted(__all__)

@@ -131,8 +131,8 @@ def _lines(answer: Trace, stories: list[dict[str, Any]], classes: Mapping[int, s
     for one in stories:
         yield from _picture_lines(one, classes)
     for card in answer.bare:
-        page = f"page {card['page_number']}" if card["page_kind"] == "listing" else "a product's page"
-        yield f"A card of {page}, crawl {card['crawl_id']}: {one_line(card['title'] or 'no title')}"
+        where = f"page {card['page_number']}" if card["page_kind"] == "listing" else "a product's page"
+        yield f"A card of {where}, crawl {card['crawl_id']}: {one_line(card['title'] or 'no title')}"
         yield f"  {why(Status.REJECTED, card['reason'])}"
     if answer.page:
         page = answer.page

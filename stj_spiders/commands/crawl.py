@@ -9,6 +9,7 @@ from scrapy.exceptions import UsageError as ScrapyUsageError
 
 from stj_core.cli import GOES_ON, INTERRUPTED, end_lightly
 from stj_core.errors import StjError, UsageError
+from stj_spiders.commands import add_version, refuse_options
 from stj_spiders.config import check_log_level
 from stj_spiders.running import check_handles, dry_run, finish, not_begun, tell, watch_quietly
 from stj_spiders.spiders.category import CategorySpider
@@ -16,6 +17,11 @@ from stj_spiders.spiders.category import CategorySpider
 
 class Command(CrawlCommand):
     """Crawl one category."""
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add --version."""
+        super().add_options(parser)
+        add_version(parser)
 
     def process_options(self, args: list[str], opts: argparse.Namespace) -> None:
         """Read the options; Scrapy opens the log with them before anything of ours is asked."""
@@ -33,10 +39,15 @@ class Command(CrawlCommand):
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
         """Run the spider and set the exit code: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""
+        assert self.settings is not None
+        try:
+            refuse_options("scrapy crawl", args, "what a spider is told goes as -a NAME=VALUE (-a limit=50), and ")
+        except UsageError as error:
+            self.exitcode = not_begun(error, "", self.settings)
+            return
         if len(args) != 1:
             raise ScrapyUsageError("scrapy crawl takes the name of one spider")
         assert self.crawler_process is not None
-        assert self.settings is not None
         loader = self.crawler_process.spider_loader
         try:
             names = loader.list()

@@ -16,6 +16,7 @@ from stj_core.errors import CrawlError, StjError
 from stj_core.labels import load_labels
 from stj_images.likeness import thresholds_of
 from stj_spiders.archive import ReadArchives, find_archives, read_archives
+from stj_spiders.commands import add_version, refuse_options
 from stj_spiders.replay import Changes, Replay
 
 
@@ -41,8 +42,9 @@ class Command(ScrapyCommand):
         )
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add --json."""
+        """Add --json and --version."""
         super().add_options(parser)
+        add_version(parser)
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON document")
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
@@ -50,6 +52,7 @@ class Command(ScrapyCommand):
         if not args:
             raise ScrapyUsageError("scrapy replay takes WARC files, or folders of them", print_help=False)
         try:
+            refuse_options("scrapy replay", args)
             met, changes = _replay([Path(one) for one in args])
         except StjError as error:
             say(str(error))

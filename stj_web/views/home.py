@@ -86,10 +86,9 @@ def _name(label: int | None, names: dict[int, str], statuses: dict[str, int]) ->
 
 def _by_label(counts: Counts, names: dict[int, str]) -> list[dict[str, Any]]:
     found = []
-    labels: list[int | None] = sorted({*names, *(label for label, _ in counts.images if label is not None)})
-    if any(label is None for label, _ in counts.images):
-        labels.append(None)
-    for label in labels:
+    labels = sorted({*names, *(label for label, _ in counts.images if label is not None)})
+    unlabelled = [None] if any(label is None for label, _ in counts.images) else []
+    for label in (*labels, *unlabelled):
         here = {status: n for (mine, status), n in counts.images.items() if mine == label}
         each = {status: here.get(status, 0) for status in in_order(Status, {*Status, *here})}
         found.append({"label": label, "name": _name(label, names, here), "statuses": each, "total": sum(each.values())})

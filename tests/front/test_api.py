@@ -146,3 +146,13 @@ def test_training_and_validation_differ_in_more_than_colour():
 def test_pictures_are_taken_from_everywhere():
     assert spread(list(range(10)), 3) == [0, 3, 6]
     assert spread([1, 2], 6) == [1, 2]
+
+
+def test_a_notebook_is_offered_the_whole_api_before_any_of_it_is_imported() -> None:
+    """`stj.` and the tab key; a new process, for here everything was asked for already."""
+    code = "import stj, stj_model, sys; print(*dir(stj)); print(*dir(stj_model)); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    offered, of_the_model, heavy = done.stdout.splitlines()
+    assert offered.split() == sorted(stj.__all__)
+    assert of_the_model.split() == ["evaluate", "export", "load", "train"]
+    assert heavy == "False"

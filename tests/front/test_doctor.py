@@ -47,6 +47,15 @@ def test_an_empty_folder_lacks_things_and_is_not_broken(tmp_path: Path, capsys):
     assert found["scrapy project"]["mend"] == "stj init"
     assert found["classes"]["found"].startswith("saree, trousers, jeans, from ")
     assert not list(tmp_path.iterdir())
+    assert found["python"]["found"].endswith(", wanted >=3.11,<3.14")
+
+
+def test_what_merely_lacks_is_counted_and_called_no_fault(capsys):
+    assert outcome(app, ["doctor"]) == 0
+    told = capsys.readouterr()
+    lacks = sum(line.startswith("lacks ") for line in told.out.splitlines())
+    assert lacks > 1
+    assert told.err == f"Nothing is broken; {lacks} things above lack, for you to want or not.\n"
 
 
 def test_every_extra_is_looked_at(capsys):

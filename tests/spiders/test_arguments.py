@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import resource
 
@@ -9,13 +10,42 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scrapy.commands import ScrapyCommand
+from scrapy.settings import Settings
 
+from stj_core import __version__
 from stj_core.errors import CrawlError, UsageError
 from stj_spiders.arguments import read_arguments
+from stj_spiders.commands import refuse_options
+from stj_spiders.commands.crawl import Command as CrawlCommand
+from stj_spiders.commands.replay import Command as ReplayCommand
 from stj_spiders.outcome import unexpected
 from stj_spiders.running import check_handles
 
 NAMES = "category, origin, pages, limit, fresh, details, dry_run."
+
+
+def test_an_option_that_scrapy_does_not_know_is_no_argument() -> None:
+    """Scrapy itself would hand it on as the name of a spider or a file."""
+    refuse_options("scrapy replay", ["kept", "-"])
+    with pytest.raises(UsageError) as error:
+        refuse_options("scrapy crawl", ["amazon_sarees", "--limit", "5"], "say -a limit=5, and ")
+    assert str(error.value) == (
+        "scrapy crawl has no option --limit: say -a limit=5, and scrapy crawl --help lists the options."
+    )
+
+
+@pytest.mark.parametrize("command", [CrawlCommand, ReplayCommand])
+def test_the_crawls_commands_tell_their_version_too(
+    command: type[ScrapyCommand], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    made = command()
+    made.settings = Settings()
+    made.add_options(parser)
+    with pytest.raises(SystemExit, match="0"):
+        parser.parse_args(["--version"])
+    assert capsys.readouterr().out == f"stj {__version__}\n"
 
 
 def test_defaults() -> None:
