@@ -18,9 +18,7 @@ function begin() {
   document.getElementById("drop-hint").textContent = "Drop pictures here, paste one, or choose";
 
   const take = (files) => {
-    const pictures = [...files].filter((file) => !file.type || file.type.startsWith("image/"));
-    if (pictures.length < files.length) toast("Only pictures are taken.", "bad");
-    for (const file of pictures) {
+    for (const file of files) {
       const one = { file, card: place(file), place: made.length, answer: null };
       made.push(one);
       waiting.push(one);
@@ -33,7 +31,7 @@ function begin() {
       working += 1;
       classify(waiting.shift()).finally(() => { working -= 1; done += 1; next(); summary(); });
     }
-    progress.textContent = done < all ? `${done} of ${all} answered…` : all ? `${all} ${all === 1 ? "picture" : "pictures"} answered` : "";
+    progress.textContent = done < all ? `${done} of ${all} answered…` : all ? `${all} ${all === 1 ? "file" : "files"} answered` : "";
   };
 
   function place(file) {
@@ -73,6 +71,8 @@ function begin() {
   async function classify(one) {
     const { file, card } = one;
     try {
+      // What its browser knows to be something else is named and counted like any file that cannot be read, and not sent.
+      if (file.type && !file.type.startsWith("image/")) throw { message: `It is no picture, but ${file.type}.`, kind: "not_image" };
       const { run, answers: [answer] } = await patiently(() => send(file, false));
       Object.assign(one, { answer, run });
       show(card, answer);

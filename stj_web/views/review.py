@@ -9,6 +9,7 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as Reply
 
 from stj_catalog.decisions import count_decided, decisions_page
+from stj_catalog.gallery import Tile
 from stj_catalog.reviews import record_review, take_back
 from stj_web import params, security
 from stj_web.errors import RefusalError, not_found
@@ -38,12 +39,15 @@ def review() -> str:
             deck = deck_of(catalog, list_pictures(here, wanted, model, limit=limit, after=after))
         else:
             deck = make_deck(here, queue, wanted, model, after=after, limit=limit)
+    view = params.choice("view", ("one", "grid"), "one")
     return render_template(
         "review.html",
         queue=queue,
+        # One picture alone does not say what is wrong with its group; a grid shows the others anyway.
+        families=_families(deck) if (queue, view) == ("groups", "one") else {},
         queues=QUEUES,
         deck=deck,
-        view=params.choice("view", ("one", "grid"), "one"),
+        view=view,
         hints=here.hints(catalog) if catalog else None,
         decided=here.remembered("decided", lambda: count_decided(catalog)) if catalog else {},
         recent=decisions_page(catalog, limit=8) if catalog else [],
@@ -55,6 +59,13 @@ def review() -> str:
             **{name: value for name, value in request.args.items() if name not in ("queue", "view", "after", "limit")},  # type: ignore[arg-type]  # text
         ),
     )
+
+
+def _families(deck: Deck) -> dict[int | None, list[Tile]]:
+    found: dict[int | None, list[Tile]] = {}
+    for card in deck.cards:
+        found.setdefault(card.tile.group_id, []).append(card.tile)
+    return found
 
 
 def _refuse_filters(queue: str) -> None:

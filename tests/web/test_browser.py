@@ -109,7 +109,7 @@ def test_classify_by_upload(runs: Path, serve: Serve, page: Any, tmp_path: Path)
     page.set_input_files("#files", str(tmp_path / "words.png"))
     page.locator(".judged .error:not([hidden])").wait_for()
     assert "no picture" in page.locator(".judged .error:not([hidden])").inner_text()
-    page.get_by_text("3 pictures answered").wait_for()
+    page.get_by_text("3 files answered").wait_for()
 
 
 def test_a_pasted_picture_is_classified(runs: Path, serve: Serve, page: Any) -> None:
@@ -137,7 +137,7 @@ def test_many_answers_are_summed_up_sorted_filtered_and_taken_away(
     (tmp_path / "=words.png").write_bytes(b"no picture at all")
     page.goto(serve() + "/classify")
     page.set_input_files("#files", [str(tmp_path / name) for name in [*names[:5], "=words.png", *names[5:]]])
-    page.get_by_text(f"{number + 1} pictures answered").wait_for()
+    page.get_by_text(f"{number + 1} files answered").wait_for()
     assert page.locator(".judged .file").all_inner_texts() == [*names[:5], "=words.png", *names[5:]]
     summary = page.locator("#summary").inner_text()
     assert sum(int(part.split()[0]) for part in summary.split(", ")) == number + 1
@@ -558,9 +558,10 @@ def test_pictures_are_dropped_on_the_page(runs: Path, serve: Serve, page: Any) -
     assert "over" in page.locator("#drop").get_attribute("class")
     assert page.evaluate(drag, ["drop", [*pictures, words]]) is False
     assert "over" not in page.locator("#drop").get_attribute("class")
-    page.get_by_text("Only pictures are taken").wait_for()
-    page.get_by_text("2 pictures answered").wait_for()
-    assert set(page.locator(".judged .file").all_inner_texts()) == {"0.png", "2.png"}
+    page.get_by_text("3 files answered").wait_for()
+    assert page.locator(".judged .file").all_inner_texts() == ["0.png", "2.png", "words.txt"]
+    assert page.locator(".judged .error:visible").all_inner_texts() == ["It is no picture, but text/plain."]
+    assert "1 not read" in page.locator("#summary").inner_text()
 
 
 @pytest.mark.slow

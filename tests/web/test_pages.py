@@ -114,6 +114,20 @@ def test_a_moment_of_today_is_told_in_words(seconds: int, told: str) -> None:
     assert moment((datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()) == told
 
 
+def test_a_card_of_a_group_shows_all_its_pictures(client: FlaskClient, shelf: Shelf) -> None:
+    said = {"pictures": [1, 2, 3], "action": "group"}
+    assert client.post("/api/v1/groups", json=said).status_code == 201
+    page = client.get("/review?queue=groups").get_data(as_text=True)
+    check(page)
+    families = re.findall(r'<ul class="family" aria-label="(.*?)">(.*?)</ul>', page, re.DOTALL)
+    assert [words for words, _ in families] == ["3 pictures of this group"] * 3
+    for at, (_, family) in enumerate(families):
+        shown = re.findall(r"<li( class=.this.[^>]*)?><a href=./pictures/(\d+).", family)
+        assert [number for _, number in shown] == ["1", "2", "3"]
+        assert [bool(mark) for mark, _ in shown] == [place == at for place in range(3)]
+    assert "family" not in client.get("/review?queue=groups&view=grid").get_data(as_text=True)
+
+
 def test_an_empty_studio_says_what_to_do(client: FlaskClient) -> None:
     assert "scrapy crawl amazon_sarees" in client.get("/").get_data(as_text=True)
     assert "stj-model train" in client.get("/classify").get_data(as_text=True)
