@@ -313,6 +313,7 @@ def test_what_a_crawl_saw(catalog):
         "state": "running",
         "pages": 2,
         "cards": 6,
+        "listed": 6,
         "new": 4,
         "images": {"duplicate": 1, "kept": 1, "quarantined": 1, "rejected": 1},
         "reasons": {"http_error": 1, "no_image": 1, "sponsored": 1},
