@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 app = make_app("The weights that training starts from: list, fetch, add, check.")
 FOLDER = Path("weights")
+_BY_HAND = "Fetch that address on another machine, bring the file here, and stj weights add FILE."
 _SECONDS = 600.0
 
 
@@ -78,7 +79,7 @@ def fetch(
     path = imagenet_path(wanted)
     if not path.is_file():
         say(f"{wanted.url}, {wanted.size / 1e6:.0f} MB …")
-        download(wanted.url, path, seconds)
+        download(wanted.url, path, seconds, _BY_HAND)
     found = find_weights("imagenet")
     emit(f"{found.path}  sha256 {found.sha256}")
 

@@ -21,7 +21,8 @@ from stj_model.damage import PARSER_ERRORS, reason
 
 DOWNLOAD_SECONDS = 30.0
 _ALTERNATIVES = (
-    "Give a file (--weights FILE.weights.h5) or train without any (--weights random), or set STJ_WEIGHTS to either."
+    "Give a file (--weights FILE.weights.h5) or train without any (--weights random), or set STJ_WEIGHTS to either; "
+    "stj weights list says which file to bring from another machine."
 )
 _BLOCK = 1 << 16
 
@@ -153,13 +154,19 @@ def _read_about(path: Path) -> dict[str, str]:
     return about
 
 
-def download(url: str, path: Path, seconds: float) -> None:
+def download(url: str, path: Path, seconds: float, advice: str = _ALTERNATIVES) -> None:
     """Fetch `url` to `path` within `seconds`, going on from what an earlier try left beside it.
 
     Everything, name look-up included, happens in a daemon thread, so that nothing can hold the command longer.
 
+    Args:
+        url: where it is.
+        path: where it is wanted.
+        seconds: so long at most.
+        advice: what to do where it cannot be had, for the sentence.
+
     Raises:
-        WeightsError: it could not be had in time; names the alternatives.
+        WeightsError: it could not be had in time.
     """
     part = path.with_name(path.name + ".part")
     failure: list[BaseException] = []
@@ -185,7 +192,7 @@ def download(url: str, path: Path, seconds: float) -> None:
     so_far = part.stat().st_size if part.is_file() else 0
     kept = f" ({so_far / 1e6:.0f} MB are kept, the same command goes on from there)" if so_far else ""
     why = _reason(failure[0]) if failure else f"not done after {seconds:.0f} s"
-    raise WeightsError(f"The ImageNet weights cannot be had: {why}{kept}. {_ALTERNATIVES}")
+    raise WeightsError(f"The ImageNet weights cannot be had: {why}{kept}. {advice}")
 
 
 def _fetch(url: str, part: Path, seconds: float, stop: threading.Event) -> None:

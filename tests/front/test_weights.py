@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,6 +123,20 @@ def test_adding_what_lies_there_already_keeps_it(tmp_path, capsys):
 def test_a_file_that_is_not_there_is_said(capsys):
     assert outcome(app, ["weights", "add", "nowhere.h5"]) == 1
     assert capsys.readouterr().err == "There is no file nowhere.h5: name the weights file that you brought.\n"
+
+
+def test_what_cannot_be_fetched_is_told_with_what_one_can_do_here(keras_home, monkeypatch, capsys):
+    """Not with the options of a training, which this command has not."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    wanted = Download(f"http://127.0.0.1:{port}/notop.h5", "0" * 32, 1, "a test", "none")
+    backbone = dataclasses.replace(registry.BACKBONES[registry.DEFAULT], imagenet=wanted)
+    monkeypatch.setitem(registry.BACKBONES, registry.DEFAULT, backbone)
+    assert outcome(app, ["weights", "fetch"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("The ImageNet weights cannot be had: no connection")
+    assert said.endswith("Fetch that address on another machine, bring the file here, and stj weights add FILE.")
+    assert "--weights" not in said
 
 
 def test_checking_fetches_nothing(keras_home, capsys):
