@@ -14,7 +14,8 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -216,6 +217,23 @@ def machines_fault(error: BaseException) -> str | None:
     if isinstance(error, OSError) and number in _PLACE:
         return f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place."
     return None
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Say what the machine lacks as one of our errors, for commands of another program, which know nothing of `run`.
+
+    Raises:
+        StjError: no room, memory, leave or open files.
+    """
+    try:
+        yield
+    except StjError:
+        raise
+    except Exception as error:
+        if sentence := machines_fault(error):
+            raise StjError(sentence) from error
+        raise
 
 
 def say(text: str) -> None:

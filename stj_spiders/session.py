@@ -29,7 +29,6 @@ from stj_core.config import Config
 from stj_core.errors import CatalogError, CrawlError
 from stj_core.labels import Category
 from stj_core.shops.shop import SHOPS
-from stj_core.text import one_line
 from stj_spiders.archive import PageArchive
 from stj_spiders.arguments import Arguments
 from stj_spiders.catalog_writer import CatalogWriter
@@ -376,7 +375,7 @@ class Session(Setbacks):
             if hasattr(self, "writer"):
                 await self.writer.close()
         except Exception as error:  # noqa: BLE001 - whatever it is, people are told how the crawl ended
-            _log.error("what came last, and how the crawl ended, could not be written: %s", one_line(str(error)))
+            _log.error("what came last, and how the crawl ended, could not be written: %s", unexpected(error).sentence)
             if self.outcome is None or not self.outcome.exit_code:
                 self.outcome = unexpected(error)
         self.outcome = self.outcome or STOPPED

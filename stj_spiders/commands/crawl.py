@@ -7,7 +7,7 @@ import argparse
 from scrapy.commands.crawl import Command as CrawlCommand
 from scrapy.exceptions import UsageError as ScrapyUsageError
 
-from stj_core.cli import GOES_ON, INTERRUPTED, end_lightly
+from stj_core.cli import GOES_ON, INTERRUPTED, end_lightly, in_words
 from stj_core.errors import StjError, UsageError
 from stj_spiders.commands import add_version, refuse_options
 from stj_spiders.config import check_log_level
@@ -61,10 +61,11 @@ class Command(CrawlCommand):
             super().run(args, opts)
             return
         try:
-            if spider_class.read_arguments(opts.spargs)[0].dry_run:
-                dry_run([(spider_class, opts.spargs)], self.settings)
-                return
-            spider_class.check(opts.spargs, self.settings)
+            with in_words():
+                if spider_class.read_arguments(opts.spargs)[0].dry_run:
+                    dry_run([(spider_class, opts.spargs)], self.settings)
+                    return
+                spider_class.check(opts.spargs, self.settings)
         except StjError as error:
             self.exitcode = not_begun(error, args[0], self.settings)
             return

@@ -10,7 +10,7 @@ from scrapy.exceptions import UsageError as ScrapyUsageError
 
 from stj_catalog.catalog import open_catalog
 from stj_catalog.incremental import Settler
-from stj_core.cli import counted, emit, emit_json, say
+from stj_core.cli import counted, emit, emit_json, in_words, say
 from stj_core.config import read_config
 from stj_core.errors import CrawlError, StjError
 from stj_core.labels import load_labels
@@ -53,7 +53,8 @@ class Command(ScrapyCommand):
             raise ScrapyUsageError("scrapy replay takes WARC files, or folders of them", print_help=False)
         try:
             refuse_options("scrapy replay", args)
-            met, changes = _replay([Path(one) for one in args])
+            with in_words():
+                met, changes = _replay([Path(one) for one in args])
         except StjError as error:
             say(str(error))
             self.exitcode = error.exit_code

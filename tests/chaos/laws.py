@@ -114,13 +114,16 @@ def broken_when_well(place: Path, origin: str, numbers: list[int]) -> list[str]:
     return broken
 
 
-def broken_at_the_end(code: int, err: str, megabytes: float, canary: list[str], allowed: set[int]) -> list[str]:
-    """Laws about how a command ended: its exit code, its words, its memory, and whom it asked."""
+def broken_at_the_end(
+    code: int, err: str, megabytes: float, canary: list[str], allowed: set[int], kind: str = ""
+) -> list[str]:
+    """Laws about how a command ended, under a kind of failure: its exit code, its words, its memory, and whom it asked."""
     broken = []
     lines = err.strip().splitlines() or [""]
     if code not in allowed:
         broken.append(f"exit code {code}: {lines[-1][:300]}")
-    if "Traceback" in err:
+    # Without memory the interpreter, Twisted and asyncio speak for themselves; none of our own lines may stand in it.
+    if "Traceback" in err and (kind != "little memory" or "/stj_" in err):
         broken.append(f"a traceback: {lines[-1][:300]}")
     if any(mark in err for mark in ("\x1b", "\x9b", "\u202e")):
         broken.append("characters that act on the terminal")

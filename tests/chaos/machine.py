@@ -28,7 +28,7 @@ STEPS = ("begin_crawl", "lease_page", "commit_page", "record_pictures", "end_cra
 # Impatient, so that a hundred crawls are no evening: what would be pauses of minutes is tenths of a second.
 SETTINGS = (
     *("DOWNLOAD_TIMEOUT=2", "RETRY_TIMES=1", "STJ_COOL_SECONDS=0.1", "STJ_COOL_MOST_SECONDS=0.5", "STJ_BLOCKS=4"),
-    *("STJ_RENDER=never", "STJ_DELAY_MOST_SECONDS=5"),
+    *("STJ_RENDER=never", "STJ_DELAY_MOST_SECONDS=5", "STJ_AWAY_SECONDS=20"),
 )
 
 

@@ -84,7 +84,7 @@ def try_seed(
 
 def _note(seen: Seen, failure: Failure, ended: Ended, shop: Shop, place: Path) -> None:
     seen.crawls.append((_spelled(failure), ended.code, ended.seconds, ended.megabytes))
-    broken = broken_at_the_end(ended.code, ended.err, ended.megabytes, shop.canary, set(failure.allowed))
+    broken = broken_at_the_end(ended.code, ended.err, ended.megabytes, shop.canary, set(failure.allowed), failure.kind)
     broken += broken_on_disk(place)
     seen.broken += [f"crawl {len(seen.crawls)} ({_spelled(failure)}): {one}" for one in broken]
 
