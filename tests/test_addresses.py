@@ -24,6 +24,7 @@ ADDRESS = "s3://bucket/place"
 # What is no place: a word, or something that may indeed lie elsewhere. All else is refused.
 WORDS = {
     "images": "the image store may lie anywhere",
+    "dataset": "a digest, too",
     "image": "a picture may be named by its address",
     "word": "so it may, and what is told of pictures",
     "pictures": "so it may",
