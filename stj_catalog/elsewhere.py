@@ -10,6 +10,7 @@ from pathlib import Path
 from stj_catalog import traces
 from stj_core.errors import StjError
 from stj_core.fetched import copies
+from stj_core.locations import Location
 from stj_core.published import DATASET, withdraw
 from stj_core.remote import Remote
 from stj_core.stale import STALE, stale_document
@@ -40,6 +41,35 @@ def datasets_naming(addresses: Iterable[str], words: Sequence[str], remaining: l
         if data is not None and any(word.encode() in data for word in words):
             found.append(address)
     return found
+
+
+def features_naming(where: str, words: Sequence[str], remaining: list[str]) -> list[str]:
+    """Files at the place where machines share features (STJ_FEATURES) that list a picture, or belong to such a list."""
+    if not where:
+        return []
+    try:
+        remote = _shared(where)
+        there = remote.listing()
+        lists = [name for name in there if name.endswith(".json")]
+        named = [one for one in lists if any(word.encode() in (remote.read(one) or b"") for word in words)]
+    except StjError as error:
+        remaining.append(f"The features at {where} may be of it still: {error}")
+        return []
+    return [one for name in named for one in (name, f"{name.removesuffix('.json')}.npy") if one in there]
+
+
+def remove_features(where: str, names: Sequence[str], remaining: list[str]) -> None:
+    """Remove such files; what is needed again is computed again."""
+    try:
+        if names:
+            _shared(where).delete(names)
+    except StjError as error:
+        remaining.append(f"The features at {where} are of it still: {error}")
+
+
+def _shared(where: str) -> Remote:
+    place = Location.of(where)
+    return Remote(place.address or f"file://{place.path.absolute()}")
 
 
 def deal_with(addresses: Iterable[str], checksums: set[str], remaining: list[str], *, purge: bool) -> list[str]:

@@ -69,6 +69,7 @@ def forget(
     runs: Path,
     backups: Iterable[Path] = (),
     archives: Path | None = None,
+    features: str = "",
     purge: bool = False,
     dry_run: bool = False,
 ) -> Forgotten:
@@ -85,6 +86,7 @@ def forget(
         runs: folder of training runs.
         backups: files of the catalogue's backups.
         archives: folder of web archives of crawls.
+        features: folder or address of features that machines share (STJ_FEATURES).
         purge: take them out of datasets and runs too, in place of marking those as stale.
         dry_run: only say what would go and what holds it.
     """
@@ -108,6 +110,7 @@ def forget(
     remaining: list[str] = []
     rewritten: dict[str, int] = {}
     addresses_held = sorted({address for _, out in held if (address := Location.of(out).address)})
+    shared = elsewhere.features_naming(features, words, remaining)
     published = elsewhere.datasets_naming(addresses_held, words, remaining)
     if not dry_run:
         # Archives first: they are found by words that the catalogue is about to lose.
@@ -118,6 +121,7 @@ def forget(
         for one in cached:
             one.unlink(missing_ok=True)
         elsewhere.remove_copies(copies)
+        elsewhere.remove_features(features, shared, remaining)
         purged = _deal_with(datasets, run_folders, words, set(checksums), purge=purge)
         purged += elsewhere.deal_with(published, set(checksums), remaining, purge=purge)
         remaining += _scrub(catalog)
@@ -125,7 +129,7 @@ def forget(
         ids=ids,
         sha256=checksums,
         files=files,
-        cached=[str(one) for one in (*cached, *copies)],
+        cached=[str(one) for one in (*cached, *copies, *(f"{features}/{name}" for name in shared))],
         exports=[] if purge and not dry_run else [f"{out} (export {number})" for number, out in held],
         runs=[str(one) for one in run_folders],
         backups=[str(one) for one in traces.backups_holding(backups, checksums)],

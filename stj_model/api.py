@@ -91,7 +91,14 @@ def train(
     )
     folder = dataset_here(Location.of(os.fspath(dataset)), settings.cache, talk)
     return training.train(
-        folder, config, runs=settings.runs, cache=settings.cache, none=_paths(none), fast=True, talk=talk
+        folder,
+        config,
+        runs=settings.runs,
+        cache=settings.cache,
+        none=_paths(none),
+        fast=True,
+        talk=talk,
+        shared=settings.features,
     )
 
 

@@ -86,6 +86,7 @@ def train(
     cluster: str = "",
     talk: Talk = SILENT,
     at: RunsAt | None = None,
+    shared: str = "",
 ) -> Run:
     """Train a run on a dataset folder.
 
@@ -105,6 +106,7 @@ def train(
         talk: where progress is told.
         at: publishes the run at an address; `runs` is its home then. A training that ended before its run was there publishes
             it when it is asked for again.
+        shared: where machines share features (STJ_FEATURES); nowhere, if empty.
 
     Raises:
         UsageError: `paper` was to learn `none`.
@@ -124,7 +126,7 @@ def train(
     with unfinished(runs, config.digest(opened.digest, weights.sha256, none_digest(opened))) as folder:
         if at is not None and (kept := kept_name(folder)) is not None:
             return _publish(at, folder, kept)
-        job = TrainingJob(opened, config, weights, folder, cache, talk, cluster)
+        job = TrainingJob(opened, config, weights, folder, cache, talk, cluster, shared)
         try:
             shortcuts = look_for_shortcuts(opened, talk, config.seed)
             fitted = _recipe(config.recipe)(job)
@@ -292,7 +294,7 @@ def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, 
         if fitted.frozen is None:
             judged, _ = judge_pictures(predictor, test, job.talk)
         else:
-            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk, job.cluster)
+            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk, job.cluster, job.shared)
             kept = FeatureStore(job.cache / "features" / predictor.extractor({**fitted.frozen, "cut": MAPS}).key)
         write_heat(judged, predictor, job.folder, job.talk, kept)
         others = [picture for picture in job.dataset.none if picture.split == "test"]

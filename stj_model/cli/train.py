@@ -96,6 +96,7 @@ def train(
         cluster=settings.cluster,
         talk=talk,
         at=at,
+        shared=settings.features,
     )
     if save_h5:
         keep_beside(run, save_weights(run), talk)

@@ -188,6 +188,20 @@ def test_forgetting_marks_the_dataset_and_removes_its_copies(shelf: Shelf, capsy
     assert len(check_files(fetch(AT, DATASET, tmp_path / "cache"))) == 59
 
 
+def test_forgetting_removes_features_that_machines_share(shelf: Shelf, capsys, monkeypatch) -> None:
+    said(capsys, "export", "here")
+    sha256 = next(iter(Path("here/manifest.csv").read_text().splitlines()[1].split(",")[5:]))
+    monkeypatch.setenv("STJ_FEATURES", "memory://bucket/features")
+    remote = Remote("memory://bucket/features")
+    for name, listed in (("a", sha256), ("b", "0" * 64)):
+        remote.put(f"key/{name}.npy", b"array")
+        remote.put(f"key/{name}.json", json.dumps({"names": [listed]}).encode())
+    code, out, _ = said(capsys, "forget", "--sha256", sha256, "--yes", "--json")
+    assert code == 0
+    assert "memory://bucket/features/key/a.npy" in json.loads(out)["cached"]
+    assert set(remote.listing()) == {"key/b.npy", "key/b.json"}
+
+
 def test_purging_takes_the_dataset_away_or_says_that_it_remains(shelf: Shelf, capsys, monkeypatch) -> None:
     said(capsys, "export", AT)
     sha256 = next(iter(held()["manifest.csv"].decode().splitlines()[1].split(",")[5:]))

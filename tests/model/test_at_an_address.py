@@ -11,16 +11,21 @@ import fsspec
 import pytest
 
 from stj_core.cli import outcome
-from stj_core.console import SILENT
+from stj_core.console import SILENT, Talk
 from stj_core.errors import AddressError, DatasetError, ModelError
 from stj_core.fetched import FOLDER, copies
 from stj_core.locations import Location
 from stj_core.published import DATASET, INVENTORY, MARKER, RUN, Kind, Publication
 from stj_core.remote import Remote
 from stj_model import api, training
+from stj_model.backend import keras
 from stj_model.cli import app
+from stj_model.data import open_dataset
+from stj_model.features import Extractor, FeatureStore, compute_features
 from stj_model.places import POINTER, RunsAt, dataset_of, find_run
+from stj_model.preprocess import Preprocessing
 from stj_model.run_dir import Run
+from stj_model.shared_features import SharedFeatures
 from stj_model.training import train
 from tests.model.conftest import draw, tiny
 from tests.objects import bucket, serving_objects
@@ -211,3 +216,73 @@ def test_a_run_that_could_not_be_published_is_published_by_the_same_training(
     assert not {"lock", MARKER, "checkpoint.json"} & held.keys()
     again = train(drawn, tiny(), runs=at.home, cache=shared_cache, at=RunsAt(RUNS, shared_cache), talk=SILENT)
     assert again.name != run.name, "a finished training is done anew"
+
+
+@pytest.fixture
+def extractor() -> Extractor:
+    """A small network."""
+    keras().utils.set_random_seed(0)
+    door = keras().Input((64, 64, 3))
+    features = keras().layers.GlobalAveragePooling2D()(keras().layers.Conv2D(3, 3, strides=4)(door))
+    return Extractor(keras().Model(door, features), Preprocessing(64), {"weights": "shared"})
+
+
+SHARED = "memory://place/features"
+
+
+@pytest.mark.parametrize("where", [SHARED, "features of all"])
+def test_features_that_one_machine_computed_are_taken_by_another(
+    drawn: Path, tmp_path: Path, extractor, where: str
+) -> None:
+    pictures = open_dataset(drawn).pictures
+    names = [one.sha256 for one in pictures]
+    first = compute_features(pictures[:40], extractor, tmp_path / "one", shared=where)
+    second = FeatureStore(tmp_path / "two" / "features" / extractor.key)
+    SharedFeatures(where).bring(second, names)
+    assert (len(first), len(second)) == (40, 40)
+    whole = compute_features(pictures, extractor, tmp_path / "two", shared=where)
+    assert (whole.rows(names[:40]) == first.rows(names[:40])).all()
+    lonely = compute_features(pictures, extractor, tmp_path / "three")
+    assert (whole.rows(names) == lonely.rows(names)).all()
+    back = compute_features(pictures, extractor, tmp_path / "one", shared=where)
+    assert len(list(back.folder.glob("*.npy"))) == 2, "the other's shard was taken, and nothing computed"
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "gone", "no list", "no numbers"])
+def test_a_shard_that_is_damaged_is_said_and_computed_anew(
+    drawn: Path, tmp_path: Path, extractor, damage: str, capsys
+) -> None:
+    pictures = open_dataset(drawn).pictures
+    wanted = compute_features(pictures, extractor, tmp_path / "one", shared=SHARED)
+    remote, key = Remote(SHARED), extractor.key
+    index = next(name for name in remote.listing() if name.endswith(".json"))
+    array = index.replace(".json", ".npy")
+    data = remote.read(array) or b""
+    if damage == "gone":
+        remote.delete([array])
+    elif damage in {"no list", "no numbers"}:
+        remote.put(index, b"[]" if damage == "no list" else b"{}")
+    else:
+        remote.put(array, data[:-4] if damage == "cut" else data[:-1] + bytes([data[-1] ^ 1]))
+    found = compute_features(pictures, extractor, tmp_path / "two", Talk(), shared=SHARED)
+    names = [one.sha256 for one in pictures]
+    assert (found.rows(names) == wanted.rows(names)).all()
+    assert f"{SHARED}/{key}/{Path(index).stem} is damaged: its features are computed anew." in capsys.readouterr().err
+
+
+def test_a_place_for_features_that_cannot_be_used_is_said(
+    drawn: Path, tmp_path: Path, extractor, monkeypatch, capsys
+) -> None:
+    pictures = open_dataset(drawn).pictures
+
+    def away(*_: object) -> None:
+        raise AddressError("It cannot be reached: it is down.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Remote, "send", away)
+        assert len(compute_features(pictures, extractor, tmp_path / "one", Talk(), shared=SHARED)) == 60
+        assert "Features are not shared: It cannot be reached: it is down." in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(Remote, "listing", away)
+        with pytest.raises(AddressError):
+            compute_features(pictures, extractor, tmp_path / "two", shared=SHARED)

@@ -1,0 +1,112 @@
+"""Features that several machines share: the shards of a store, at an address or in a folder that all of them reach.
+
+A shard lies there as `<key>/<name>.npy`, and counts when `<key>/<name>.json` lies beside it with the names of its rows, its size
+and its sha256. Whoever trains takes the shards that hold something new to it, and leaves those that it computed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from stj_core.cli import counted
+from stj_core.console import SILENT, Talk
+from stj_core.errors import StjError
+from stj_core.files import atomic_path, file_sha256, write_text
+from stj_core.locations import Location
+from stj_core.remote import Remote
+
+if TYPE_CHECKING:
+    from stj_model.features import FeatureStore
+
+
+class SharedFeatures:
+    """The place where they are."""
+
+    def __init__(self, where: str, talk: Talk = SILENT) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            where: a folder or an address (STJ_FEATURES).
+            talk: is told what was taken, and what could not be.
+
+        Raises:
+            UsageError: it cannot be an address.
+            AddressError: the driver for it is not installed.
+        """
+        place = Location.of(where)
+        self._remote = Remote(place.address or f"file://{place.path.absolute()}")
+        self._talk = talk
+
+    def bring(self, store: FeatureStore, wanted: Iterable[str]) -> None:
+        """Take what others computed of some pictures.
+
+        Raises:
+            AddressError: the place cannot be used.
+        """
+        missing = {name for name in wanted if name not in store}
+        if not missing:
+            return
+        key, taken = store.folder.name, 0
+        for index in sorted(
+            name for name in self._remote.listing() if name.startswith(f"{key}/") and name.endswith(".json")
+        ):
+            stem = index.removeprefix(f"{key}/").removesuffix(".json")
+            if "/" in stem or (store.folder / f"{stem}.json").exists():
+                continue
+            names = self._take(store, key, stem, missing)
+            taken += len(missing & set(names))
+            missing -= set(names)
+        if taken:
+            self._talk.say(f"Features of {counted(taken, 'picture')} taken from {self._remote.address}.")
+
+    def send(self, store: FeatureStore) -> None:
+        """Leave what this machine computed; where that cannot be, it is said: the features are here all the same."""
+        key = store.folder.name
+        try:
+            there = self._remote.listing()
+            for index in sorted(store.folder.glob("*.json")):
+                array = index.with_suffix(".npy")
+                if f"{key}/{index.name}" in there or not array.is_file():
+                    continue
+                document = {
+                    "names": json.loads(index.read_text(encoding="utf-8")),
+                    "bytes": array.stat().st_size,
+                    "sha256": file_sha256(array),
+                }
+                self._remote.send(f"{key}/{array.name}", array)
+                self._remote.put(f"{key}/{index.name}", json.dumps(document).encode())
+        except (StjError, OSError, ValueError) as error:
+            self._talk.say(f"Features are not shared: {error}")
+
+    def _take(self, store: FeatureStore, key: str, stem: str, missing: set[str]) -> list[str]:
+        """Fetch a shard that holds something new; the names of its rows, or none where it is not what it says."""
+        try:
+            document = json.loads(self._remote.read(f"{key}/{stem}.json") or b"")
+            names, size, sha256 = document["names"], document["bytes"], document["sha256"]
+            if not isinstance(names, list) or not missing & set(names):
+                return []
+        except (ValueError, KeyError, TypeError):
+            return self._left(key, stem)
+        target = store.folder / f"{stem}.npy"
+        with atomic_path(target) as part:
+            if not self._remote.bring(f"{key}/{stem}.npy", part):
+                part.touch()
+            whole = part.stat().st_size == size and file_sha256(part) == sha256
+        if not whole:
+            target.unlink()
+            return self._left(key, stem)
+        index = target.with_suffix(".json")
+        write_text(index, json.dumps(names))
+        store.open_shard(index)
+        return [str(name) for name in names]
+
+    def _left(self, key: str, stem: str) -> list[str]:
+        self._talk.say(f"{self._remote.address}/{key}/{stem} is damaged: its features are computed anew.")
+        return []
+
+
+def shared_by(where: str, talk: Talk) -> SharedFeatures | None:
+    """The place that STJ_FEATURES names; None where it names none."""
+    return SharedFeatures(where, talk) if where else None
