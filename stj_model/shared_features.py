@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
@@ -17,8 +18,17 @@ from stj_core.files import atomic_path, file_sha256, write_text
 from stj_core.locations import Location
 from stj_core.remote import Remote
 
-if TYPE_CHECKING:
-    from stj_model.features import FeatureStore
+
+class Shards(Protocol):
+    """What is asked of a store of features."""
+
+    folder: Path
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a picture's feature is there."""
+
+    def open_shard(self, names: Path) -> None:
+        """Make a shard's rows known."""
 
 
 class SharedFeatures:
@@ -39,7 +49,7 @@ class SharedFeatures:
         self._remote = Remote(place.address or f"file://{place.path.absolute()}")
         self._talk = talk
 
-    def bring(self, store: FeatureStore, wanted: Iterable[str]) -> None:
+    def bring(self, store: Shards, wanted: Iterable[str]) -> None:
         """Take what others computed of some pictures.
 
         Raises:
@@ -61,7 +71,7 @@ class SharedFeatures:
         if taken:
             self._talk.say(f"Features of {counted(taken, 'picture')} taken from {self._remote.address}.")
 
-    def send(self, store: FeatureStore) -> None:
+    def send(self, store: Shards) -> None:
         """Leave what this machine computed; where that cannot be, it is said: the features are here all the same."""
         key = store.folder.name
         try:
@@ -80,7 +90,7 @@ class SharedFeatures:
         except (StjError, OSError, ValueError) as error:
             self._talk.say(f"Features are not shared: {error}")
 
-    def _take(self, store: FeatureStore, key: str, stem: str, missing: set[str]) -> list[str]:
+    def _take(self, store: Shards, key: str, stem: str, missing: set[str]) -> list[str]:
         """Fetch a shard that holds something new; the names of its rows, or none where it is not what it says."""
         try:
             document = json.loads(self._remote.read(f"{key}/{stem}.json") or b"")
