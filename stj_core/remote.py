@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from stj_core.errors import AddressError, UsageError
 
@@ -56,7 +57,7 @@ class Remote:
         """Open it; nothing is asked yet.
 
         Raises:
-            UsageError: there is no such kind of address, or it names no place.
+            UsageError: there is no such kind of address, it names no place, or it has a password in it.
             AddressError: the driver for it is not installed.
         """
         import fsspec
@@ -64,6 +65,11 @@ class Remote:
         scheme, _, rest = address.partition("://")
         if not rest.strip("/"):
             raise UsageError(f"{address} names no place: write it as {scheme}://bucket/folder.")
+        if urlsplit(address).password:
+            raise UsageError(
+                f"An address of {scheme} with a password in it would be kept in the catalogue and in runs: leave it to the "
+                "driver, which looks for it in its environment, its configuration or a key."
+            )
         # Without the driver's listings, which are kept for good and would not show what others put.
         options: dict[str, Any] = {"auto_mkdir": True} if scheme in {"file", "local"} else {"use_listings_cache": False}
         self.address = address

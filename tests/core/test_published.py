@@ -330,6 +330,14 @@ def test_what_is_no_address_is_wrong_usage(given: str, tmp_path: Path) -> None:
         fetch(given, DATASET, tmp_path)
 
 
+@pytest.mark.parametrize("given", ["sftp://me:secret@host.example/x", "s3://key:secret@bucket/x"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(given: str, tmp_path: Path) -> None:
+    """It would be kept in the catalogue, and in every run."""
+    with pytest.raises(UsageError, match="with a password in it would be kept") as caught:
+        Publication(given, DATASET)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("given", "address"),
     [

@@ -27,6 +27,7 @@ from stj_model.preprocess import Preprocessing
 from stj_model.run_dir import Run
 from stj_model.shared_features import SharedFeatures
 from stj_model.training import train
+from stj_web.runs import Runs
 from tests.model.conftest import draw, tiny
 from tests.objects import bucket, serving_objects
 
@@ -144,6 +145,19 @@ def test_a_run_finds_its_dataset_by_digest(run: Run, drawn: Path, dataset: Path,
     with pytest.raises(DatasetError, match=f"There is no dataset at {DATA}"):
         dataset_of(asked, None, tmp_path / "empty")
     assert dataset_of(run, None, cache) is None
+
+
+def test_the_studio_finds_the_pictures_of_a_dataset_at_an_address_in_the_cache(
+    run: Run, drawn: Path, tmp_path: Path
+) -> None:
+    publish(drawn, DATA, DATASET)
+    asked, cache = moved(run, tmp_path / "runs", DATA), tmp_path / "cache"
+    row = asked.manifest()[0]
+    shelf = Runs(tmp_path / "runs", cache)
+    with pytest.raises(FileNotFoundError):
+        shelf.dataset_file(asked.name, row)
+    dataset_of(asked, None, cache)
+    assert shelf.dataset_file(asked.name, row) == (drawn / row.file).read_bytes()
 
 
 def test_an_evaluation_is_kept_beside_the_run(run: Run, drawn: Path, tmp_path: Path, capsys, monkeypatch) -> None:
