@@ -7,6 +7,7 @@ holds so many bytes of copies at most; those that were not used for longest go f
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import os
@@ -32,7 +33,7 @@ FOLDER = "fetched"
 """Below STJ_CACHE; always safe to delete while no command runs."""
 MOST_BYTES = 50 << 30
 _FETCHERS = 8
-_held: list[IO[str]] = []
+_held: dict[Path, IO[str]] = {}
 """Locks of the copies that this process uses, until it ends."""
 
 Tell = Callable[[str], None]
@@ -200,6 +201,13 @@ def read_one(address: str, kind: Kind, name: str) -> bytes:
     return data
 
 
+@atexit.register
+def let_go() -> None:
+    """Let go of all copies that this process uses: they may make room for others."""
+    while _held:
+        _held.popitem()[1].close()
+
+
 def origin_of(folder: Path) -> str | None:
     """The address that a copy was fetched from; None for any other folder."""
     folder = folder.resolve()
@@ -233,6 +241,9 @@ def _bring_any(remote: Remote, name: str, target: Path) -> str:
 
 def _hold(folder: Path, kind: Kind) -> None:
     """Keep a copy from being removed while this process lives."""
+    place = folder.absolute()
+    if place in _held:
+        return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = folder.with_name(f".{folder.name}.lock").open("a")
@@ -241,7 +252,7 @@ def _hold(folder: Path, kind: Kind) -> None:
         raise kind.error(
             f"Cannot write below {folder.parent} ({error.strerror}): set STJ_CACHE to a folder that can be written."
         ) from error
-    _held.append(lock)
+    _held[place] = lock
 
 
 def _origin(folder: Path) -> Path:

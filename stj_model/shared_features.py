@@ -46,8 +46,9 @@ class SharedFeatures:
             AddressError: the driver for it is not installed.
         """
         place = Location.of(where)
-        self._remote = Remote(place.address or f"file://{place.path.absolute()}")
+        self._where = place.address or f"file://{place.path.absolute()}"
         self._talk = talk
+        self._of("")
 
     def bring(self, store: Shards, wanted: Iterable[str]) -> None:
         """Take what others computed of some pictures.
@@ -58,62 +59,64 @@ class SharedFeatures:
         missing = {name for name in wanted if name not in store}
         if not missing:
             return
-        key, taken = store.folder.name, 0
-        for index in sorted(
-            name for name in self._remote.listing() if name.startswith(f"{key}/") and name.endswith(".json")
-        ):
-            stem = index.removeprefix(f"{key}/").removesuffix(".json")
+        remote, taken = self._of(store.folder.name), 0
+        for index in sorted(name for name in remote.listing() if name.endswith(".json")):
+            stem = index.removesuffix(".json")
             if "/" in stem or (store.folder / f"{stem}.json").exists():
                 continue
-            names = self._take(store, key, stem, missing)
+            names = self._take(store, remote, stem, missing)
             taken += len(missing & set(names))
             missing -= set(names)
         if taken:
-            self._talk.say(f"Features of {counted(taken, 'picture')} taken from {self._remote.address}.")
+            self._talk.say(f"Features of {counted(taken, 'picture')} taken from {self._where}.")
 
     def send(self, store: Shards) -> None:
         """Leave what this machine computed; where that cannot be, it is said: the features are here all the same."""
-        key = store.folder.name
         try:
-            there = self._remote.listing()
+            remote = self._of(store.folder.name)
+            there = remote.listing()
             for index in sorted(store.folder.glob("*.json")):
                 array = index.with_suffix(".npy")
-                if f"{key}/{index.name}" in there or not array.is_file():
+                if index.name in there or not array.is_file():
                     continue
                 document = {
                     "names": json.loads(index.read_text(encoding="utf-8")),
                     "bytes": array.stat().st_size,
                     "sha256": file_sha256(array),
                 }
-                self._remote.send(f"{key}/{array.name}", array)
-                self._remote.put(f"{key}/{index.name}", json.dumps(document).encode())
+                remote.send(array.name, array)
+                remote.put(index.name, json.dumps(document).encode())
         except (StjError, OSError, ValueError) as error:
             self._talk.say(f"Features are not shared: {error}")
 
-    def _take(self, store: Shards, key: str, stem: str, missing: set[str]) -> list[str]:
+    def _take(self, store: Shards, remote: Remote, stem: str, missing: set[str]) -> list[str]:
         """Fetch a shard that holds something new; the names of its rows, or none where it is not what it says."""
         try:
-            document = json.loads(self._remote.read(f"{key}/{stem}.json") or b"")
+            document = json.loads(remote.read(f"{stem}.json") or b"")
             names, size, sha256 = document["names"], document["bytes"], document["sha256"]
             if not isinstance(names, list) or not missing & set(names):
                 return []
         except (ValueError, KeyError, TypeError):
-            return self._left(key, stem)
+            return self._left(remote, stem)
         target = store.folder / f"{stem}.npy"
         with atomic_path(target) as part:
-            if not self._remote.bring(f"{key}/{stem}.npy", part):
+            if not remote.bring(f"{stem}.npy", part):
                 part.touch()
             whole = part.stat().st_size == size and file_sha256(part) == sha256
         if not whole:
             target.unlink()
-            return self._left(key, stem)
+            return self._left(remote, stem)
         index = target.with_suffix(".json")
         write_text(index, json.dumps(names))
         store.open_shard(index)
         return [str(name) for name in names]
 
-    def _left(self, key: str, stem: str) -> list[str]:
-        self._talk.say(f"{self._remote.address}/{key}/{stem} is damaged: its features are computed anew.")
+    def _of(self, key: str) -> Remote:
+        """The files of one store; of the whole place without a key."""
+        return Remote(f"{self._where}/{key}".rstrip("/"))
+
+    def _left(self, remote: Remote, stem: str) -> list[str]:
+        self._talk.say(f"{remote.address}/{stem} is damaged: its features are computed anew.")
         return []
 
 

@@ -268,8 +268,7 @@ def test_copies_that_were_not_used_for_longest_make_room(tmp_path: Path) -> None
     publish(f"file://{tmp_path}/there/3", folder_of(tmp_path / "3", {"dataset.json": "{}", "a": "3" * 1000}))
     newest = fetch(f"file://{tmp_path}/there/3", DATASET, cache, most_bytes=2100)
     assert copies(cache) == sorted([*kept, newest]), "what this process uses stays"
-    while fetched._held:
-        fetched._held.pop().close()
+    fetched.let_go()
     again = fetch(f"file://{tmp_path}/there/0", DATASET, cache, most_bytes=2100)
     assert again == kept[0]
     publish(f"file://{tmp_path}/there/4", folder_of(tmp_path / "4", {"dataset.json": "{}", "a": "4" * 1000}))
