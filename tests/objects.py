@@ -119,8 +119,8 @@ def an_object_server(name: str) -> Iterator[ObjectServer]:
     pytest.importorskip("moto.server", reason="moto is not installed: pip install 'stj[dev]'")
     pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'stj[s3]'")
     server = ObjectServer(name)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

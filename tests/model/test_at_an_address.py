@@ -22,7 +22,7 @@ from stj_model.backend import keras
 from stj_model.cli import app
 from stj_model.data import open_dataset
 from stj_model.features import Extractor, FeatureStore, compute_features
-from stj_model.places import POINTER, RunsAt, dataset_of, find_run
+from stj_model.places import POINTER, RunsAt, dataset_of, find_run, keep_beside
 from stj_model.preprocess import Preprocessing
 from stj_model.run_dir import Run
 from stj_model.shared_features import SharedFeatures
@@ -90,6 +90,7 @@ def test_a_training_on_an_object_store_is_that_of_a_folder(drawn: Path, tmp_path
         assert (code, json.loads(out)["run"]) == (0, name), err
         assert f"Report: s3://place/runs/{name}/evaluations/val/report.html" in err
         assert held.read("evaluations/val/report.html")
+        assert api.evaluate(f"s3://place/runs/{name}", split="val")["correct"] == json.loads(out)["correct"]
         wanted = said(capsys, "predict", str(here.resolve()), str(picture), "--json")[1]
         assert said(capsys, "predict", f"s3://place/runs/{name}", str(picture), "--json")[1] == wanted
         assert said(capsys, "predict", str(picture), "--runs", "s3://place/runs", "--json")[1] == wanted
@@ -170,15 +171,14 @@ def test_an_evaluation_is_kept_beside_the_run(run: Run, drawn: Path, tmp_path: P
     remote = Remote(f"{RUNS}/one")
     report = remote.read("evaluations/test/report.html") or b""
     assert b"data:image" in report, "the pictures of the dataset are in it"
-    assert api.evaluate(f"{RUNS}/one")["correct"] == json.loads(out)["correct"]
 
     def refused(*_: object) -> None:
         raise AddressError("Cannot use it: Access Denied.")
 
     monkeypatch.setattr(Remote, "send", refused)
-    code, _, err = said(capsys, "evaluate", f"{RUNS}/one")
-    assert code == 0
-    assert "Cannot use it: Access Denied. What was made is in " in err
+    found = find_run(Location(f"{RUNS}/one"), Location("runs"), tmp_path / "cache")
+    keep_beside(found, found.folder / "evaluations" / "test", Talk())
+    assert "Cannot use it: Access Denied. What was made is in " in capsys.readouterr().err
 
 
 def test_a_run_at_an_address_answers_and_what_it_cannot_do_there_is_said(run: Run, tmp_path: Path, capsys) -> None:
