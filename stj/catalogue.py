@@ -167,7 +167,7 @@ class Catalogue:
         """Write a dataset folder, as `stj-dataset export` does: split by group, proven free of leaks.
 
         Args:
-            out: the folder; an earlier dataset there is replaced whole.
+            out: the folder, or an address such as `s3://bucket/dataset`; an earlier dataset there is replaced whole.
             split: val as a share of what is not test; the command's own, if not given.
             test: test as a share of all; the command's own, if not given.
             seed: decides every split that is not decided yet.
@@ -179,7 +179,10 @@ class Catalogue:
         """
         from stj.cells import progress
         from stj.dataset import Dataset
+        from stj_core.fetched import here
         from stj_core.labels import load_labels
+        from stj_core.locations import Location
+        from stj_core.published import DATASET
         from stj_dataset.export import export_dataset
         from stj_dataset.settings import ExportSettings
         from stj_dataset.shares import SHARES
@@ -191,11 +194,12 @@ class Catalogue:
             self._catalog,
             open_store(self._config.images),
             load_labels(self._config.labels),
-            ExportSettings(Path(out), split=split, test=test, seed=seed, layout=layout, by=by),
+            ExportSettings(Location.of(os.fspath(out)), split=split, test=test, seed=seed, layout=layout, by=by),
             thresholds=thresholds_of(self._config),
             progress=progress(),
+            cache=self._config.cache,
         )
-        return Dataset(made.out)
+        return Dataset(here(Location.of(made.out), DATASET, self._config.cache))
 
     def _rows(self) -> list[Mapping[str, Any]]:
         from stj_core.labels import load_labels

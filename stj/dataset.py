@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 
 def open_dataset(folder: str | os.PathLike[str] = "dataset") -> Dataset:
-    """Open a folder that `stj-dataset export` made.
+    """Open a folder that `stj-dataset export` made, or fetch one from an address such as `s3://bucket/dataset`.
 
     Raises:
         StjError: it is none.
     """
-    dataset = Dataset(Path(folder))
+    from stj_core.config import read_config
+    from stj_core.fetched import here
+    from stj_core.locations import Location
+    from stj_core.published import DATASET
+
+    dataset = Dataset(here(Location.of(os.fspath(folder)), DATASET, read_config().cache))
     dataset.rows()
     return dataset
 

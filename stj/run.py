@@ -43,15 +43,18 @@ def open_run(run: PathLike | None = None) -> TrainedRun:
     """Open a run.
 
     Args:
-        run: its folder, or its name below STJ_RUNS; the newest, if not given.
+        run: its folder or address, or its name below STJ_RUNS; the newest, if not given.
 
     Raises:
         StjError: there is none, or it is not whole.
     """
     from stj_core.config import read_config
-    from stj_model.run_dir import open_run as open_folder
+    from stj_core.locations import Location
+    from stj_model.places import find_run
 
-    return TrainedRun(open_folder(None if run is None else Path(run), read_config().runs))
+    settings = read_config()
+    named = None if run is None else Location.of(os.fspath(run))
+    return TrainedRun(find_run(named, Location(str(settings.runs)), settings.cache))
 
 
 class TrainedRun:

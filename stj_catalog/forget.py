@@ -15,12 +15,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from stj_catalog import traces
+from stj_catalog import elsewhere, traces
 from stj_catalog.archives import ArchiveError, archives_naming, names_in_pages, without
 from stj_catalog.catalog import BUSY_SECONDS, Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
 from stj_catalog.schema import export_images, exports, images, products, sightings
 from stj_catalog.tombstones import erase_words
+from stj_core.locations import Location
 from stj_core.stale import mark_stale
 from stj_core.vocabulary import Reason, Status
 from stj_images.likeness import Thresholds
@@ -35,8 +36,8 @@ class Forgotten:
         ids: rows of the pictures.
         sha256: of their bytes.
         files: of the image store that are gone.
-        cached: files of the cache that are gone.
-        exports: folders of exports that hold one of them, with the export's number.
+        cached: files of the cache, and copies of datasets and runs there, that are gone.
+        exports: folders and addresses of exports that hold one of them, with the export's number.
         runs: run folders whose manifest names one of them.
         backups: backups of the catalogue that hold one of them.
         archives: web archives of crawls that hold one of them.
@@ -68,6 +69,7 @@ def forget(
     runs: Path,
     backups: Iterable[Path] = (),
     archives: Path | None = None,
+    features: str = "",
     purge: bool = False,
     dry_run: bool = False,
 ) -> Forgotten:
@@ -84,6 +86,7 @@ def forget(
         runs: folder of training runs.
         backups: files of the catalogue's backups.
         archives: folder of web archives of crawls.
+        features: folder or address of features that machines share (STJ_FEATURES).
         purge: take them out of datasets and runs too, in place of marking those as stale.
         dry_run: only say what would go and what holds it.
     """
@@ -93,17 +96,22 @@ def forget(
         held = _exports_with(connection, ids)
         addresses = _addresses(connection, ids)
         titles = _titles(connection, ids)
-    manifests = [*sorted(runs.glob("*/manifest.csv")), *(Path(out) / "manifest.csv" for _, out in held)]
+    folders = [Path(out) for _, out in held if Location.of(out).address is None]
+    manifests = [*sorted(runs.glob("*/manifest.csv")), *(folder / "manifest.csv" for folder in folders)]
     words = sorted({*words, *traces.written_of(manifests, checksums)})
-    cached = traces.files_naming(cache, words)
+    copies = elsewhere.copies_naming(cache, words)
+    cached = [one for one in traces.files_naming(cache, words) if not any(one.is_relative_to(copy) for copy in copies)]
     in_pages = names_in_pages([*words, *addresses], titles)
     archived = archives_naming(archives, in_pages)
     run_folders = traces.runs_naming(runs, words)
-    datasets = sorted({Path(out) for _, out in held if _is_dataset(Path(out), words)})
+    datasets = sorted({folder for folder in folders if _is_dataset(folder, words)})
     files: list[str] = []
     purged: list[str] = []
     remaining: list[str] = []
     rewritten: dict[str, int] = {}
+    addresses_held = sorted({address for _, out in held if (address := Location.of(out).address)})
+    shared = elsewhere.features_naming(features, words, remaining)
+    published = elsewhere.datasets_naming(addresses_held, words, remaining)
     if not dry_run:
         # Archives first: they are found by words that the catalogue is about to lose.
         rewritten = _without_records(archived, in_pages, remaining)
@@ -112,13 +120,16 @@ def forget(
         files = remove_forgotten_bytes(catalog, store)
         for one in cached:
             one.unlink(missing_ok=True)
+        elsewhere.remove_copies(copies)
+        elsewhere.remove_features(features, shared, remaining)
         purged = _deal_with(datasets, run_folders, words, set(checksums), purge=purge)
+        purged += elsewhere.deal_with(published, set(checksums), remaining, purge=purge)
         remaining += _scrub(catalog)
     return Forgotten(
         ids=ids,
         sha256=checksums,
         files=files,
-        cached=[str(one) for one in cached],
+        cached=[str(one) for one in (*cached, *copies, *(f"{features}/{name}" for name in shared))],
         exports=[] if purge and not dry_run else [f"{out} (export {number})" for number, out in held],
         runs=[str(one) for one in run_folders],
         backups=[str(one) for one in traces.backups_holding(backups, checksums)],

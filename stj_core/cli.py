@@ -10,7 +10,6 @@ import errno
 import gc
 import json
 import os
-import re
 import sys
 import tempfile
 import traceback
@@ -26,6 +25,7 @@ from typer.core import TyperCommand, TyperGroup
 from stj_core import __version__
 from stj_core.errors import StjError, UsageError
 from stj_core.extras import missing_extra
+from stj_core.locations import Location
 from stj_core.text import inert, json_inert
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -34,8 +34,6 @@ BUG, INTERRUPTED = 3, 130
 LOG_NAME = "stj-error.log"
 # What is wrong with a place, and with nothing of ours: full, read-only, or somebody else's.
 _PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
-# One letter is a drive; a path has lost one of the two slashes.
-_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/{1,2}(?P<rest>.*)", re.DOTALL)
 _FILES = frozenset({errno.EMFILE, errno.ENFILE})
 # What may be given instead, by the name of pydantic's complaint; its own words for the others.
 _WANTED = {
@@ -139,11 +137,10 @@ def refuse_address(place: Path) -> None:
     Raises:
         UsageError: it is an address.
     """
-    found = _ADDRESS.match(str(place))
-    if found and not place.exists():
+    if address := Location.of(place).address:
         raise UsageError(
-            f"{found['scheme']}://{found['rest']} is an address, and this command reads and writes folders of this machine: "
-            "only pictures (STJ_IMAGES) and the catalogue (STJ_CATALOG) may lie elsewhere."
+            f"{address} is an address, and a folder or file of this machine is meant here: only the catalogue (STJ_CATALOG), "
+            "pictures (STJ_IMAGES), datasets and runs may lie elsewhere."
         )
 
 

@@ -38,6 +38,9 @@ class Config(BaseSettings):
     cluster: str = Field("", description="workers for heavy work: local, local:4, or the address of a Dask scheduler")
     runs: Path = Field(Path("runs"), description="folder of training runs")
     cache: Path = Field(Path("cache"), description="thumbnails and features; always safe to delete")
+    features: str = Field(
+        "", description="folder or fsspec URL of features that machines share; beside those in the cache"
+    )
     picture_hosts: str = Field(
         "", description="hosts, separated by commas, that predict may ask for pictures wherever they are"
     )
@@ -78,7 +81,8 @@ class Config(BaseSettings):
         if isinstance(value, str | Path) and _ADDRESS.match(str(value)) and not Path(value).exists():
             thing = "file" if info.field_name in {"labels", "weights"} else "folder"
             raise ValueError(
-                f"it is a {thing} of this machine: only pictures (STJ_IMAGES) and the catalogue may lie elsewhere"
+                f"it is a {thing} of this machine: only the catalogue (STJ_CATALOG), pictures (STJ_IMAGES), features "
+                "(STJ_FEATURES), and datasets and runs that a command names may lie elsewhere"
             )
         return value
 

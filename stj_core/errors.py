@@ -4,6 +4,7 @@ Libraries raise, only the command lines and the web turn an error into words for
 
     StjError                    exit 1: one sentence - what happened, what was given, what to do
     ├── UsageError              exit 2: an option or a setting that cannot be right
+    ├── AddressError            a place behind an address cannot be used, or is away
     ├── CatalogError            the catalogue cannot be used as it is
     │   ├── NoCatalogError      there is none at that place
     │   ├── NewerSchemaError    made by a newer STJ
@@ -39,6 +40,10 @@ class UsageError(StjError):
     """An option or a setting that cannot be right."""
 
     exit_code = 2
+
+
+class AddressError(StjError):
+    """A place behind an address cannot be used, or cannot be reached now."""
 
 
 class CatalogError(StjError):

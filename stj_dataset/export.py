@@ -21,8 +21,8 @@ from stj_catalog.health import lost_store
 from stj_catalog.selection import known_hashes, product_families, told_among
 from stj_core.errors import DatasetError, LeakError
 from stj_core.files import write_json
-from stj_core.folders import aside, swapped
 from stj_core.labels import NO_LABEL, Category
+from stj_core.locations import Location
 from stj_core.partitions import Workers
 from stj_core.vocabulary import SPLITS, Withheld
 from stj_dataset.balance import Balance, Families, measure
@@ -35,7 +35,7 @@ from stj_dataset.parquet import check_parquet, write_parquet
 from stj_dataset.plan import Plan, make_plan
 from stj_dataset.preview import write_preview
 from stj_dataset.settings import ExportSettings
-from stj_dataset.target import check_target
+from stj_dataset.target import open_target
 from stj_dataset.write import WORKERS, open_sink, write_pictures
 from stj_images.fingerprint import HASH_RECIPE
 from stj_images.likeness import Thresholds
@@ -53,7 +53,7 @@ class ExportResult:
     """What an export made.
 
     Attributes:
-        out: the folder.
+        out: the folder, or the address.
         digest: sha256 of its manifest.
         balance: its shape.
         proof: the leak check.
@@ -61,7 +61,7 @@ class ExportResult:
         seconds: how long each stage took.
     """
 
-    out: Path
+    out: Path | Location
     digest: str
     balance: Balance
     proof: LeakReport
@@ -102,6 +102,7 @@ def export_dataset(
     thresholds: Thresholds,
     progress: Progress = no_progress,
     workers: Workers | None = None,
+    cache: Path = Path("cache"),
 ) -> ExportResult:
     """Write a dataset; the same pictures, reviews and assignments give the same bytes.
 
@@ -113,13 +114,15 @@ def export_dataset(
         thresholds: what counts as the same and as related in the leak check.
         progress: makes a progress bar from a stage's name and its number of pictures.
         workers: who converts pictures and hashes files afresh; by default threads of this process do.
+        cache: STJ_CACHE, where a dataset is written that goes to an address.
 
     Raises:
         UsageError: the settings cannot be right.
         DatasetError: a class is empty, the folder is not ours or cannot be written; nothing was changed.
+        AddressError: the address cannot be used.
         LeakError: splits share something; nothing was changed.
     """
-    target = check_target(settings.out)
+    target = open_target(settings.out, cache)
     if settings.parquet:
         check_parquet()
     clock = _Clock()
@@ -127,7 +130,7 @@ def export_dataset(
         if lost := lost_store(catalog, store, str(getattr(store, "root", "images"))):
             raise DatasetError(lost)
         plan = make_plan(catalog, settings, categories)
-    with aside(target, "the dataset", DatasetError) as root, _threads() as pool:
+    with target.aside() as root, _threads() as pool:
         decided: list[tuple[int, str]] = []
         draft = root / "dataset"
         for _ in range(_MOST_ROUNDS):
@@ -147,10 +150,12 @@ def export_dataset(
             )
         if result.proof.leaks:
             raise LeakError(_leak_sentence(result, draft))
+        with clock.stage("publish"):
+            target.stage(draft, progress("Publishing", result.balance.pictures))
         with clock.stage("record"):
             record = ExportRecord(str(settings.out), settings.scheme, settings.described, result.digest)
             rows = _exported(plan, draft / MANIFEST)
-            with recording(catalog, record, rows, decided), swapped(draft, target):
+            with recording(catalog, record, rows, decided), target.put(draft):
                 pass
     return result
 

@@ -187,16 +187,16 @@ def read_settings(dataset: Path) -> dict[str, Any]:
     return _read_json(dataset / SETTINGS)
 
 
-def find_dataset(recorded: Path, digest: str) -> Path:
+def find_dataset(recorded: Path, digest: str, copies: Iterable[Path] = ()) -> Path:
     """The folder of a dataset that may have been moved or renamed since its path was recorded.
 
-    The recorded folder if it has this digest, else a folder with it beside the recorded one, or in the working directory; the
-    recorded one again where there is none.
+    The recorded folder if it has this digest, else a folder with it beside the recorded one, in the working directory, or among
+    copies of datasets that lie at addresses; the recorded one again where there is none.
     """
     if not digest:
         return recorded
     beside = (place for root in (recorded.parent, Path()) for place in _folders(root))
-    return next((place for place in (recorded, *beside) if _digest(place) == digest), recorded)
+    return next((place for place in (recorded, *beside, *copies) if _digest(place) == digest), recorded)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from stj_catalog.selection import Wanted
 from stj_core.errors import UsageError
+from stj_core.locations import Location
 from stj_dataset.shares import SHARES, Shares
 
 Layout = Literal["stj", "student"]
@@ -23,7 +24,7 @@ class ExportSettings:
     """The settings of an export.
 
     Attributes:
-        out: folder to write.
+        out: folder or address to write to.
         split: val as a share of what is not test.
         test: test as a share of all.
         test_count: pictures in test instead; None where the share is asked for.
@@ -42,7 +43,7 @@ class ExportSettings:
         rehash: the leak check trusts no hash of the catalogue and hashes every file afresh.
     """
 
-    out: Path = Path("dataset")
+    out: Path | Location = Path("dataset")
     split: float = SHARES.split
     test: float = SHARES.test
     test_count: int | None = None
@@ -75,6 +76,8 @@ class ExportSettings:
             raise UsageError(f"--min-side must be at least 0 pixels, got {self.min_side}.")
         if self.since and not _is_moment(self.since):
             raise UsageError(f"--since must be a day or a moment such as 2026-05-01, got {self.since!r}.")
+        if self.link and Location.of(self.out).address:
+            raise UsageError(f"--link is for a folder beside the images, and {self.out} is an address: leave it out.")
         if self.format == "webdataset" and (self.link or self.layout != "stj"):
             raise UsageError("--format webdataset writes tar files: it goes with neither --link nor --layout student.")
 

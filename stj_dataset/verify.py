@@ -15,8 +15,10 @@ from PIL import Image
 from stj_catalog.catalog import Catalog
 from stj_catalog.forget import forgotten_checksums
 from stj_catalog.health import StoredFile, forgotten_paths, known_paths, row_faults, stored_files
+from stj_core.fetched import as_it_lies
 from stj_core.partitions import Partition, SetAside, Workers
 from stj_core.problem import Problem
+from stj_core.published import DATASET
 from stj_dataset.digests import Digest, digests_by, file_digests_by, read_digest, shard_partition, unchecked
 from stj_dataset.manifest import ManifestRow, file_digests, find_problems, read_manifest, read_settings
 from stj_dataset.write import WORKERS
@@ -67,6 +69,31 @@ def verify_dataset(dataset: Path, workers: Workers | None = None) -> Iterator[Pr
         yield from _shard_problems(dataset, workers)
     else:
         yield from find_problems(dataset, digests=file_digests if workers is None else file_digests_by(workers))
+
+
+def verify_published(address: str, cache: Path, workers: Workers | None = None) -> Iterator[Problem]:
+    """Everything at an address that is not as the dataset's manifest, and the list it was published with, say.
+
+    All of it is read again, into a folder of the cache that is removed afterwards.
+
+    Args:
+        address: the dataset's.
+        cache: STJ_CACHE.
+        workers: who hashes what was read; by default this process does.
+
+    Raises:
+        DatasetError: there is no dataset at the address.
+        AddressError: it cannot be used.
+    """
+    with as_it_lies(address, DATASET, cache) as (folder, odd):
+        told: set[str] = set()
+        for problem in verify_dataset(folder, workers):
+            told.add(problem.path)
+            yield problem
+        for name, why in odd:
+            if name not in told:
+                kind = "missing" if not (folder / name).exists() else "changed"
+                yield Problem(kind, name, f"it was published, and {why}" if kind == "missing" else f"it {why}")
 
 
 def _file_problems(catalog: Catalog, store: ImageStore, tick: Callable[[int], None]) -> Iterator[Problem]:

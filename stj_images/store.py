@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from stj_core.clock import now
 from stj_core.errors import AwayError, CatalogError
 from stj_core.files import is_unfinished, read_quickly, unfinished_name, write_bytes, writer_is_gone, writer_lives
+from stj_core.remote import is_away, is_no_bucket, said
 
 LOST = "lost+found"
 """Below the store's root: files that nothing named, and a list of them; nothing else reads what is there."""
@@ -28,19 +29,6 @@ LOST_LIST = f"{LOST}/list.csv"
 _LIST_COLUMNS = ("moved_at", "path", "why")
 _IN_HAND = ".paths"
 _DAY_SECONDS = 86_400.0
-# What botocore and aiohttp call a line that is down; none of them is an error of Python's own.
-_AWAY = frozenset(
-    (
-        *(
-            "EndpointConnectionError",
-            "ConnectTimeoutError",
-            "ReadTimeoutError",
-            "ConnectionClosedError",
-            "ConnectionError",
-        ),
-        *("ClientConnectorError", "ClientOSError", "ServerDisconnectedError", "ServerTimeoutError", "HTTPClientError"),
-    )
-)
 
 
 def store_path(sha256: str, extension: str) -> str:
@@ -350,29 +338,19 @@ class RemoteStore(ImageStore):
             yield
         except FileNotFoundError as error:
             # A bucket that is not there is no picture that was lost.
-            if "bucket" in str(error).lower():
+            if is_no_bucket(error):
                 raise CatalogError(
                     f"Cannot use the image store {self._address}: there is no such bucket. Make it, or set STJ_IMAGES to "
                     "another place."
                 ) from error
             raise
         except Exception as error:  # each driver has errors of its own, and they share no other ancestor
-            if _is_away(error):
-                raise AwayError(f"The image store {self._address} cannot be reached: {_said(error)}.") from error
+            if is_away(error):
+                raise AwayError(f"The image store {self._address} cannot be reached: {said(error)}.") from error
             raise CatalogError(
-                f"Cannot use the image store {self._address}: {_said(error)}. "
+                f"Cannot use the image store {self._address}: {said(error)}. "
                 "See to its keys and the line to it, or set STJ_IMAGES to another folder."
             ) from error
-
-
-def _is_away(error: BaseException) -> bool:
-    """Whether an object store cannot be reached now; each driver has classes of its own for that."""
-    causes = (error, error.__cause__, error.__context__)
-    return any(isinstance(one, ConnectionError | TimeoutError) or type(one).__name__ in _AWAY for one in causes if one)
-
-
-def _said(error: BaseException) -> str:
-    return str(error).rstrip(".") or type(error).__name__
 
 
 def _forget_list(listed: TextIO, file: Path, pid: int) -> None:

@@ -22,11 +22,13 @@ from typing import Any, Literal
 
 from stj_core.config import read_config
 from stj_core.console import SILENT, Talk
+from stj_core.locations import Location
 from stj_model import evaluation, training
 from stj_model.config import Balance, Recipe, resolve
 from stj_model.exporting import Export, export_run
+from stj_model.places import dataset_here, dataset_of, find_run
 from stj_model.predict import Predictor
-from stj_model.run_dir import Run, open_run
+from stj_model.run_dir import Run
 
 PathLike = str | os.PathLike[str]
 
@@ -51,7 +53,7 @@ def train(
     """Train a run; what is None is the recipe's own. An interrupted training is gone on with, a finished one done anew.
 
     Args:
-        dataset: folder that `stj-dataset export` made.
+        dataset: folder, or address, that `stj-dataset export` made.
         recipe: `default`, `thorough` or `paper`.
         weights: `imagenet`, `random`, or a `.weights.h5` file.
         architecture: the backbone of random weights, or of a file without its `.json`.
@@ -87,8 +89,16 @@ def train(
         abstain=abstain,
         seed=seed,
     )
+    folder = dataset_here(Location.of(os.fspath(dataset)), settings.cache, talk)
     return training.train(
-        Path(dataset), config, runs=settings.runs, cache=settings.cache, none=_paths(none), fast=True, talk=talk
+        folder,
+        config,
+        runs=settings.runs,
+        cache=settings.cache,
+        none=_paths(none),
+        fast=True,
+        talk=talk,
+        shared=settings.features,
     )
 
 
@@ -116,7 +126,7 @@ def evaluate(
     """Judge a run on a split of its dataset, or on any folder of `0_…/ 1_…/ 2_…/`.
 
     Args:
-        run: run folder or name; the newest, if not given.
+        run: run folder, address or name; the newest, if not given.
         split: `test` or `val`.
         on: a folder to judge it on instead.
         none: a folder of pictures that are none of the classes, to judge too how well it keeps out of them.
@@ -130,7 +140,9 @@ def evaluate(
     Raises:
         StjError: there is nothing to judge, or the run has learned from it.
     """
-    return evaluation.evaluate(_open(run), split=split, on=_path(on), none=_path(none), dataset=_path(dataset))
+    opened = _open(run)
+    judged = _dataset(opened, dataset) if on is None else None
+    return evaluation.evaluate(opened, split=split, on=_path(on), none=_path(none), dataset=judged)
 
 
 def export(
@@ -139,7 +151,7 @@ def export(
     """Export a run's network, each format into a folder of its own.
 
     Args:
-        run: run folder or name; the newest, if None.
+        run: run folder, address or name; the newest, if None.
         formats: `saved_model` (if none is named), `onnx`, `openvino`, `litert`.
         to: where the folders go; the run's `exports/`, if not given.
         dataset: where the pictures for the check are, if the dataset is no longer where the run was trained.
@@ -151,11 +163,18 @@ def export(
     Raises:
         StjError: a library is missing, or an export differs from Keras.
     """
-    return export_run(_open(run), formats or ("saved_model",), to=_path(to), dataset=_path(dataset))
+    opened = _open(run)
+    return export_run(opened, formats or ("saved_model",), to=_path(to), dataset=_dataset(opened, dataset))
 
 
 def _open(run: PathLike | None) -> Run:
-    return open_run(_path(run), read_config().runs)
+    settings = read_config()
+    named = None if run is None else Location.of(os.fspath(run))
+    return find_run(named, Location(str(settings.runs)), settings.cache)
+
+
+def _dataset(run: Run, given: PathLike | None) -> Path | None:
+    return dataset_of(run, None if given is None else Location.of(os.fspath(given)), read_config().cache)
 
 
 def _paths(given: PathLike | Sequence[PathLike]) -> list[Path]:

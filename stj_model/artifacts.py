@@ -91,10 +91,15 @@ def _maps(one: JudgedPicture, predictor: Predictor, kept: FeatureStore | None) -
     return maps
 
 
-def write_evaluation(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
+def write_evaluation(evaluation: Evaluation, talk: Talk = SILENT, dataset: Path | None = None) -> Path:
     """Write an evaluation beside its run: `evaluations/<name>/` with predictions, figures, mistakes and a report.
 
     It is made aside and renamed when it is whole; an older one of the same name makes way, and so does what a killed one left.
+
+    Args:
+        evaluation: what was judged.
+        talk: where progress is told.
+        dataset: the folder of the run's dataset, where the recorded one is an address.
 
     Returns:
         The folder.
@@ -113,7 +118,7 @@ def write_evaluation(evaluation: Evaluation, talk: Talk = SILENT) -> Path:
         write_judged(evaluation.judged, list(evaluation.predictor.labels), part)
         write_json(evaluation.document, part / METRICS)
         write_heat(evaluation.judged, evaluation.predictor, part, talk)
-        write_evaluation_report(evaluation, part)
+        write_evaluation_report(evaluation, part, dataset)
         with swapped(part, target):
             pass
     except OSError as error:

@@ -201,6 +201,7 @@ def judge_with_kept(
     cache: Path,
     talk: Talk = SILENT,
     cluster: str = "",
+    shared: str = "",
 ) -> list[JudgedPicture]:
     """The same prediction pass where nothing before the network's raw feature was trained.
 
@@ -214,10 +215,11 @@ def judge_with_kept(
         cache: STJ_CACHE.
         talk: where progress is told.
         cluster: the workers that compute what is not kept yet, as STJ_CLUSTER names them; this process does, if empty.
+        shared: where machines share features (STJ_FEATURES); nowhere, if empty.
     """
     names = [picture.sha256 for picture in pictures]
     features = compute_features(
-        pictures, predictor.extractor(frozen), cache, talk, feature_workers(cluster, talk)
+        pictures, predictor.extractor(frozen), cache, talk, feature_workers(cluster, talk), shared
     ).rows(names)
     scores = predictor.scores_of(features)
     whole = predictor.chances_once(read_pixels(pictures[0].path, predictor.preprocessing)[None])

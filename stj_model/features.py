@@ -32,6 +32,7 @@ from stj_model.backend import KerasModel, tensorflow
 from stj_model.damage import PARSER_ERRORS, check_regular
 from stj_model.data import LabelledPicture
 from stj_model.preprocess import Pixels, Preprocessing, fit, open_picture, sha256_of
+from stj_model.shared_features import shared_by
 
 Floats = npt.NDArray[np.float32]
 
@@ -98,7 +99,7 @@ class FeatureStore:
         if folder.is_dir():
             sweep_unfinished(folder)  # a training that was killed leaves hundreds of megabytes
             for names in sorted(folder.glob("*.json")):
-                self._open(names)
+                self.open_shard(names)
 
     def __contains__(self, name: str) -> bool:
         return name in self._where
@@ -112,7 +113,7 @@ class FeatureStore:
         with atomic_writer(stem.with_suffix(".npy")) as stream:
             np.save(stream, np.ascontiguousarray(rows, dtype=np.float32))
         write_text(stem.with_suffix(".json"), json.dumps(list(names)))
-        self._open(stem.with_suffix(".json"))
+        self.open_shard(stem.with_suffix(".json"))
 
     def rows(self, names: Sequence[str]) -> Floats:
         """The features of `names`, in their order: float32 of shape (n, …).
@@ -125,7 +126,12 @@ class FeatureStore:
             return np.empty((0,), dtype=np.float32)
         return np.stack([self._shards[shard][row] for shard, row in places])
 
-    def _open(self, names: Path) -> None:
+    def open_shard(self, names: Path) -> None:
+        """Make a shard's rows known; one that is not whole is left out.
+
+        Args:
+            names: the file that names them, beside the array.
+        """
         try:
             for part in (names, names.with_suffix(".npy")):
                 check_regular(part)
@@ -153,9 +159,10 @@ def compute_features(
     cache: Path,
     talk: Talk = SILENT,
     elsewhere: Elsewhere | None = None,
+    shared: str = "",
 ) -> FeatureStore:
     """Make sure that every picture's feature is in the store, as `compute_views` does for several views."""
-    return compute_views(pictures, [extractor], cache, talk, elsewhere)[0]
+    return compute_views(pictures, [extractor], cache, talk, elsewhere, shared)[0]
 
 
 def compute_views(
@@ -164,6 +171,7 @@ def compute_views(
     cache: Path,
     talk: Talk = SILENT,
     elsewhere: Elsewhere | None = None,
+    shared: str = "",
 ) -> list[FeatureStore]:
     """Make sure that every picture's feature is in every store; only what is new is computed.
 
@@ -176,12 +184,18 @@ def compute_views(
         cache: STJ_CACHE; each store lies in `features/<key>` below it.
         talk: where progress is told.
         elsewhere: the workers that are asked; this process, if there are none.
+        shared: STJ_FEATURES: where machines share what they computed; nowhere, if empty.
 
     Raises:
+        AddressError: `shared` cannot be used.
         DatasetError: a picture cannot be read, or is not the one that its manifest names.
         ModelError: workers failed on some pictures three times; what they did of the others is kept.
     """
     stores = [FeatureStore(cache / "features" / extractor.key) for extractor in extractors]
+    others = shared_by(shared, talk)
+    if others is not None:
+        for store in stores:
+            others.bring(store, [one.sha256 for one in pictures])
     wanted = [
         (picture, place)
         for place, store in enumerate(stores)
@@ -191,6 +205,9 @@ def compute_views(
         first = extractors[0]
         with elsewhere(first) if elsewhere else nullcontext(partial(_here, first)) as ask:
             _compute(wanted, extractors, stores, talk, ask)
+    if others is not None:
+        for store in stores:
+            others.send(store)
     return stores
 
 

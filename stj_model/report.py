@@ -70,19 +70,18 @@ class ReportedPicture:
         return self.probabilities[self.label]
 
 
-def write_report(run: Run, name: str, layers: Sequence[LayerRow] = ()) -> None:
+def write_report(run: Run, name: str, layers: Sequence[LayerRow] = (), dataset: Path | None = None) -> None:
     """Write a run's `report.html` and `plots/` from its own files and its dataset's pictures.
 
     Args:
         run: the folder, with everything else already in it.
         name: what the run will be called.
         layers: its network's, to be drawn; without them it is not.
+        dataset: its dataset's folder; the recorded one, if not given.
     """
     metrics, labels, document = run.read_json(METRICS), run.labels(), run.document
-    rows, dataset = (
-        run.manifest(),
-        find_dataset(Path(str(document["dataset"])), str(document.get("dataset_digest", ""))),
-    )
+    rows = run.manifest()
+    dataset = dataset or find_dataset(Path(str(document["dataset"])), str(document.get("dataset_digest", "")))
     found = metrics["figures"]
     head = found.get("test") or found.get("out_of_fold") or found["val"]
     headline = next(found[split] for split in HEADLINES if split in found)
@@ -112,15 +111,16 @@ def write_report(run: Run, name: str, layers: Sequence[LayerRow] = ()) -> None:
     _render(run, run.folder, content, head, guesses, drawings)
 
 
-def write_evaluation_report(evaluation: Evaluation, folder: Path) -> None:
+def write_evaluation_report(evaluation: Evaluation, folder: Path, dataset: Path | None = None) -> None:
     """Write `report.html` and `plots/` of an evaluation.
 
     Args:
         evaluation: what was judged.
         folder: where to; where the network looked is found in its `plots/heat/`.
+        dataset: the folder of the run's dataset; the recorded one, if not given.
     """
     run, head = evaluation.run, evaluation.document
-    dataset = find_dataset(Path(str(run.document["dataset"])), str(run.document.get("dataset_digest", "")))
+    dataset = dataset or find_dataset(Path(str(run.document["dataset"])), str(run.document.get("dataset_digest", "")))
     known = {row.sha256: picture_of(row, dataset) for row in run.manifest()}
     guesses = [
         ReportedPicture(one.picture, one.answer.probabilities or {}, one.answer.answer, known.get(one.answer.nearest))

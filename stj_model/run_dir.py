@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from stj_core.errors import ModelError, UsageError
-from stj_core.files import write_csv
+from stj_core.fetched import origin_of
+from stj_core.files import write_csv, write_text
+from stj_core.locations import Location
 from stj_core.vocabulary import SPLITS
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, read_labels, read_manifest
 from stj_model.calibration import CALIBRATION, NEIGHBOURS, Calibration, Neighbours
@@ -45,8 +47,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's own name, also when it was reached as `latest`."""
-        return self.folder.resolve().name
+        """Its own name, also when it was reached as `latest` or fetched from an address."""
+        address = origin_of(self.folder)
+        return Location(address).name if address else self.folder.resolve().name
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of the run's JSON files.
@@ -221,11 +224,39 @@ def free_name(runs: Path, recipe: str) -> str:
     return name
 
 
-def finish(folder: Path, runs: Path, name: str) -> Run:
-    """Rename the unfinished run into place and point `latest` at it."""
+def drop_scratch(folder: Path) -> None:
+    """Remove what only an unfinished run needs."""
     for pattern in _SCRATCH:
         for path in folder.glob(pattern):
             path.unlink()
+
+
+def kept_name(folder: Path) -> str | None:
+    """The name of a run that is whole, and was not published yet when its process ended; None for any other."""
+    try:
+        name = _name_file(folder).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return name if is_run(folder) else None
+
+
+def keep_name(folder: Path, name: str) -> None:
+    """Write down that an unfinished folder is whole but for its publication, and its name."""
+    write_text(_name_file(folder), name)
+
+
+def forget_name(folder: Path) -> None:
+    """A run was published: the same training is another one."""
+    _name_file(folder).unlink(missing_ok=True)
+
+
+def _name_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.name")
+
+
+def finish(folder: Path, runs: Path, name: str) -> Run:
+    """Rename the unfinished run into place and point `latest` at it."""
+    drop_scratch(folder)
     target = runs / name
     folder.rename(target)
     point_latest(runs, target)

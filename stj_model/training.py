@@ -19,6 +19,7 @@ from stj_core.class_folders import summed_up
 from stj_core.cli import counted
 from stj_core.console import SILENT, Talk
 from stj_core.errors import UsageError
+from stj_core.fetched import origin_of
 from stj_core.files import write_csv, write_json
 from stj_dataset.manifest import LABELS, MANIFEST, PROVENANCE, read_manifest
 from stj_model.artifacts import write_heat, write_judged
@@ -30,6 +31,7 @@ from stj_model.fast import CHECKED_ON, write_fast
 from stj_model.features import BATCH, Extractor, FeatureStore
 from stj_model.layers import LayerRow, layers_of
 from stj_model.out_of_scope import answered_figures, rejection_figures, rejection_sentence
+from stj_model.places import RunsAt
 from stj_model.plots import check_drawing
 from stj_model.predict import Predictor
 from stj_model.preprocess import read_pixels
@@ -45,8 +47,12 @@ from stj_model.run_dir import (
     TENSORBOARD,
     Run,
     discard,
+    drop_scratch,
     finish,
+    forget_name,
     free_name,
+    keep_name,
+    kept_name,
     unfinished,
 )
 from stj_model.runs import why_no_honest_figure
@@ -79,6 +85,8 @@ def train(
     fast: bool = False,
     cluster: str = "",
     talk: Talk = SILENT,
+    at: RunsAt | None = None,
+    shared: str = "",
 ) -> Run:
     """Train a run on a dataset folder.
 
@@ -96,6 +104,9 @@ def train(
             TensorFlow.
         cluster: the workers that compute features, as STJ_CLUSTER names them; this process does, if empty.
         talk: where progress is told.
+        at: publishes the run at an address; `runs` is its home then. A training that ended before its run was there publishes
+            it when it is asked for again.
+        shared: where machines share features (STJ_FEATURES); nowhere, if empty.
 
     Raises:
         UsageError: `paper` was to learn `none`.
@@ -113,7 +124,9 @@ def train(
     opened = _with_others(opened, none, config.recipe, talk)
     weights = find_weights(config.weights, config.architecture)
     with unfinished(runs, config.digest(opened.digest, weights.sha256, none_digest(opened))) as folder:
-        job = TrainingJob(opened, config, weights, folder, cache, talk, cluster)
+        if at is not None and (kept := kept_name(folder)) is not None:
+            return _publish(at, folder, kept)
+        job = TrainingJob(opened, config, weights, folder, cache, talk, cluster, shared)
         try:
             shortcuts = look_for_shortcuts(opened, talk, config.seed)
             fitted = _recipe(config.recipe)(job)
@@ -122,13 +135,23 @@ def train(
             if fast:
                 _write_fast(job, fitted)
             _write_figures(job, fitted, started)
-            name = free_name(runs, config.recipe)
-            _write_report(Run(folder), name, _layers(fitted), talk)
+            name = free_name(runs, config.recipe) if at is None else at.name(config.recipe)
+            _write_report(Run(folder), name, _layers(fitted), talk, opened.folder)
         except Exception:
             if not (folder / "checkpoint.json").is_file():
                 discard(folder)
             raise
-        return finish(folder, runs, name)
+        if at is None:
+            return finish(folder, runs, name)
+        drop_scratch(folder)
+        keep_name(folder, name)
+        return _publish(at, folder, name)
+
+
+def _publish(at: RunsAt, folder: Path, name: str) -> Run:
+    run = at.publish(folder, name)
+    forget_name(folder)
+    return run
 
 
 def _with_others(dataset: Dataset, folders: Sequence[Path], recipe: str, talk: Talk) -> Dataset:
@@ -221,7 +244,7 @@ def _write_fit(job: TrainingJob, fitted: FittedModel) -> None:
         if (job.dataset.folder / name).is_file():  # older datasets have no provenance.csv
             shutil.copyfile(job.dataset.folder / name, folder / name)
     document = {
-        "dataset": str(job.dataset.folder.resolve()),
+        "dataset": origin_of(job.dataset.folder) or str(job.dataset.folder.resolve()),
         "dataset_digest": job.dataset.digest,
         "answers": {str(label): said for label, said in job.dataset.answers().items()},
         "config": job.config.describe(),
@@ -271,7 +294,7 @@ def _write_figures(job: TrainingJob, fitted: FittedModel, started: tuple[float, 
         if fitted.frozen is None:
             judged, _ = judge_pictures(predictor, test, job.talk)
         else:
-            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk, job.cluster)
+            judged = judge_with_kept(predictor, test, fitted.frozen, job.cache, job.talk, job.cluster, job.shared)
             kept = FeatureStore(job.cache / "features" / predictor.extractor({**fitted.frozen, "cut": MAPS}).key)
         write_heat(judged, predictor, job.folder, job.talk, kept)
         others = [picture for picture in job.dataset.none if picture.split == "test"]
@@ -327,11 +350,11 @@ def _layers(fitted: FittedModel) -> list[LayerRow]:
     return layers_of(fitted.model, fitted.weights.architecture, feature)
 
 
-def _write_report(run: Run, name: str, layers: Sequence[LayerRow], talk: Talk) -> None:
+def _write_report(run: Run, name: str, layers: Sequence[LayerRow], talk: Talk, dataset: Path) -> None:
     from stj_model.report import write_report
 
     talk.say("Writing the report …")
-    write_report(run, name, layers)
+    write_report(run, name, layers, dataset)
 
 
 def environment() -> dict[str, Any]:

@@ -100,5 +100,6 @@ def forget_pictures(here: Studio, ids: Sequence[int], *, dry_run: bool = False) 
         runs=here.config.runs,
         backups=find_backups(catalog, BACKUPS),
         archives=here.config.warc,
+        features=here.config.features,
         dry_run=dry_run,
     )

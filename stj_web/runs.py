@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from flask import g, has_request_context
 
 from stj_core.errors import ModelError, StjError
+from stj_core.fetched import copies
 from stj_dataset.manifest import LABELS, MANIFEST, ManifestRow, find_dataset
 from stj_images.decode import MAX_BYTES
 from stj_model.calibration import CALIBRATION, NEIGHBOURS
@@ -61,8 +62,8 @@ _HIGHEST = 1e6
 class Runs:
     """The run folders below STJ_RUNS."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, cache: Path | None = None) -> None:
+        self._root, self._cache = root, cache
         self._manifest = lru_cache(maxsize=4)(_manifest)
         self._originals = lru_cache(maxsize=4)(_originals)
         self._shops: dict[str, tuple[dict[str, ManifestRow], list[str]]] = {}
@@ -232,7 +233,8 @@ class Runs:
             FileNotFoundError: the dataset is gone, or something else stands there now.
         """
         document = self.open(name).document
-        dataset = find_dataset(Path(str(document.get("dataset", ""))), str(document.get("dataset_digest", "")))
+        fetched = copies(self._cache) if self._cache else ()
+        dataset = find_dataset(Path(str(document.get("dataset", ""))), str(document.get("dataset_digest", "")), fetched)
         try:
             path = (dataset / row.file).resolve()
             if path.is_relative_to(dataset.resolve()) and path.is_file() and path.stat().st_size <= MAX_BYTES:

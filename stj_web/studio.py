@@ -96,7 +96,7 @@ class Studio:
         """The training runs."""
         from stj_web.runs import Runs
 
-        return Runs(self.config.runs)
+        return Runs(self.config.runs, self.config.cache)
 
     @cached_property
     def predictions(self) -> PredictionTables:

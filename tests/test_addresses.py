@@ -1,4 +1,4 @@
-"""No command takes the address of another machine for a folder or a file of this one."""
+"""No command takes the address of another machine for a folder of this one; those that read one say what is there."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ PROGRAMS = {
     "stj-demo": "stj_demo.cli",
 }
 ADDRESS = "s3://bucket/place"
+NOWHERE = "memory://nowhere/place"
 # What is no place: a word, or something that may indeed lie elsewhere. All else is refused.
 WORDS = {
     "images": "the image store may lie anywhere",
+    "dataset": "a digest, too",
     "image": "a picture may be named by its address",
     "word": "so it may, and what is told of pictures",
     "pictures": "so it may",
@@ -78,6 +80,42 @@ def test_an_address_is_wrong_usage_and_makes_nothing(
     assert ADDRESS in said
     assert "bug" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def places() -> Iterator[Any]:
+    """Every parameter that may be an address: of a dataset, of a run, or of runs."""
+    for program, module in PROGRAMS.items():
+        root = typer.main.get_command(importlib.import_module(module).app)
+        for name, command in getattr(root, "commands", {"": root}).items():
+            for one in command.params:
+                if "Location" in str(one.type_descriptor.annotation):
+                    yield pytest.param(module, name, command, one, id=f"{program} {name} {one.name}")
+
+
+@pytest.mark.parametrize(("module", "name", "command", "parameter"), list(places()))
+def test_an_address_where_nothing_is_is_a_sentence_and_makes_nothing(
+    module: str, name: str, command: Any, parameter: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = []
+    for one in command.params:
+        if one is parameter or one.required:
+            value = NOWHERE if one is parameter else "1"
+            given += [value] if one.param_type_name == "argument" else [max(one.opts, key=len), value]
+    app = importlib.import_module(module).app
+    assert outcome(app, [name, *given]) in {1, 2}
+    said = capsys.readouterr().err.strip()
+    assert "bug" not in said
+    assert len(said.splitlines()) == 1
+    assert not {one.name for one in tmp_path.iterdir()} - {"cache"}
+    assert not list(tmp_path.rglob("*memory*"))
+
+
+def test_all_commands_that_read_a_dataset_or_a_run_are_among_them() -> None:
+    found = {one.id.rpartition(" ")[0] for one in places()}
+    model = ("train", "evaluate", "predict", "compare", "export", "summary", "leakage")
+    assert found == {f"stj-dataset {one}" for one in ("export", "verify", "diff")} | {
+        f"stj-model {one}" for one in model
+    }
 
 
 @pytest.mark.parametrize(

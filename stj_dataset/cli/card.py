@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
-from stj_core.cli import JsonOption, counted, emit, emit_json, refuse_address
+from stj_core.cli import JsonOption, counted, emit, emit_json
+from stj_core.locations import Location
 from stj_dataset.cli.common import CatalogOption, opened
 
 
 def card(
     *,
     dataset: Annotated[
-        str, typer.Argument(help="A dataset's folder, or the digest that a run or a model names.")
+        str, typer.Argument(help="A dataset's folder or address, or the digest that a run or a model names.")
     ] = "dataset",
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
@@ -24,9 +25,14 @@ def card(
 
     A model's run records the digest of its dataset; the catalogue knows which export it was and which pictures it held.
     """
-    refuse_address(Path(dataset))
-    if Path(dataset).is_dir():
-        _of_folder(Path(dataset), as_json=as_json)
+    from stj_core.fetched import tables
+    from stj_core.published import DATASET
+    from stj_dataset.manifest import CARD, SETTINGS
+
+    place = Location.of(dataset)
+    if place.address is not None or place.path.is_dir():
+        with tables(place, DATASET, (SETTINGS, CARD)) as folder:
+            _of_folder(folder, as_json=as_json)
     else:
         _of_digest(dataset, catalog, as_json=as_json)
 

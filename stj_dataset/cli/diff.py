@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 
 from stj_core.cli import JsonOption, emit, emit_json, say
+from stj_core.locations import Location
 from stj_dataset.cli.common import CatalogOption, opened
 
 
 def diff(
     *,
-    before: Annotated[Path, typer.Argument(help="The older dataset's folder.", show_default=False)],
-    after: Annotated[Path, typer.Argument(help="The newer dataset's folder.", show_default=False)],
+    before: Annotated[
+        Location, typer.Argument(parser=Location.of, help="The older dataset's folder or address.", show_default=False)
+    ],
+    after: Annotated[
+        Location, typer.Argument(parser=Location.of, help="The newer dataset's folder or address.", show_default=False)
+    ],
     catalog: CatalogOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -23,9 +28,14 @@ def diff(
     Pictures are told apart by the checksum of their original bytes. With the catalogue at hand, pictures that
     the newer export withheld are told from removed ones. Nothing ever moves within one scheme: exit code 1 if it does.
     """
+    from stj_core.fetched import tables
+    from stj_core.published import DATASET
     from stj_dataset.diff import compare
+    from stj_dataset.manifest import MANIFEST, SETTINGS
 
-    found = compare(before, after, _withheld(catalog, after))
+    names = (SETTINGS, MANIFEST)
+    with tables(before, DATASET, names) as older, tables(after, DATASET, names) as newer:
+        found = compare(older, newer, _withheld(catalog, newer))
     if as_json:
         emit_json(found.as_json())
     else:

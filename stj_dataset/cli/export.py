@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stj_core.cli import ClusterOption, JsonOption, counted, emit_json, say
 from stj_core.console import bars, make_table, show
+from stj_core.locations import Location
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 from stj_dataset.shares import SHARES
 
 if TYPE_CHECKING:
     from stj_dataset.export import ExportResult
 
+DEFAULT = Location("dataset")
+
 
 def export(
     *,
-    out: Annotated[Path, typer.Argument(help="Folder to write; an earlier dataset there is replaced whole.")] = Path(
-        "dataset"
-    ),
+    out: Annotated[
+        Location,
+        typer.Argument(
+            parser=Location.of,
+            help="Folder, or address (s3://bucket/dataset), to write; an earlier dataset there is replaced whole.",
+        ),
+    ] = DEFAULT,
     split: Annotated[
         float, typer.Option(help="Val as a share of what is not test, more than 0 and less than 1.")
     ] = SHARES.split,
@@ -129,6 +135,7 @@ def export(
             thresholds=thresholds_of(config),
             progress=progress,
             workers=workers,
+            cache=config.cache,
         )
     if as_json:
         emit_json(result.as_json())

@@ -88,6 +88,7 @@ def forget(
                 runs=config.runs,
                 backups=find_backups(found, backups),
                 archives=archives,
+                features=config.features,
                 purge=purge,
                 dry_run=dry,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from stj_core.cli import ClusterOption, JsonOption, counted, emit, emit_json, say
 from stj_core.console import bars
 from stj_core.errors import UsageError
+from stj_core.locations import Location
 from stj_dataset.cli.common import CatalogOption, ImagesOption, YesOption, confirm, opened
 
 if TYPE_CHECKING:
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 def verify(
     dataset: Annotated[
-        Path | None,
-        typer.Argument(help="A dataset's folder; without it, the catalogue and its image store.", show_default=False),
+        Location | None,
+        typer.Argument(
+            parser=Location.of,
+            help="A dataset's folder or address; without it, the catalogue and its image store.",
+            show_default=False,
+        ),
     ] = None,
     catalog: CatalogOption = None,
     images: ImagesOption = None,
@@ -60,13 +64,16 @@ def verify(
         raise typer.Exit(1)
 
 
-def _of_dataset(dataset: Path, cluster: str | None) -> list[Problem]:
+def _of_dataset(dataset: Location, cluster: str | None) -> list[Problem]:
     from stj_core.cluster import open_cluster
     from stj_core.config import read_config
-    from stj_dataset.verify import verify_dataset
+    from stj_dataset.verify import verify_dataset, verify_published
 
-    with open_cluster(read_config(cluster=cluster).cluster, say) as workers:
-        return list(verify_dataset(dataset, workers))
+    config = read_config(cluster=cluster)
+    with open_cluster(config.cluster, say) as workers:
+        if dataset.address is not None:
+            return list(verify_published(dataset.address, config.cache, workers))
+        return list(verify_dataset(dataset.path, workers))
 
 
 def _of_catalog(catalog: str | None, images: str | None, cluster: str | None) -> list[Problem]:

@@ -9,6 +9,8 @@ import typer
 
 from stj_core.cli import JsonOption, emit, emit_json
 from stj_core.errors import UsageError
+from stj_core.locations import Location
+from stj_model.cli.options import RunsOption, runs_of
 
 if TYPE_CHECKING:
     from stj_model.compare import RunComparison
@@ -18,24 +20,33 @@ SHOWN = 20
 
 
 def compare(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or its name.", show_default=False)],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN", help="Another.", show_default=False)],
+    run_a: Annotated[
+        Location,
+        typer.Argument(
+            parser=Location.of, metavar="RUN", help="Run folder or address, or its name.", show_default=False
+        ),
+    ],
+    run_b: Annotated[
+        Location,
+        typer.Argument(parser=Location.of, metavar="RUN", help="Another.", show_default=False),
+    ],
     *,
     split: Annotated[str, typer.Option(help="test, out_of_fold or leave_sources_out.")] = "test",
     on: Annotated[Path | None, typer.Option(help="Judge both on this folder of 0_…/ 1_…/ 2_…/ instead.")] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    runs: RunsOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Say whether two runs differ by more than chance: McNemar's exact test on the pictures that both have judged."""
     from stj_core.config import read_config
     from stj_core.console import Talk
     from stj_model.compare import compare as compare_runs
-    from stj_model.run_dir import open_run
+    from stj_model.places import find_run
 
     if split not in SPLITS:
         raise UsageError(f"--split cannot be {split!r}: it is {', '.join(SPLITS)}.")
-    folder = read_config(runs=runs).runs
-    found = compare_runs(open_run(run_a, folder), open_run(run_b, folder), split, on=on, talk=Talk())
+    settings, talk = read_config(), Talk()
+    first, second = (find_run(one, runs_of(runs, settings), settings.cache, talk) for one in (run_a, run_b))
+    found = compare_runs(first, second, split, on=on, talk=talk)
     if json_:
         emit_json(found.as_json())
     else:

@@ -9,12 +9,12 @@ import typer
 
 from stj_core.cli import JsonOption, emit, emit_json
 from stj_core.errors import ModelError, UsageError
+from stj_core.locations import Location
+from stj_model.cli.options import RunArgument, RunsOption, runs_of
 
 
 def evaluate(
-    run: Annotated[
-        Path | None, typer.Argument(help="Run folder, or its name; the newest if not given.", show_default=False)
-    ] = None,
+    run: RunArgument = None,
     *,
     split: Annotated[str, typer.Option(help="test or val.")] = "test",
     on: Annotated[Path | None, typer.Option(help="Judge on this folder of 0_…/ 1_…/ 2_…/ instead.")] = None,
@@ -23,9 +23,10 @@ def evaluate(
         typer.Option(help="Judge too how well it keeps out of this folder of pictures of something else."),
     ] = None,
     dataset: Annotated[
-        Path | None, typer.Option(help="Dataset folder; the one it was trained on if not given.")
+        Location | None,
+        typer.Option(parser=Location.of, help="Dataset folder or address; the one it was trained on if not given."),
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    runs: RunsOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Judge a run on pictures that it has not learned from."""
@@ -34,17 +35,22 @@ def evaluate(
     from stj_model.artifacts import write_evaluation
     from stj_model.evaluation import classification_report, judge_run, sentence
     from stj_model.out_of_scope import answered_sentence, rejection_sentence
-    from stj_model.run_dir import REPORT, open_run
+    from stj_model.places import dataset_of, find_run, keep_beside, own_copy, shown
+    from stj_model.run_dir import EVALUATIONS, REPORT
 
     if split not in {"test", "val"}:
         raise UsageError(f"--split cannot be {split!r}: it is test or val.")
     talk = Talk()
-    opened = open_run(run, read_config(runs=runs).runs)
-    evaluation = judge_run(opened, split=split, on=on, none=none, dataset=dataset, talk=talk)
+    settings = read_config()
+    opened = find_run(run, runs_of(runs, settings), settings.cache, talk)
+    judged = dataset_of(opened, dataset, settings.cache, talk) if on is None else None
+    evaluation = judge_run(opened, split=split, on=on, none=none, dataset=judged, talk=talk)
     document = evaluation.document
     try:
-        kept = write_evaluation(evaluation, talk)
-        talk.say(f"Report: {kept / REPORT}")
+        own = judged if dataset is None and judged else own_copy(opened, settings.cache)
+        kept = write_evaluation(evaluation, talk, own)
+        keep_beside(opened, kept, talk)
+        talk.say(f"Report: {shown(opened, EVALUATIONS, kept.name, REPORT)}")
     except ModelError as error:  # the figures are there all the same
         talk.say(str(error))
     if json_:

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json
+from stj_core.errors import UsageError
+from stj_core.locations import Location
+from stj_model.cli.options import RunArgument, RunsOption, runs_of
 
 
 def export(
-    run: Annotated[
-        Path | None, typer.Argument(help="Run folder, or its name; the newest if not given.", show_default=False)
-    ] = None,
+    run: RunArgument = None,
     *,
     format_: Annotated[
         list[str] | None,
@@ -23,9 +24,12 @@ def export(
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder to write to; exports/ in the run if not given.")] = None,
     dataset: Annotated[
-        Path | None, typer.Option(help="Dataset folder, to check on; the one it was trained on if not given.")
+        Location | None,
+        typer.Option(
+            parser=Location.of, help="Dataset folder or address, to check on; the one it was trained on if not given."
+        ),
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    runs: RunsOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Write a run's network for other programs, checked against Keras on 50 pictures.
@@ -37,10 +41,17 @@ def export(
     from stj_core.config import read_config
     from stj_core.console import Talk
     from stj_model.exporting import SCRIPT, export_run
-    from stj_model.run_dir import open_run
+    from stj_model.places import dataset_of, find_run
 
-    folder = read_config(runs=runs).runs
-    done = export_run(open_run(run, folder), format_ or ["saved_model"], to=to, dataset=dataset, talk=Talk())
+    settings, talk = read_config(), Talk()
+    place = runs_of(runs, settings)
+    if to is None and ((run and run.address) or place.address):
+        raise UsageError(
+            "An export of a run at an address needs a folder of this machine to write to: give --to FOLDER."
+        )
+    opened = find_run(run, place, settings.cache, talk)
+    checked_on = dataset_of(opened, dataset, settings.cache, talk)
+    done = export_run(opened, format_ or ["saved_model"], to=to, dataset=checked_on, talk=talk)
     if json_:
         emit_json([one.as_json() for one in done])
         return

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stj_core.cli import JsonOption, emit, emit_json
 from stj_core.errors import UsageError
-from stj_model.cli.options import BackboneOption
+from stj_model.cli.options import DATASET, BackboneOption, DatasetArgument
 
 if TYPE_CHECKING:
     from stj_model.leakage import Leakage
@@ -23,7 +22,7 @@ WORDS = {"naive": "naive random split", "grouped": "grouped split", "shops": "wh
 
 
 def leakage(
-    dataset: Annotated[Path, typer.Argument(help="Folder that stj-dataset export made.")] = Path("dataset"),
+    dataset: DatasetArgument = DATASET,
     *,
     recipe: Annotated[str, typer.Option(help="default or thorough.")] = "default",
     weights: Annotated[
@@ -39,12 +38,15 @@ def leakage(
     from stj_core.console import Talk
     from stj_model.config import resolve
     from stj_model.leakage import measure
+    from stj_model.places import dataset_here
 
     if recipe == "paper":
         raise UsageError("--recipe cannot be 'paper', which has no head on frozen features: it is default or thorough.")
     settings = read_config(weights=weights)
     config = resolve(recipe, weights=settings.weights, architecture=architecture, seed=seed)
-    found = measure(dataset, config, range(seed, seed + seeds), cache=settings.cache, talk=Talk())
+    talk = Talk()
+    folder = dataset_here(dataset, settings.cache, talk)
+    found = measure(folder, config, range(seed, seed + seeds), cache=settings.cache, talk=talk)
     if json_:
         emit_json(found.as_json())
     else:

@@ -17,7 +17,9 @@ import typer
 
 from stj_core.cli import ClusterOption, JsonOption, counted, emit, emit_json, say
 from stj_core.errors import DatasetError, UsageError
+from stj_core.locations import Location
 from stj_core.text import inert, json_inert
+from stj_model.cli.options import RunsOption, runs_of
 
 if TYPE_CHECKING:
     from stj_core.addresses import NamedHosts
@@ -39,7 +41,7 @@ def predict(
     batch_size: Annotated[
         int | None, typer.Option(help="Pictures that the network is asked about at once [8]: more suit a GPU.")
     ] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    runs: RunsOption = None,
     cluster: ClusterOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -50,8 +52,9 @@ def predict(
     from stj_core.console import Talk
     from stj_model.features import BATCH
     from stj_model.inputs import STDIN, collect
+    from stj_model.places import find_run
     from stj_model.predict import Predictor
-    from stj_model.run_dir import is_meant_as_run, open_run
+    from stj_model.run_dir import is_meant_as_run
 
     if batch_size is not None:
         from stj_model.config import check_batch_size
@@ -60,12 +63,14 @@ def predict(
     if csv_ + jsonl + json_ > 1:
         raise UsageError("--csv, --json and --jsonl exclude each other: give one of them.")
     # A run that is not whole, or whose config.json is a pipe or a dead link, is no folder of pictures.
-    named = Path(what[0]) if is_meant_as_run(Path(what[0])) else None
+    named = Location(what[0]) if _is_elsewhere(what[0]) or is_meant_as_run(Path(what[0])) else None
     given = what[1:] if named else what
+    if named and named.address and not given:
+        _refuse_elsewhere(what[0])
     for one in given:
         _refuse_elsewhere(one)
-    local = named is not None and not any(one == STDIN or "://" in one for one in given)
-    folder, hosts, where = _settings(runs, cluster, local=local)
+    local = named is not None and not any(one == STDIN or "://" in one for one in what)
+    place, hosts, where, cache = _settings(runs, cluster, local=local)
     inputs = collect(given, _stdin() if given.count(STDIN) == 1 else b"", hosts)
     if not inputs.pictures:
         _passed_over(inputs)
@@ -73,8 +78,9 @@ def predict(
         where = "the list on stdin" if given == [STDIN] else where
         begun = f"There is no picture in {where}" if where else f"{named} is a run, and no picture was named"
         raise DatasetError(f"{begun}: give files or folders of pictures.")
-    predictor = Predictor(open_run(named, folder), batch=batch_size or BATCH)
-    bar = Talk().bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures))
+    talk = Talk()
+    predictor = Predictor(find_run(named, place, cache, talk), batch=batch_size or BATCH)
+    bar = talk.bar(f"Predicting {counted(len(inputs.pictures), 'picture')}", len(inputs.pictures))
     with _answerer(predictor, where) as answered, bar as advance:
         answers = answered(inputs.pictures, inputs.names, advance)
         told = _emit(answers, list(predictor.labels), csv_=csv_, jsonl=jsonl, json_=json_)
@@ -85,19 +91,25 @@ def predict(
         raise typer.Exit(1)
 
 
+def _is_elsewhere(given: str) -> bool:
+    """Whether what was typed is an address that is not asked for pictures: as the first word it is a run's."""
+    from stj_model.inputs import ADDRESS
+
+    scheme = ADDRESS.match(given)
+    asked = {"http", "https", "file", "data"}
+    return scheme is not None and (scheme[1] or "data").lower() not in asked and not os.path.lexists(given)
+
+
 def _refuse_elsewhere(given: str) -> None:
     """See that what was typed is no address that nobody asks; one in a list is answered with why, beside the others.
 
     Raises:
         UsageError: it is one.
     """
-    from stj_model.inputs import ADDRESS
-
-    scheme = ADDRESS.match(given)
-    if scheme and (scheme[1] or "data").lower() not in {"http", "https", "file", "data"} and not os.path.lexists(given):
+    if _is_elsewhere(given):
         raise UsageError(
-            f"{given} is an address, and predict reads files and folders of this machine, or asks http and https: fetch the "
-            "pictures first."
+            f"{given} is an address, and predict reads pictures of this machine, or asks http and https for them: fetch the "
+            "pictures first. Before pictures, an address is a run's."
         )
 
 
@@ -115,20 +127,20 @@ def _answerer(predictor: Predictor, where: str) -> Iterator[Callable[..., Iterat
         yield partial(answers_by, workers, predictor)
 
 
-def _settings(runs: Path | None, cluster: str | None, *, local: bool) -> tuple[Path, NamedHosts, str]:
-    """The folder of runs, the hosts that may be asked for pictures, and the workers.
+def _settings(runs: Location | None, cluster: str | None, *, local: bool) -> tuple[Location, NamedHosts, str, Path]:
+    """Where runs are, the hosts that may be asked for pictures, the workers, and the cache.
 
     To read the settings takes a fifth of a cold start: where a run and files are named, nothing of them is needed.
     """
     from stj_core.addresses import named_hosts
 
     if local and cluster is None and not os.environ.get("STJ_CLUSTER"):
-        return Path(), named_hosts([]), ""
+        return Location("."), named_hosts([]), "", Path()
     from stj_core.config import read_config
 
-    settings = read_config(runs=runs, cluster=cluster)
+    settings = read_config(cluster=cluster)
     hosts = named_hosts(filter(None, map(str.strip, settings.picture_hosts.split(","))))
-    return settings.runs, hosts, settings.cluster
+    return runs_of(runs, settings), hosts, settings.cluster, settings.cache
 
 
 def _stdin() -> bytes:

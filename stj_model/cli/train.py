@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from stj_core.cli import ClusterOption, JsonOption, emit, emit_json
-from stj_model.cli.options import BackboneOption
+from stj_model.cli.options import DATASET, BackboneOption, DatasetArgument, RunsOption, runs_of
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="Folder that stj-dataset export made.")] = Path("dataset"),
+    dataset: DatasetArgument = DATASET,
     *,
     recipe: Annotated[
         str, typer.Option(help="default (ours), thorough (more views) or paper (the student's notebook).")
@@ -56,7 +56,7 @@ def train(
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 42,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    runs: RunsOption = None,
     cluster: ClusterOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -66,10 +66,11 @@ def train(
     from stj_model.config import resolve
     from stj_model.evaluation import sentence
     from stj_model.exporting import save_weights
+    from stj_model.places import RunsAt, dataset_here, keep_beside, shown
     from stj_model.training import honest_lines, summary
     from stj_model.training import train as train_run
 
-    settings = read_config(weights=weights, runs=runs, cluster=cluster)
+    settings, talk = read_config(weights=weights, cluster=cluster), Talk()
     config = resolve(
         recipe,
         epochs=epochs,
@@ -83,18 +84,22 @@ def train(
         l2=l2,
         seed=seed,
     )
+    place = runs_of(runs, settings)
+    at = RunsAt(place.address, settings.cache, talk) if place.address else None
     run = train_run(
-        dataset,
+        dataset_here(dataset, settings.cache, talk),
         config,
-        runs=settings.runs,
+        runs=at.home if at else place.path,
         cache=settings.cache,
         none=none or (),
         fast=True,
         cluster=settings.cluster,
-        talk=Talk(),
+        talk=talk,
+        at=at,
+        shared=settings.features,
     )
     if save_h5:
-        save_weights(run)
+        keep_beside(run, save_weights(run), talk)
     document = summary(run)
     if json_:
         emit_json(document)
@@ -104,5 +109,5 @@ def train(
             emit(sentence(part))
     for line in honest_lines(run):
         emit(line)
-    emit(f"run: {run.folder}")
-    emit(f"report: {run.folder / 'report.html'}")
+    emit(f"run: {shown(run)}")
+    emit(f"report: {shown(run, 'report.html')}")

@@ -33,6 +33,7 @@ class TrainingJob:
     """Everything that a recipe is given; what it writes goes into `folder`, the unfinished run.
 
     `cluster` names the workers that compute features (STJ_CLUSTER); this process does, where it is empty.
+    `shared` is where machines share features (STJ_FEATURES); nowhere, where it is empty.
     """
 
     dataset: Dataset
@@ -42,6 +43,7 @@ class TrainingJob:
     cache: Path
     talk: Talk
     cluster: str = ""
+    shared: str = ""
 
     @property
     def backbone(self) -> Backbone:

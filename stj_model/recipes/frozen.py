@@ -127,7 +127,7 @@ def extract_table(job: TrainingJob) -> FrozenFeatures:
     names = [picture.sha256 for picture in pictures]
     views = list(dict.fromkeys((PLAIN, MIRROR, *job.config.views)))
     seen_as = [replace(extractor, view=View(view)) for view in views]
-    stores = compute_views(pictures, seen_as, job.cache, job.talk, feature_workers(job.cluster, job.talk))
+    stores = compute_views(pictures, seen_as, job.cache, job.talk, feature_workers(job.cluster, job.talk), job.shared)
     together = np.stack([store.rows(names) for store in stores])
 
     def table_of(seen: Floats) -> FeatureTable:

@@ -120,7 +120,8 @@ def fit(job: TrainingJob) -> FittedModel:
     record = {"weights": weights.sha256, "architecture": weights.architecture, "scaling": SCALING, "layer": where.layer}
     extractor = Extractor(networks.front, job.config.preprocessing, record)
     train, val = job.dataset.split("train"), job.dataset.split("val")
-    store = compute_features([*train, *val], extractor, job.cache, job.talk, feature_workers(job.cluster, job.talk))
+    workers = feature_workers(job.cluster, job.talk)
+    store = compute_features([*train, *val], extractor, job.cache, job.talk, workers, job.shared)
     loop = _Loop(job, networks.tail, store, train, val)
     loop.run()
     return FittedModel(

@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from stj_core.cli import outcome
+from stj_core.files import file_sha256
+from stj_core.published import INVENTORY
+from stj_core.remote import Remote
 from stj_dataset.cli import app
 from tests.objects import bucket, serving_objects
 
@@ -59,5 +62,13 @@ def test_one_digest_over_sqlite_and_a_folder_and_over_postgresql_and_an_object_s
         run("verify")
         there = exported("there")
         run("verify", "there")
+        at = "s3://pictures/datasets/one"
+        run("export", at, "--split", "0.3", "--test", "0.2")
+        run("verify", at)
+        held = {name: Remote(at).sha256(name) for name in Remote(at).listing() if name != INVENTORY}
+        files = {one.relative_to("here").as_posix(): one for one in Path("here").rglob("*") if one.is_file()}
+        assert held.keys() == files.keys()
+        differs = {name for name, one in files.items() if file_sha256(one) != held[name]}
     assert there == here
+    assert differs <= {"provenance.csv", "preview.html"}, "what says when a picture was met, and nothing else"
     assert not (tmp_path / "s3:").exists()

@@ -68,9 +68,13 @@ def test_a_missing_bucket_is_a_sentence_and_no_missing_picture(asked, use):
     )
 
 
-def test_a_missing_picture_is_one(asked):
-    with pytest.raises(FileNotFoundError):
-        open_store("s3://pictures/images").read(store_path(ONE, "jpg"))
+@pytest.mark.parametrize("place", ["images", "my-bucket/images"])
+def test_a_missing_picture_is_one(asked, place):
+    """Also where the path has the word bucket in it."""
+    store = open_store(f"s3://pictures/{place}")
+    for use in (store.read, store.age):
+        with pytest.raises(FileNotFoundError):
+            use(store_path(ONE, "jpg"))
 
 
 def test_a_store_that_cannot_be_reached_is_away(asked, monkeypatch):

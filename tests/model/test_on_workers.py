@@ -240,6 +240,25 @@ def test_a_recipe_has_the_same_features_on_workers(drawn: Path, tmp_path: Path, 
     assert workers.done
 
 
+@pytest.mark.slow
+def test_a_training_has_the_same_figures_on_two_workers_and_one_killed(drawn: Path, tmp_path: Path, monkeypatch):
+    """The same features to the last bit, and so the same figures out of fold, of shops held out, and of the test split."""
+    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
+    monkeypatch.setattr(on_workers, "BATCHES", 1)
+    here = train(drawn, tiny(), runs=tmp_path / "here" / "runs", cache=tmp_path / "here")
+    with monkeypatch.context() as patch:
+        kill_one(patch, tmp_path / "mark")
+        there = train(drawn, tiny(), runs=tmp_path / "there" / "runs", cache=tmp_path / "there", cluster="local:2")
+    assert (tmp_path / "mark").exists()
+    pictures = open_dataset(drawn).pictures
+    kept = rows_of(tmp_path / "here", pictures)
+    assert rows_of(tmp_path / "there", pictures) == kept
+    assert max(map(len, kept.values())) == 60
+    for name in ("out_of_fold.csv", "leave_sources_out.csv", "predictions.csv"):
+        assert (there.folder / name).read_bytes() == (here.folder / name).read_bytes(), name
+    assert there.read_json("metrics.json")["figures"] == here.read_json("metrics.json")["figures"]
+
+
 def recipe_features(dataset: Path, cache: Path, recipe: str, cluster: str) -> dict[str, dict[str, str]]:
     """The features that a training computes."""
     opened = open_dataset(dataset)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,17 +143,26 @@ class Folder:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Folder]:
     """An empty folder with a scrapy.cfg; no crawl that was started there outlives the test."""
-    (tmp_path / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
-    made = Folder(tmp_path)
-    yield made
-    for running in made.started:
-        if running.process.poll() is None:
-            running.kill()
-        if running.terminal is not None:
-            os.close(running.terminal)
-        for stream in (running.process.stdout, running.process.stderr):
-            if stream is not None:
-                stream.close()
+    with crawling_in(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def crawling_in(path: Path) -> Iterator[Folder]:
+    """As the fixture `folder`, for tests of other rooms."""
+    (path / "scrapy.cfg").write_text("[settings]\ndefault = stj_spiders.settings\n")
+    made = Folder(path)
+    try:
+        yield made
+    finally:
+        for running in made.started:
+            if running.process.poll() is None:
+                running.kill()
+            if running.terminal is not None:
+                os.close(running.terminal)
+            for stream in (running.process.stdout, running.process.stderr):
+                if stream is not None:
+                    stream.close()
 
 
 @pytest.fixture(scope="session")
