@@ -122,8 +122,8 @@ def broken_at_the_end(
     lines = err.strip().splitlines() or [""]
     if code not in allowed:
         broken.append(f"exit code {code}: {lines[-1][:300]}")
-    # Without memory the interpreter, Twisted and asyncio speak for themselves; none of our own lines may stand in it.
-    if "Traceback" in err and (kind != "little memory" or "/stj_" in err):
+    # Without memory the interpreter, its logging, Twisted and asyncio speak for themselves; the last line is still ours.
+    if "Traceback" in err and kind != "little memory":
         broken.append(f"a traceback: {lines[-1][:300]}")
     if any(mark in err for mark in ("\x1b", "\x9b", "\u202e")):
         broken.append("characters that act on the terminal")
