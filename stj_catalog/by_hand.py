@@ -18,7 +18,7 @@ from stj_catalog.catalog import Catalog, chunks
 from stj_catalog.decide import decide
 from stj_catalog.grouping import find_regroupings, regroup, remove_empty_groups
 from stj_catalog.reviews import DecisionError
-from stj_catalog.schema import images, tags, ties
+from stj_catalog.schema import acts, images, tags, ties
 from stj_catalog.ties import told_pairs
 from stj_core.errors import UsageError
 from stj_core.vocabulary import Act, Status
@@ -74,18 +74,18 @@ def tell(catalog: Catalog, ids: Iterable[int], word: str, *, reviewer: str, thre
                 f"This tells {len(pairs):,} pairs at once, and {MOST_PAIRS:,} are the most: choose fewer."
             )
         action = Act.APART if word == SPLIT else Act(word)
-        standing = _standing(connection, pairs)
-        fresh = sorted(pair for pair in pairs if standing.get(pair) != action)
-        act = make_act(connection, action, reviewer) if fresh else None
-        for some in chunks(fresh):
-            assert act is not None
+        if _says_so_already(connection, pairs, action, reviewer):
+            return _followed(connection, None, sorted(pairs), thresholds)
+        act = make_act(connection, action, reviewer)
+        # Also of pairs about which the same was said before: taking the earlier act back must leave this word standing.
+        for some in chunks(sorted(pairs)):
             values = [{"act_id": act["id"], "sha256": one, "other_sha256": two} for one, two in some]
             connection.execute(insert(ties), values)
-        return _followed(connection, act, fresh or sorted(pairs), thresholds)
+        return _followed(connection, act, sorted(pairs), thresholds)
 
 
 def undo_act(catalog: Catalog, act_id: int, thresholds: Thresholds) -> Regrouped:
-    """Take an act back, a tag's too; what was said before it counts again.
+    """Take an act back, a tag's too; what was said before it counts again, and what was said later stands.
 
     Raises:
         DecisionError: there is no such act, or it was taken back already.
@@ -128,16 +128,30 @@ def _others_of_groups(connection: Connection, rows: Sequence[Any]) -> list[str]:
     return sorted(rest) if any(rest.values()) else []
 
 
-def _standing(connection: Connection, pairs: Iterable[ByBytes]) -> dict[ByBytes, str]:
-    """What stands about pairs of checksums."""
+def _says_so_already(connection: Connection, pairs: set[ByBytes], action: Act, reviewer: str) -> bool:
+    """Whether the newest word that stands about each of some pairs is this one, of this person, by one act."""
+    newest = _standing(connection, pairs)
+    said = {newest.get(pair) for pair in pairs}
+    if len(said) != 1 or None in said:
+        return False
+    (act,) = said
+    return (
+        connection.execute(
+            select(acts.c.id).where(acts.c.id == act, acts.c.action == str(action), acts.c.reviewer == reviewer)
+        ).first()
+        is not None
+    )
+
+
+def _standing(connection: Connection, pairs: Iterable[ByBytes]) -> dict[ByBytes, int]:
+    """The newest act that stands about pairs of checksums."""
     sha_of = _rows_of(connection, pairs)
-    told = told_pairs(connection, sha_of)
-    found: dict[ByBytes, tuple[int, str]] = {}
-    for (one, two), said in told.items():
+    found: dict[ByBytes, int] = {}
+    for (one, two), said in told_pairs(connection, sha_of).items():
         if one in sha_of and two in sha_of:
             pair = (min(sha_of[one], sha_of[two]), max(sha_of[one], sha_of[two]))
-            found[pair] = max(found.get(pair, (0, "")), (said.act, said.word))
-    return {pair: word for pair, (_, word) in found.items()}
+            found[pair] = max(found.get(pair, 0), said.act)
+    return found
 
 
 def _rows_of(connection: Connection, pairs: Iterable[ByBytes]) -> dict[int, str]:

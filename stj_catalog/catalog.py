@@ -24,13 +24,13 @@ from sqlalchemy.exc import (
 
 from stj_catalog.away import is_away, is_conflict
 from stj_catalog.damage import QUICK_CHECK, REMEDY, damage_among, first_line, is_damage, quick_check, remedy_for
+from stj_catalog.locked import BUSY_SECONDS, execute_patiently, is_locked
 from stj_catalog.migrations import upgrade
 from stj_core.errors import AwayError, CatalogError, ConflictError, NoCatalogError, StjError
 from stj_images.store import open_store
 
 T = TypeVar("T")
 
-BUSY_SECONDS = 30
 # Any number of our own: writers that must not interleave take PostgreSQL's advisory lock with it.
 _WRITER_LOCK = 0x53544A
 
@@ -283,20 +283,19 @@ def _patience(url: URL) -> dict[str, Any]:
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own transaction handling begins late and never immediately: `_begin_sqlite` does it.
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     _use_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch a new file over; SQLite refuses at once, whatever the time-out, while another process does so too."""
+    """Switch a new file over; SQLite may refuse at once, whatever the time-out, while another process does so too."""
     until = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            execute_patiently(connection, "PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if not is_locked(error) or time.monotonic() > until:
                 raise
             time.sleep(0.02)
         else:
@@ -305,5 +304,13 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A reader that turns writer half-way fails at once with "database is locked": writers say so at the start.
-    write = connection.get_execution_options().get("stj_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if not connection.get_execution_options().get("stj_write", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    try:
+        execute_patiently(driver, "BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        # As SQLAlchemy says it of its own statements: whoever catches it looks for that type.
+        raise DBAPIError.instance("BEGIN IMMEDIATE", None, error, sqlite3.Error, dialect=connection.dialect) from error

@@ -11,7 +11,14 @@ REMEDY = "Restore a backup of it (stj-dataset restore lists them)."
 _REMEDIES = {
     sqlite3.SQLITE_READONLY: ": it and its folder must be writable, also to be read. Change their rights, or copy it elsewhere.",
     sqlite3.SQLITE_BUSY: ": another program has held it for long. Try again when that has ended.",
+    sqlite3.SQLITE_LOCKED: ": another program has it in use. Try again when that has ended.",
     sqlite3.SQLITE_FULL: ". Free some space on its disk.",
+    sqlite3.SQLITE_IOERR: ": its disk did not read or write as it was asked. See whether the disk is full, read-only, or gone "
+    "(df, dmesg); then give the command again. Where that does not help, restore a backup (stj-dataset restore lists them).",
+    sqlite3.SQLITE_CANTOPEN: ": it and its folder must be there and be yours to read and write. Look at their rights.",
+    sqlite3.SQLITE_PERM: ": it and its folder must be yours to read and write. Look at their rights.",
+    sqlite3.SQLITE_PROTOCOL: ": programs got in each other's way while they locked it. Give the command again.",
+    sqlite3.SQLITE_NOLFS: ": its disk holds no file so large. Move it to another one.",
 }
 QUICK_CHECK = "PRAGMA quick_check"
 _RULES = ("CHECK constraint failed in ", "NULL value in ")

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from stj_catalog import elsewhere, traces
 from stj_catalog.archives import ArchiveError, archives_naming, names_in_pages, without
-from stj_catalog.catalog import BUSY_SECONDS, Catalog, chunks, open_catalog
+from stj_catalog.catalog import Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
+from stj_catalog.locked import execute_patiently
 from stj_catalog.schema import export_images, exports, images, products, sightings
 from stj_catalog.tombstones import erase_words
 from stj_core.locations import Location
@@ -313,9 +314,9 @@ def _scrub(catalog: Catalog) -> list[str]:
             "The database may keep old rows in its own files until it is vacuumed, and dumps of it (pg_dump) hold them."
         ]
     try:
-        with closing(sqlite3.connect(catalog.place, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(catalog.place, isolation_level=None)) as connection:
             connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("VACUUM")
+            execute_patiently(connection, "VACUUM")
             (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.OperationalError as error:
         return [_in_use(catalog, str(error))]

@@ -33,7 +33,7 @@ class Tagged:
     """What an act changed.
 
     Attributes:
-        act: its row; None where nothing was to change.
+        act: its row; None where nothing was to change and nobody else had said it.
         tag: as it is written.
         changed: the pictures that carry it now, or carry it no more.
         unchanged: how many of those that were meant did so already.
@@ -77,14 +77,27 @@ def tag_pictures(catalog: Catalog, ids: Iterable[int], tag: str, *, reviewer: st
     with catalog.write(exclusive=True) as connection:
         rows = check_pictures(connection, ids)
         spelled = known_spelling(connection, wanted)
-        now_tagged = tags_of(connection, [row.id for row in rows])
-        changed = [row.id for row in rows if (spelled in now_tagged.get(row.id, ())) == take]
-        act = make_act(connection, Act.UNTAG if take else Act.TAG, reviewer) if changed else None
+        newest = _newest_words(connection, [row.id for row in rows], spelled)
+        changed = [row.id for row in rows if (newest.get(row.id, ("", ""))[0] == Act.TAG) == take]
+        others = any(said_by != reviewer for _, said_by in newest.values())
+        act = make_act(connection, Act.UNTAG if take else Act.TAG, reviewer) if changed or others else None
         if act is not None:
-            for some in chunks(changed):
+            # Also where it was so before: taking the earlier act back must leave this word standing.
+            for some in chunks(sorted({*changed, *newest})):
                 values = [{"act_id": act["id"], "image_id": one, "tag": spelled} for one in some]
                 connection.execute(insert(tags), values)
         return Tagged(act, spelled, changed, len(rows) - len(changed))
+
+
+def _newest_words(connection: Connection, ids: Sequence[int], spelled: str) -> dict[int, tuple[str, str]]:
+    """What stands about one tag of pictures: the action and who did it, for those about which it was ever said."""
+    found: dict[int, tuple[str, str]] = {}
+    for some in chunks(list(ids)):
+        query = select(tags.c.image_id, acts.c.action, acts.c.reviewer).join_from(tags, acts)
+        query = query.where(tags.c.image_id.in_(some), tags.c.tag == spelled, acts.c.undone_at.is_(None))
+        for row, action, by in connection.execute(query.order_by(acts.c.id)):
+            found[row] = (action, by)
+    return found
 
 
 def known_spelling(connection: Connection, tag: str) -> str:

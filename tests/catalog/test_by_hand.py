@@ -100,7 +100,7 @@ def test_a_duplicate_that_is_told_apart_is_kept_again_and_parted(catalog, walk):
     assert (list(done.changed.values()), done.still) == ([("duplicate", "kept")], 1)  # a3 is like both
     assert groups(catalog) == [["a", "a2", "a3"], ["p1", "p2"]]
     done = say(catalog, "a2", "split")
-    assert (done.pairs, done.still) == (1, 0)
+    assert (done.pairs, done.still) == (2, 0)
     assert groups(catalog) == [["a", "a3"], ["p1", "p2"]]
     settled(catalog)
     undo_act(catalog, done.act["id"], RULE)
@@ -117,6 +117,49 @@ def test_the_newest_word_about_a_pair_counts_and_the_one_before_it_comes_back(ca
     again = say(catalog, "b c", "same")
     assert (again.act, again.pairs) == (None, 0)
     settled(catalog)
+
+
+@pytest.mark.parametrize(("word", "before"), [("apart", "a a2"), ("same", "b c"), ("group", "b c")])
+def test_a_word_said_again_by_somebody_else_stands_when_the_first_one_is_taken_back(catalog, walk, word, before):
+    first = say(catalog, before, word, by="me")
+    later = say(catalog, before, word, by="you")
+    assert (later.act is not None, later.changed) == (True, {})
+    told = state_of(catalog)
+    assert undo_act(catalog, first.act["id"], RULE).changed == {}
+    assert state_of(catalog) == told
+    settled(catalog)
+    undo_act(catalog, later.act["id"], RULE)
+    assert state_of(catalog) != told
+    settled(catalog)
+
+
+def test_a_word_about_more_pictures_stands_for_all_of_them_when_an_earlier_one_is_taken_back(catalog, walk):
+    first = say(catalog, "a a2", "apart")
+    say(catalog, "a a2 a3", "apart")
+    undo_act(catalog, first.act["id"], RULE)
+    assert groups(catalog) == [["p1", "p2"]]
+    settled(catalog)
+
+
+def test_taking_back_an_act_leaves_a_later_contrary_word_standing(catalog, walk):
+    first = say(catalog, "b c", "same")
+    say(catalog, "b c", "apart", by="you")
+    assert undo_act(catalog, first.act["id"], RULE).changed == {}
+    assert statuses(catalog)["b"] == statuses(catalog)["c"] == ("kept", None)
+    settled(catalog)
+
+
+@pytest.mark.parametrize("take", [False, True])
+def test_a_tag_said_again_by_somebody_else_stands_when_the_first_act_is_taken_back(catalog, walk, take):
+    chosen = ids(catalog, "a b")
+    if take:
+        tag_pictures(catalog, chosen, "blurry", reviewer="they")
+    first = tag_pictures(catalog, chosen, "blurry", reviewer="me", take=take)
+    again = tag_pictures(catalog, chosen, "blurry", reviewer="you", take=take)
+    assert (again.changed, again.unchanged) == ([], 2)
+    undo_act(catalog, first.act["id"], RULE)
+    assert count_tags(catalog) == ({} if take else {"blurry": 2})
+    assert tag_pictures(catalog, chosen, "blurry", reviewer="you", take=take).act is None
 
 
 def test_pictures_of_one_product_are_no_duplicates_when_told_apart_and_stay_in_one_group(catalog, walk):
