@@ -60,9 +60,9 @@ def test_a_writer_that_waits_in_vain_ends_with_a_sentence(tmp_path, hurried):
 def test_opening_a_catalogue_that_is_held_whole_says_that_it_waits(tmp_path, caplog, hurried):
     file = tmp_path / "catalog.sqlite"
     open_catalog(str(file), create=True).close()
-    with closing(hold(file, whole=True)), caplog.at_level(logging.WARNING):
-        with pytest.raises(CatalogError, match="database is locked"):
-            open_catalog(str(file))
+    held = closing(hold(file, whole=True))
+    with held, caplog.at_level(logging.WARNING), pytest.raises(CatalogError, match="database is locked"):
+        open_catalog(str(file))
     assert [TOLD in record.message for record in caplog.records] == [True]
 
 
