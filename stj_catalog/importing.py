@@ -116,6 +116,7 @@ def survey(folder: Path, categories: Sequence[Category]) -> Survey:
         {label: (one.slug, one.name) for label, one in by_label.items()},
         what="to import",
         none_names=(*NONE_NAMES, none.slug, none.name) if none else NONE_NAMES,
+        fits={label: one.fits for label, one in by_label.items()},
     )
     passed_over = list(found.passed_over)
     if none is None:

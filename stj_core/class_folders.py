@@ -11,12 +11,12 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stj_core.errors import UsageError
-from stj_core.picture_types import SUFFIXES, is_picture_signature
+from stj_core.picture_types import ARCHIVE_SUFFIXES, SUFFIXES, UNREAD_SUFFIXES, is_picture_signature
 
 SOURCES = "SOURCES.csv"
 """A file of this name in the folder says where each picture came from."""
@@ -24,6 +24,7 @@ NONE_NAMES = ("none", "other")
 """Folders of these names hold pictures of none of the classes."""
 _NUMBERED = re.compile(r"(\d+)(?:[\s_.-]+(.*))?", re.DOTALL)
 _SHORTEST_PLURAL = 3
+_NOT = frozenset({"not", "no", "non", "without", "except", "anti"})
 # Joiners and marks that change how letters look, or nothing at all; file systems and keyboards add and lose them.
 _UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 # Folders that archive programs and desktops make by themselves.
@@ -124,7 +125,17 @@ class _Walk:
         elif path.suffix.lower() in SUFFIXES or _begins_as_picture(path):
             self.files.append(path)
         else:
-            self.leave_out(path, "no picture by its ending or its first bytes")
+            self.leave_out(path, _why_unread(path))
+
+
+def _why_unread(path: Path) -> str:
+    """Why a file that is no picture of a known type is not read."""
+    ending = path.suffix.lower()
+    if ending in UNREAD_SUFFIXES:
+        return "a kind of picture that is not read: make JPEG or PNG of it"
+    if ending in ARCHIVE_SUFFIXES:
+        return "an archive: unpack it first"
+    return "no picture by its ending or its first bytes"
 
 
 def find_class_folders(
@@ -133,6 +144,7 @@ def find_class_folders(
     *,
     what: str = "to read",
     none_names: Sequence[str] = NONE_NAMES,
+    fits: Mapping[int, Collection[str]] | None = None,
 ) -> ClassFolders:
     """Find the class folders in a folder.
 
@@ -141,6 +153,7 @@ def find_class_folders(
         names: for each label the names that its folder may have: slug and display name.
         none_names: what a folder of pictures of none of the classes may be called.
         what: ends the sentence that there is no such folder.
+        fits: for each label other words that mean it. They name no folder, but `0_pants` is no folder of sarees.
 
     Raises:
         UsageError: there is no such folder, a folder in it is no class, a folder's number and name disagree, or there is no
@@ -162,7 +175,7 @@ def find_class_folders(
         elif not path.is_dir():
             if path.name != SOURCES:
                 passed_over.append(PassedOver(name, "not in the folder of a class"))
-        elif (label := class_of(path.name, names)) is not None:
+        elif (label := class_of(path.name, names, fits)) is not None:
             classes.append((label, path))
         elif folded(path.name) in nothing:
             none.append(path)
@@ -189,11 +202,18 @@ def find_pictures(folder: Path, root: Path | None = None) -> PictureFiles:
     return PictureFiles(tuple(walk.files), tuple(walk.passed_over), tuple(walk.unreadable))
 
 
-def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
+def class_of(
+    name: str, names: Mapping[int, Sequence[str]], fits: Mapping[int, Collection[str]] | None = None
+) -> int | None:
     """The label that a folder's name means, or None.
 
+    Args:
+        name: of the folder.
+        names: for each label its slug and its display name.
+        fits: for each label other words that mean it, which only contradict a number.
+
     Raises:
-        UsageError: its number is one class's and its words are another's.
+        UsageError: its number is one class's and its words are another's, or say that it is not that class.
     """
     by_words = _labelled(name, names)
     if by_words is not None:
@@ -204,17 +224,18 @@ def class_of(name: str, names: Mapping[int, Sequence[str]]) -> int | None:
     number, words = int(numbered[1]), numbered[2] or ""
     said = _labelled(words, names)
     if said is None and number in names:
-        said = _other_named_within(words, number, names)
+        said = _other_named_within(words, number, names, fits or {})
     if said is not None and said != number:
         other = f"{number} is {names[number][0]}" if number in names else f"there is no class {number}"
         raise UsageError(
             f"The folder {printable_name(name)} says two things: {other}, but {printable_name(words)} is class {said} "
             f"({names[said][0]}). Rename it to {said}_{names[said][0]}, or to the class that it holds."
         )
-    if number in names and folded(words) in NONE_NAMES:
+    if number in names and (folded(words) in NONE_NAMES or folded(words).split("-")[0] in _NOT):
+        means = "means none of the classes" if folded(words) in NONE_NAMES else "says what it is not"
         raise UsageError(
             f"The folder {printable_name(name)} says two things: {number} is {names[number][0]}, but {printable_name(words)} "
-            f"means none of the classes. Rename it to {NONE_NAMES[0]}, or to {number}_{names[number][0]}."
+            f"{means}. Rename it to {NONE_NAMES[0]}, or to {number}_{names[number][0]}."
         )
     return number if number in names else None
 
@@ -229,11 +250,16 @@ def _labelled(words: str, names: Mapping[int, Sequence[str]]) -> int | None:
     return next((label for label, known in names.items() if plain and plain in _spelled(known)), None)
 
 
-def _other_named_within(words: str, number: int, names: Mapping[int, Sequence[str]]) -> int | None:
+def _other_named_within(
+    words: str, number: int, names: Mapping[int, Sequence[str]], fits: Mapping[int, Collection[str]]
+) -> int | None:
     """The first class that is named among other words, such as jeans in blue_jeans_old; None where `number` is one of them."""
     inside = f"-{folded(words)}-"
-    found = [label for label, known in names.items() if any(f"-{one}-" in inside for one in _spelled(known))]
-    return None if not found or number in found else found[0]
+    for known in (names, {label: tuple(fits.get(label, ())) for label in names}):
+        found = [label for label, some in known.items() if any(f"-{one}-" in inside for one in _spelled(some))]
+        if found:
+            return None if number in found else found[0]
+    return None
 
 
 def _spelled(known: Sequence[str]) -> set[str]:

@@ -69,6 +69,7 @@ def outcomes(catalog):
     [
         *("0_jeans", "1 Sarees", "2-trousers", "7_jeans", "02.saree", "1-sarees", "0. jeans", "0_Jean", "2_trouser"),
         *("0_blue_jeans", "1_silk sarees (old)", "2 mens-trousers 2024", "0_none", "1 Other"),
+        *("0_pants", "2 Chinos", "1_denim-men", "0_not_saree", "1 Non-Trousers", "2_no_jeans"),
     ],
 )
 def test_a_number_and_a_name_that_disagree_are_refused_with_exit_2(tmp_path, folder, capsys):
@@ -147,6 +148,20 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
     for one in answer["passed_over"]:
         assert one["name"] in told.err
         assert one["why"] in told.err
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *((f"a{ending}", "a kind of picture that is not read: make JPEG or PNG of it") for ending in (".jp2", ".PSD", ".svg")),
+        *((f"a{ending}", "an archive: unpack it first") for ending in (".zip", ".tar.gz", ".RAR")),
+    ],
+)
+def test_a_picture_that_cannot_be_read_and_an_archive_are_not_said_to_be_no_picture(tmp_path, capsys, name, why):
+    make(tmp_path / "in", "0/a.jpg")
+    (tmp_path / "in" / "0" / name).write_bytes(b"whatever it is")
+    assert outcome(app, ["import", str(tmp_path / "in")]) == 0
+    assert f"1 thing was passed over ({why}): 0/{name}." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("target", ["..", "../..", "../../in"])
