@@ -79,6 +79,11 @@ class Survey:
         """How many files will be read."""
         return sum(len(files) for _, files in self.classes)
 
+    @property
+    def names(self) -> list[str]:
+        """The files as they are called below the folder."""
+        return [name_below(self.root, one) for _, files in self.classes for one in files]
+
 
 @dataclass
 class ImportReport:

@@ -48,11 +48,39 @@ MEDIA_TYPES = {one.extension: one.media_type for one in PICTURE_TYPES}
 """By the endings that the image store gives."""
 SUFFIXES = frozenset(suffix for one in PICTURE_TYPES for suffix in one.suffixes)
 UNREAD_SUFFIXES = frozenset(
-    ".jp2 .j2k .jpx .jxl .ico .cur .tga .dds .pcx .sgi .psd .xcf .svg .svgz .eps .ai .pdf .exr .hdr .dng .cr2 .cr3 .nef .arw .orf "
-    ".rw2 .raf .raw".split()
+    [
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".jxl",
+        ".ico",
+        ".cur",
+        ".tga",
+        ".dds",
+        ".pcx",
+        ".sgi",
+        ".psd",
+        ".xcf",
+        ".svg",
+        ".svgz",
+        ".eps",
+        ".ai",
+        ".pdf",
+        ".exr",
+        ".hdr",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".orf",
+        ".rw2",
+        ".raf",
+        ".raw",
+    ]
 )
 """Endings of pictures that nothing here reads."""
-ARCHIVE_SUFFIXES = frozenset(".zip .tar .tgz .gz .bz2 .xz .7z .rar .zst".split())
+ARCHIVE_SUFFIXES = frozenset([".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst"])
 _SIGNATURES = (
     b"\xff\xd8\xff",
     b"\x89PNG\r\n\x1a\n",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from pathlib import Path
 
 from stj_catalog.catalog import Catalog
 from stj_catalog.gallery import Filter, gallery_page
 from stj_catalog.lookup import FoundPicture, find_picture
 from stj_core.errors import UsageError
+from stj_core.spreadsheet import delimiter_of, read_table
 from stj_core.vocabulary import Status
 
 NAMED_BY = ("sha256", "file", "image", "url", "image_url")
@@ -40,28 +38,14 @@ def listed_words(text: str, place: str) -> list[str]:
         UsageError: it names none.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    columns = next(csv.reader(lines[:1]), [])
-    named = next((name for name in NAMED_BY if name in columns), None)
-    words = [row[named] for row in csv.DictReader(io.StringIO(text, newline="")) if row[named]] if named else lines
+    first = [cell.strip(' "').casefold() for cell in lines[0].split(delimiter_of(lines[0]))] if lines else []
+    named = next((name for name in NAMED_BY if name in first), None)
+    words = [row[named] for _, row in read_table(text, place).rows if row[named]] if named else lines
     if not words:
         raise UsageError(
             f"{place} names no picture: give one on each line, or a CSV with a column {', '.join(NAMED_BY)}."
         )
     return words
-
-
-def read_text(place: str) -> str:
-    """The text of a file, or of standard input for `-`.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    import sys
-
-    try:
-        return sys.stdin.read() if place == "-" else Path(place).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"Cannot read {place}: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def read_filter(terms: Sequence[str]) -> Filter:

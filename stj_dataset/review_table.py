@@ -14,6 +14,7 @@ from stj_catalog.lookup import ids_of_checksums
 from stj_catalog.reviews import Wish, check_decision
 from stj_core.errors import UsageError
 from stj_core.labels import NO_LABEL
+from stj_core.spreadsheet import read_table
 from stj_core.text import cell_inert
 from stj_core.vocabulary import Action
 from stj_dataset.picking import filtered_ids
@@ -60,17 +61,14 @@ def read_wishes(
     Raises:
         UsageError: a column is missing or a line cannot be right: nothing is to be written then.
     """
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
-    try:
-        lines = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise UsageError(f"Line {reader.line_num + 1} of {place} is no CSV: {error}.") from error
-    if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
+    table = read_table(text, place)
+    lines = table.rows
+    if missing := [name for name in _NEEDED if name not in table.columns]:
         raise UsageError(
             f"{place} lacks the column {missing[0]}: stj-dataset reviews export writes one that has them all."
         )
-    judged = [(number, row) for number, row in lines if (row.get("action") or row.get("to") or "").strip()]
-    ids = ids_of_checksums(catalog, [(row["sha256"] or "").strip().lower() for _, row in judged])
+    judged = [(number, row) for number, row in lines if (row.get("action") or row.get("to", "")).strip()]
+    ids = ids_of_checksums(catalog, [row["sha256"].strip().lower() for _, row in judged])
     wishes: dict[int, Wish] = {}
     wrong: list[str] = []
     for number, row in judged:
@@ -86,8 +84,8 @@ def read_wishes(
     return list(wishes.values()), len(lines) - len(judged)
 
 
-def _wish(row: dict[str, str | None], ids: dict[str, int], reviewer: str, label_of: Callable[[str], int]) -> Wish:
-    cells = {name: _plain(value or "") for name, value in row.items() if isinstance(value, str | None) and name}
+def _wish(row: dict[str, str], ids: dict[str, int], reviewer: str, label_of: Callable[[str], int]) -> Wish:
+    cells = {name: _plain(value) for name, value in row.items()}
     image = ids.get(cells["sha256"].lower())
     if image is None:
         raise UsageError(f"no picture has the sha256 {cells['sha256']!r}.")
@@ -114,9 +112,3 @@ def csv_text(lines: Iterable[Sequence[object]]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows(lines)
     return stream.getvalue()
-
-
-def _delimiter(text: str) -> str:
-    """What parts the columns of a table: spreadsheets of some countries write semicolons, and some write tabs."""
-    first = text.partition("\n")[0]
-    return max(",;\t", key=first.count)

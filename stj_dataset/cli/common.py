@@ -125,7 +125,8 @@ def meant_pictures(catalog: Catalog, words: list[str], listed: str | None, where
         UsageError: none is, or a name means none or several.
     """
     from stj_core.errors import UsageError
-    from stj_dataset.picking import filtered_ids, listed_words, named_pictures, read_filter, read_text
+    from stj_core.spreadsheet import read_text
+    from stj_dataset.picking import filtered_ids, listed_words, named_pictures, read_filter
 
     named = list(words)
     if listed is not None:

@@ -40,7 +40,7 @@ def import_(
     from stj_catalog.catalog import file_of, open_catalog
     from stj_catalog.importing import import_folder, survey
     from stj_catalog.incremental import Settler
-    from stj_catalog.origins import find_origins
+    from stj_catalog.origins import doubts_about, find_origins
     from stj_core.class_folders import summed_up
     from stj_core.cluster import open_cluster
     from stj_core.config import read_config
@@ -54,6 +54,8 @@ def import_(
     origins, remark = find_origins(folder, sources)
     if remark:
         say(remark)
+    for doubt in doubts_about(origins or {}, lying.names):
+        say(doubt)
     file = file_of(config.catalog_url)
     if file is not None and not file.exists() and not open_store(config.images).is_empty():
         say(

@@ -76,7 +76,7 @@ def _import(file: str, reviewer: str, catalog: str | None, *, overrule: bool, ye
 
     from stj_catalog.reviews import record_each, user_name
     from stj_core.errors import CatalogError
-    from stj_dataset.picking import read_text
+    from stj_core.spreadsheet import read_text
     from stj_dataset.review_table import read_wishes
     from stj_images.likeness import thresholds_of
 

@@ -153,7 +153,10 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        *((f"a{ending}", "a kind of picture that is not read: make JPEG or PNG of it") for ending in (".jp2", ".PSD", ".svg")),
+        *(
+            (f"a{ending}", "a kind of picture that is not read: make JPEG or PNG of it")
+            for ending in (".jp2", ".PSD", ".svg")
+        ),
         *((f"a{ending}", "an archive: unpack it first") for ending in (".zip", ".tar.gz", ".RAR")),
     ],
 )
@@ -366,3 +369,29 @@ def test_the_folders_own_list_of_sources_is_read_and_one_that_is_none_is_said(tm
     assert (
         "needs the columns file and source (or repository), and has a, b: it was not used." in capsys.readouterr().err
     )
+
+
+def test_a_list_of_sources_that_says_two_things_of_a_file_is_refused(tmp_path):
+    (tmp_path / "s.csv").write_text("file,source\n0/a.jpg,one\n0/b.jpg,one\n0/a.jpg,one\n", encoding="utf-8")
+    assert len(read_origins(tmp_path / "s.csv")) == 2
+    (tmp_path / "s.csv").write_text("file,source\n0/a.jpg,one\n0\\a.jpg,two\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"Line 3 of .*s\.csv says of 0/a\.jpg what an earlier line says otherwise"):
+        read_origins(tmp_path / "s.csv")
+
+
+def test_lines_of_sources_that_fit_no_file_and_a_product_of_many_pictures_are_told(tmp_path, capsys):
+    names = [f"0/{number}.jpg" for number in range(21)]
+    make(tmp_path / "in", *names)
+    rows = [f"in/{name},shop,x" for name in names]
+    (tmp_path / "s.csv").write_text("\n".join(["file,source,asin", *rows]), encoding="utf-8")
+    assert outcome(app, ["import", str(tmp_path / "in"), "--sources", str(tmp_path / "s.csv")]) == 0
+    said = capsys.readouterr().err
+    assert (
+        "21 of the 21 files that the list of sources names do not lie in the folder (in/0/0.jpg, in/0/1.jpg, in/0/2.jpg …)"
+        in said
+    )
+    rows = [f"{name},shop,x" for name in names]
+    (tmp_path / "s.csv").write_text("\n".join(["file,source,asin", *rows]), encoding="utf-8")
+    assert outcome(app, ["import", str(tmp_path / "in"), "--sources", str(tmp_path / "s.csv")]) == 0
+    said = capsys.readouterr().err
+    assert "21 pictures are of one product by the list of sources (asin x): they stay in one split together." in said
