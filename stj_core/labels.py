@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from stj_core.class_folders import folded, spellings
 from stj_core.errors import UsageError
@@ -19,6 +20,8 @@ NO_LABEL = -1
 """Stands for the label of the category of none of the classes, which has none."""
 RESERVED = ("none", "unsure")
 """What predictions answer where they name no class: no class may be called so."""
+MOST_LABEL = 9_999
+_LONGEST_SLUG, _LONGEST_NAME = 40, 100
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -101,13 +104,17 @@ def load_categories(path: Path | None = None) -> tuple[Category, ...]:
     """
     source = labels_path(path)
     try:
-        blocks = tomllib.loads(source.read_text(encoding="utf-8")).get("category", [])
+        blocks = tomllib.loads(source.read_text(encoding="utf-8-sig")).get("category", [])
     except OSError as error:
         raise UsageError(
             f"Cannot read the labels file {source}: {error.strerror}. Set STJ_LABELS to a labels.toml."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"The labels file {source} is not valid TOML: {error}.") from error
+    if not isinstance(blocks, list):
+        raise UsageError(
+            f"The labels file {source} has a category that is no [[category]] block: {str(blocks)[:40]!r}."
+        )
     categories = tuple(sorted((_category(block, source) for block in blocks), key=_order))
     if not any(one.role == CLASS for one in categories):
         raise UsageError(f"The labels file {source} has no [[category]] block: add one.")
@@ -161,7 +168,7 @@ def _category(block: object, source: Path) -> Category:
     if not isinstance(block, dict):
         raise UsageError(f"The labels file {source} has a category that is no [[category]] block: {block!r}.")
     role = block.get("role", CLASS)
-    if role not in {CLASS, NONE}:
+    if role not in (CLASS, NONE):
         raise UsageError(f'A category in {source} has the role {role!r}: it is "{CLASS}" or "{NONE}".')
     fields = {"label": int, "slug": str, "name": str} if role == CLASS else {"slug": str, "name": str}
     for name, kind in fields.items():
@@ -178,10 +185,10 @@ def _category(block: object, source: Path) -> Category:
             f"A category in {source} needs a label of 0 or more and a slug of a-z, 0-9 and -, "
             f"got {label} and {block['slug']!r}."
         )
+    _check_size(block, label, source)
     _check_words(block["slug"], block["name"], label, source)
+    _check_kinds(block, source)
     node = block.get("node", "")
-    if not isinstance(node, str):
-        raise UsageError(f"A category in {source} needs node = a str, got {node!r}.")
     shop = block.get("shop", DEFAULT_SHOP)
     if not isinstance(shop, str) or shop not in SHOPS:
         raise UsageError(f"A category in {source} is of the shop {shop!r}: STJ knows {', '.join(sorted(SHOPS))}.")
@@ -202,13 +209,35 @@ def _order(category: Category) -> tuple[bool, int]:
     return category.role == NONE, category.label
 
 
+def _check_kinds(block: dict[str, Any], source: Path) -> None:
+    """Refuse optional fields of another kind than they are read as; a text would be taken for a list of its letters."""
+    for name in ("fits", "contradicts"):
+        words = block.get(name, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) and word.strip() for word in words):
+            raise UsageError(f'A category in {source} needs {name} = a list of words such as ["saree"], got {words!r}.')
+    for name in ("node", "spider"):
+        if not isinstance(block.get(name, ""), str):
+            raise UsageError(f"A category in {source} needs {name} = a str, got {block[name]!r}.")
+
+
+def _check_size(block: dict[str, Any], label: int, source: Path) -> None:
+    """Refuse numbers and names that no folder and no column could hold."""
+    if label > MOST_LABEL:
+        raise UsageError(f"A category in {source} has the label {label}: {MOST_LABEL:,} is the largest.")
+    for name, longest in (("slug", _LONGEST_SLUG), ("name", _LONGEST_NAME)):
+        if len(block[name]) > longest:
+            raise UsageError(
+                f"A category in {source} has a {name} of {len(block[name]):,} characters: {longest} are the most."
+            )
+
+
 def _check_words(slug: str, name: str, label: int, source: Path) -> None:
     """Refuse names that no person or program could use."""
     # Joiners belong to how some scripts are written.
     if not folded(name) or not name.replace("\u200c", "").replace("\u200d", "").isprintable():
         raise UsageError(f"The category {slug} in {source} needs a name that can be read, got {name!r}.")
     for word in (slug, name):
-        if folded(word) in RESERVED:
+        if "".join(filter(str.isalnum, folded(word))) in RESERVED:
             raise UsageError(
                 f"The category {slug} in {source} cannot be called {word!r}: predictions answer {' and '.join(RESERVED)} "
                 "for what they do not know. Give it another name."

@@ -156,3 +156,32 @@ def test_an_unknown_category_names_the_known_ones():
     with pytest.raises(UsageError) as caught:
         find_category("hats", load_labels())
     assert str(caught.value) == "There is no category 'hats': labels.toml knows saree, trousers, jeans."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("category = 3", 'category = "saree"', "category = {}", f"a = {'[' * 3000}{']' * 3000}"),
+        *(
+            f"{{block}}{field}"
+            for field in ("role = []", "spider = 3", "node = 5", 'fits = "saree"', "contradicts = [1]", 'fits = [""]')
+        ),
+        *(
+            '[[category]]\nlabel = 99999999999999999999\nslug = "a"\nname = "A"',
+            '[[category]]\nlabel = 10000\nslug = "a"\nname = "A"',
+        ),
+        f'[[category]]\nlabel = 0\nslug = "a"\nname = "{"A" * 101}"',
+        *(f'[[category]]\nlabel = 0\nslug = "a"\nname = "{name}"' for name in ("unsure!", "Un-sure", "N.O.N.E")),
+    ],
+)
+def test_whatever_a_labels_file_holds_it_is_read_or_refused_in_a_sentence(tmp_path, text):
+    file = tmp_path / "labels.toml"
+    file.write_text(text.replace("{block}", '[[category]]\nlabel = 0\nslug = "a"\nname = "A"\n'), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"labels\.toml"):
+        load_categories(file)
+
+
+def test_a_labels_file_saved_with_a_byte_order_mark_is_read(tmp_path):
+    file = tmp_path / "labels.toml"
+    file.write_text('[[category]]\nlabel = 0\nslug = "a"\nname = "A"\n', encoding="utf-8-sig")
+    assert [one.slug for one in load_labels(file)] == ["a"]
