@@ -194,6 +194,9 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError) and (sentence := missing_extra(error)):
             say(sentence)
             return 1
+        if isinstance(error, UnicodeEncodeError) and (word := _no_text(arguments)) is not None:
+            say(f"{word!r} is no text: what is typed must be UTF-8.")
+            return UsageError.exit_code
         if sentence := machines_fault(error):
             say(sentence)
             return 1
@@ -202,6 +205,12 @@ def outcome(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     if code == INTERRUPTED:
         say(GOES_ON)
     return code
+
+
+def _no_text(arguments: Sequence[str] | None) -> str | None:
+    """The first argument that holds bytes that are no character, if there is one."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return next((one for one in given if any("\ud800" <= char <= "\udfff" for char in one)), None)
 
 
 def machines_fault(error: BaseException) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 
 from stj_catalog.catalog import Catalog
@@ -48,8 +48,12 @@ def listed_words(text: str, place: str) -> list[str]:
     return words
 
 
-def read_filter(terms: Sequence[str]) -> Filter:
-    """The pictures that terms such as `status=quarantined`, `reason=sponsored` or `undecided` ask for together.
+def read_filter(terms: Sequence[str], label_of: Callable[[str], int] | None = None) -> Filter:
+    """The pictures that terms such as `status=quarantined`, `label=saree` or `undecided` ask for together.
+
+    Args:
+        terms: what was typed.
+        label_of: gives the number of a class that is called by its slug or its name.
 
     Raises:
         UsageError: a term is none.
@@ -64,11 +68,20 @@ def read_filter(terms: Sequence[str]) -> Filter:
             raise UsageError(
                 f"--where {term} says nothing: it is undecided, or one of {', '.join(known[:-1])} = a value."
             )
+        elif name == "label" and label_of is not None and not value.isdigit():
+            wanted[name] = _class_of(term, value, label_of)
         elif name in _WHOLE and not value.isdigit():
             raise UsageError(f"--where {term}: {name} is a whole number, got {value!r}.")
         else:
             wanted[name] = int(value) if name in _WHOLE else value
     return Filter(**wanted)  # type: ignore[arg-type]  # each value was read by its field's name
+
+
+def _class_of(term: str, word: str, label_of: Callable[[str], int]) -> int:
+    try:
+        return label_of(word)
+    except UsageError as error:
+        raise UsageError(f"--where {term}: {error}") from error
 
 
 def filtered_ids(catalog: Catalog, wanted: Filter) -> Iterator[int]:

@@ -77,12 +77,26 @@ def revision(connection: Connection) -> str | None:
         raise CatalogError(
             f"The catalogue {connection.engine.url!r} is damaged (it has no table {', '.join(lost)}). {REMEDY}"
         )
+    if found == HEAD and (missing := _missing_columns(connection)):
+        raise CatalogError(
+            f"The catalogue {connection.engine.url!r} is damaged (it has no column {', '.join(missing)}). {REMEDY}"
+        )
     if found not in REVISIONS:
         raise NewerSchemaError(
             f"The catalogue {connection.engine.url!r} has schema {found}, newer than this STJ's {HEAD}: "
             "upgrade STJ (pip install -U stj)."
         )
     return found
+
+
+def _missing_columns(connection: Connection) -> list[str]:
+    """The columns that some other program took from an SQLite catalogue, as `table.column`."""
+    if connection.dialect.name != "sqlite":
+        return []
+    query = "SELECT m.name, c.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'"
+    there = {(table, column) for table, column in connection.exec_driver_sql(query)}
+    wanted = {(table.name, column.name) for table in metadata.tables.values() for column in table.columns}
+    return sorted(f"{table}.{column}" for table, column in wanted - there)
 
 
 @contextmanager

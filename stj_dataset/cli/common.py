@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -111,6 +111,13 @@ def label_of(word: str, categories: Sequence[Category]) -> int:
     return found
 
 
+def class_reader(config: Config) -> Callable[[str], int]:
+    """Reads a class of a configuration's labels by its number, its slug or its name."""
+    from stj_core.labels import load_labels
+
+    return lambda word: label_of(word, load_labels(config.labels))
+
+
 def picture_word(image: str) -> str:
     """A file's name without folders and ending; anything else as it is."""
     if "://" in image:
@@ -118,7 +125,9 @@ def picture_word(image: str) -> str:
     return image.rsplit("/", 1)[-1].split(".", 1)[0].lower()
 
 
-def meant_pictures(catalog: Catalog, words: list[str], listed: str | None, where: list[str]) -> list[int]:
+def meant_pictures(
+    catalog: Catalog, config: Config, words: list[str], listed: str | None, where: list[str]
+) -> list[int]:
     """The rows of all pictures that are meant, each once: by their names, by a list's, and by what they have in common.
 
     Raises:
@@ -133,7 +142,7 @@ def meant_pictures(catalog: Catalog, words: list[str], listed: str | None, where
         named += listed_words(read_text(listed), listed)
     ids = [one.id for one in named_pictures(catalog, [picture_word(word) for word in named])]
     if where:
-        ids += filtered_ids(catalog, read_filter(where))
+        ids += filtered_ids(catalog, read_filter(where, class_reader(config)))
     if not ids:
         what = "No picture is so" if where else "No picture was named"
         raise UsageError(f"{what}: give a sha256, a file's name or an address, --from a list, or --where.")

@@ -61,7 +61,7 @@ def group(
     from stj_images.likeness import thresholds_of
 
     with opened(catalog) as (found, config):
-        ids = meant_pictures(found, image or [], listed, where or [])
+        ids = meant_pictures(found, config, image or [], listed, where or [])
         if len(ids) > _MANY:
             confirm(f"This is said of {len(ids):,} pictures.", yes=yes)
         by = reviewer or user_name() or "unknown"

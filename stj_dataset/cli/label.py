@@ -78,7 +78,7 @@ def label(
         raise UsageError(f"Give one of --as LABEL, --reject REASON, --keep and --undo, got {sum(chosen)} of them.")
     with opened(catalog) as (found, config):
         wanted = None if as_label is None else meant_label(as_label, config)
-        ids = meant_pictures(found, image or [], listed, where or [])
+        ids = meant_pictures(found, config, image or [], listed, where or [])
         if seen is not None and len(ids) > 1:
             raise UsageError(f"--seen is about one picture, and {len(ids):,} are meant.")
         if len(ids) > _MANY:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
-from stj_dataset.cli.common import CatalogOption, confirm, opened
+from stj_dataset.cli.common import CatalogOption, class_reader, confirm, opened
 from stj_dataset.cli.label import meant_label
 
 
@@ -57,8 +57,8 @@ def _export(file: str, where: list[str], catalog: str | None, *, as_json: bool) 
     from stj_dataset.picking import read_filter
     from stj_dataset.review_table import csv_text, review_lines
 
-    with opened(catalog) as (found, _):
-        lines = list(review_lines(found, read_filter(where) if where else None))
+    with opened(catalog) as (found, config):
+        lines = list(review_lines(found, read_filter(where, class_reader(config)) if where else None))
     if file == "-":
         if as_json:
             raise UsageError("--json tells about a file: name one.")

@@ -78,8 +78,8 @@ def _tag(
     from stj_catalog.tags import read_tag, tag_pictures
 
     read_tag(word)
-    with opened(catalog) as (found, _):
-        ids = meant_pictures(found, *meant)
+    with opened(catalog) as (found, config):
+        ids = meant_pictures(found, config, *meant)
         if len(ids) > _MANY:
             confirm(f"This {'takes a tag from' if take else 'tags'} {len(ids):,} pictures.", yes=yes)
         done = tag_pictures(found, ids, word, reviewer=reviewer or user_name() or "unknown", take=take)

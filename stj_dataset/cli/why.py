@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stj_core.cli import JsonOption, counted, emit, emit_json, say
+from stj_core.errors import UsageError
+from stj_core.text import shortened
 from stj_dataset.cli.common import CatalogOption, opened
 
 if TYPE_CHECKING:
     from stj_catalog.provenance import Trace, Whole
 
 _MOST = 60
+# A file of the image store or of a dataset is called by its picture's sha256.
+_FILE = re.compile(r"(?:.*[/\\])?(?P<checksum>[0-9a-f]{6,64})\.\w+", re.DOTALL | re.IGNORECASE)
 
 
 def why(
@@ -22,7 +27,8 @@ def why(
         str,
         typer.Argument(
             metavar="ASIN|URL|SHA256|TITLE",
-            help="A product's number, a picture's or a product's address, a sha256 (six digits or more), or a part of a title.",
+            help="A product's number, a picture's or a product's address, a sha256 (six digits or more) or a file called so, "
+            "or a part of a title.",
             show_default=False,
         ),
     ],
@@ -36,6 +42,9 @@ def why(
     from stj_catalog.provenance import trace, whole_picture
     from stj_core.labels import load_labels
 
+    if not word.strip():
+        raise UsageError("Give a product's number, an address, a sha256 or a part of a title; got nothing.")
+    word = _named(word)
     with opened(catalog) as (found, config):
         classes = {one.label: one.name for one in load_labels(config.labels)}
         answer = trace(found, word, most=_MOST)
@@ -51,13 +60,20 @@ def why(
             emit(line)
     if not seen:
         kind = {"asin": "ASIN", "row": "number"}.get(answer.kind, answer.kind)
+        word = shortened(answer.word, 200)
         say(
-            f"It was never seen: no crawl or import met the {kind} {answer.word!r}; it was on no page that was read, or the "
-            "crawl ended before it."
+            f"It was never seen: no crawl or import met the {kind} {word!r}; it was on no page that was read, or the crawl ended "
+            "before it."
         )
         raise typer.Exit(1)
     if len(answer.pictures) == _MOST:
         say(f"These are the first {_MOST} pictures; a longer word finds fewer.")
+
+
+def _named(word: str) -> str:
+    """What was asked for; of a file's name its checksum."""
+    file = None if "://" in word else _FILE.fullmatch(word)
+    return file["checksum"].lower() if file else word
 
 
 def _story(whole: Whole, title: str | None, asin: str | None) -> dict[str, Any]:

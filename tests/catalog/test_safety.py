@@ -252,12 +252,17 @@ def test_no_command_answers_from_what_is_left_of_a_damaged_table_or_index(place,
     assert (file.read_bytes(), held_files(place)) == (damaged, files)
 
 
-@pytest.mark.parametrize("what", ["a folder", "a pipe", "a table short", "no schema", "a text"])
+@pytest.mark.parametrize("what", ["a folder", "a pipe", "a table short", "a column short", "no schema", "a text"])
 def test_what_is_no_catalogue_is_one_sentence_from_every_command(place, capsys, what):
     file = place / "catalog.sqlite"
-    if what in {"a table short", "no schema"}:
+    broken = {
+        "a table short": "DROP TABLE sightings",
+        "a column short": "ALTER TABLE images DROP COLUMN detail",
+        "no schema": "DELETE FROM alembic_version",
+    }
+    if what in broken:
         with closing(sqlite3.connect(file)) as connection:
-            connection.execute("DROP TABLE sightings" if what == "a table short" else "DELETE FROM alembic_version")
+            connection.execute(broken[what])
             connection.commit()
     else:
         file.unlink()
@@ -271,6 +276,7 @@ def test_what_is_no_catalogue_is_one_sentence_from_every_command(place, capsys, 
         "a folder": "is a folder, and should be an SQLite file: set STJ_CATALOG to one.",
         "a pipe": "is no regular file, and should be an SQLite file: set STJ_CATALOG to one.",
         "a table short": "is damaged (it has no table sightings). Restore a backup of it (stj-dataset restore lists them).",
+        "a column short": "is damaged (it has no column images.detail). Restore a backup of it (stj-dataset restore lists them).",
         "no schema": "is damaged (it names no schema). Restore a backup of it (stj-dataset restore lists them).",
         "a text": "file is not a database. Restore a backup of it (stj-dataset restore lists them).",
     }
@@ -281,7 +287,9 @@ def test_what_is_no_catalogue_is_one_sentence_from_every_command(place, capsys, 
 
 
 def test_a_catalogue_that_another_program_holds_is_one_sentence(place, capsys, monkeypatch):
-    monkeypatch.setattr("stj_catalog.catalog.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("stj_catalog.catalog.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("stj_catalog.locked.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("stj_catalog.locked.SILENT_SECONDS", 0.1)
     with closing(sqlite3.connect(place / "catalog.sqlite", isolation_level=None)) as holder:
         holder.execute("PRAGMA locking_mode = EXCLUSIVE")
         holder.execute("BEGIN EXCLUSIVE")

@@ -87,10 +87,17 @@ def test_a_query_decides_what_it_finds_and_undoes_it(shelf: Shelf, run: Any) -> 
     assert decided(shelf) == 0
 
 
-@pytest.mark.parametrize("term", ["status", "colour=red", "label=jeans", "undecided=1", "status="])
+@pytest.mark.parametrize("term", ["status", "colour=red", "label=kimono", "undecided=1", "status="])
 def test_a_query_that_says_nothing_is_refused(run: Any, term: str) -> None:
     code, _, said = run("label", "--where", term, "--keep")
     assert (code, said.startswith(f"--where {term}")) == (2, True)
+
+
+@pytest.mark.parametrize("word", ["2", "jeans", "Jeans", "2_jeans"])
+def test_a_query_takes_a_class_by_its_number_slug_or_name(shelf: Shelf, run: Any, word: str) -> None:
+    number, name = run("label", "--where", "label=2", "--keep"), run("label", "--where", f"label={word}", "--undo")
+    assert (number[0], name[0]) == (0, 0)
+    assert decided(shelf) == 0
 
 
 def test_more_than_twenty_are_asked_about(shelf: Shelf, run: Any) -> None:

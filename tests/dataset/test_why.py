@@ -112,3 +112,18 @@ def test_a_person_reads_it_without_a_terminal_doing_anything(
     assert "kept, class 2 Jeans" in told
     assert "Decided by Asha at" in told
     assert "Export to dataset at" in told
+
+
+@pytest.mark.parametrize("form", ["{}.jpg", "images/ab/{}.JPG", "ds/train/0/{}.png", "C:\\data\\{}.webp"])
+def test_a_picture_is_asked_about_by_its_file(shelf: Shelf, asked: Any, form: str) -> None:
+    sha256 = sha_of(shelf, 3)
+    code, answer, _ = asked(form.format(sha256))
+    assert code == 0
+    assert sha256 in {one["sha256"] for one in answer["pictures"]}
+
+
+def test_nothing_and_what_is_no_text_are_refused(asked: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert outcome(app, ["why", " "]) == 2
+    assert "got nothing" in capsys.readouterr().err
+    assert outcome(app, ["why", "caf\udce9"]) == 2
+    assert capsys.readouterr().err == "'caf\\udce9' is no text: what is typed must be UTF-8.\n"
