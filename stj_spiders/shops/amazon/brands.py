@@ -33,10 +33,24 @@ _GENERAL_WORDS = """
     basket bag buy options option other others buying choices results result products product items item page
     your our this is not no non un
     eco friendly organic sustainable recycled vegan fairtrade business english hindi german french tamil language
+    eu uk us in fr de it cn asia intl gsm meter meters metre metres mtr mtrs yards inches cm
+    winter summer spring autumn fall season seasons collection latest design designs launch launched just coming soon festive
+    edit drop look quick art faux viscose modal lycra elastane spandex nylon tencel jute khadi
+    wash hand machine dry clean care ethnic wear fashion comfortable breathable traditional bridal multicoloured multicolored
+    image images video play photo picture loading compare wishlist department departments category categories
+    unscented scented fragrance renewed refurbished owned used new tested pre order preorder seller sellers authorised authorized
+    ad ads advertisement anzeige werbung publicidad annonce reklame gesponsert neu nouveau nouveauté nuevo novedad novità
+    tbd tba todo test sample default html
 """
 _GENERAL = frozenset(_GENERAL_WORDS.split())
 _BETWEEN = frozenset(
     ["the", "a", "an", "and", "or", "of", "for", "in", "on", "with", "without", "from", "by", "at", "to"]
+)
+# Words of other scripts, whose vowel signs part them where no space does: whole phrases.
+_GENERAL_PHRASES = re.compile(
+    r"(?:(?:महिलाओं?|पुरुषों?|लड़कियों?|लड़कों?|बच्चों?|लेडीज़?|साड़ी|साड़ियां|साड़ियाँ|जींस|जीन्स|पैंट|पतलून|कुर्ता|कुर्ती|ब्लाउज़?|सूती|कॉटन|रेशमी?"
+    r"|सिल्क|नीला|नीली|लाल|हरा|हरी|काला|काली|सफ़?ेद|पीला|पीली|गुलाबी|फ्री|साइज़?|नया|नई|के लिए|और|का|की|के)\s*)+"
+    r"|送料無料|新品|レディース|メンズ|サリー|ジーンズ|包邮|女装|男装|முகப்பு|சேலை|புடவை"
 )
 # The shop's own words for "nobody's", and what a page prints where it meant to print a name.
 _NOBODY = re.compile(
@@ -77,7 +91,23 @@ _SAID = re.compile(
     r"|\bsponsored\b|\bage range\b|\b(?:ages?|suitable for)\s+\d|^\d+(?:st|nd|rd|th) edition\b|\bedition$"
     r"|\((?:author|editor|illustrator|translator|director|actor|artist|narrator|publisher)s?\)|,\s*(?:19|20)\d\d$"
     r"|\bpaperback\b|\bhardcover\b|\bkindle\b|\baudiobook\b|^audible\b|^audio cd$|^vinyl$|\bbinding$|\bblu-ray\b|\bDVD\b"
-    r"|\bsku\b|^B0[A-Z0-9]{8}$|^(?:style|model|item|article|art|ref|no|gr|size|taille|größe|talla|taglia)\b\.?[\s#:-]*(?:no\.?\s*)?(?:\d|[XSML]+$)"
+    r"|^(?:visit (?:the|our)|besuchen?|visiter? (?:la|le|notre)|visita (?:la|lo|el)|visite a)\b"
+    r"|^(?:see|shop|view) (?:all|more|the)\b"
+    r"|^(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?,|^(?:ends?|starts?|expires?) in\b"
+    r"|\b(?:inr|usd|eur|gbp)\s*\d"
+    r"|^\+?\s*\d+\s*(?:more|other)?\s*colou?rs?\b|^(?:comes|perfect|ideal|suitable|great|best) (?:with|for)\b"
+    r"|\bfrom our brands\b"
+    r"|^(?:customers?|frequently) |\bbefore you buy\b"
+    r"|^(?:subscribe|eligible|join|try)\b.*\b(?:save|prime|free|for)\b"
+    r"|^hand-?picked$|^hand wash\b|^dry clean\b|^handmade in\b"
+    r"|\b(?:isbn|ean|upc|gtin)\b|\b(?:recycled|cotton|wool|textile|organic) (?:standard|initiative|exchange)\b|\bcradle to cradle\b"
+    r"|\b(?:noch|nur) \d+ stück|\bkostenlos|\bgratui?t|\benvío\b|\blivraison\b|\blieferung\b|\bshoes & |\bhome & kitchen\b"
+    r"|^(?:women|small|minority|veteran|family)[- ]owned\b|^(?:amazon )?renewed$|^#\w+|^used -"
+    r"|^(?:w|waist)\s?\d+\s?[/x×-]\s?(?:l|length)?\s?\d+$"
+    r"|^(?:\d?x{0,4}[sml]|[sml])\s*[-/–]\s*(?:\d?x{0,4}[sml]|[sml])$"
+    r"|\bsku\b|^B0[A-Z0-9]{8}\.?$"
+    r"|^(?:style|model|item|article|art|ref|no|gr"
+    r"|size|taille|größe|talla|taglia)\b\.?[\s#:-]*(?:no\.?\s*)?(?:\d|[XSML]+$)"
     r"|meilleure vente|más vendido|più venduto|meistverkauft|ベストセラー|最佳卖家|畅销|热卖"
     r"|बेस्ट ?सेलर|सबसे ज़्यादा|प्रायोजित|डिलीवरी|में निर्मित|मेड इन|में से|स्टार|द्वारा$|^लेखक|(?:^|\s)रु"
     r"|^(?:by|von|di|door|av|od|por)\s|₹|€|£|\$\s*\d|\brs\.?\s*\d|https?:|www\.|[|@<>{}%$★☆]|&\w+;|\S[:：](?:\s|$)",
@@ -105,7 +135,7 @@ def _brand_in(printed: str) -> str | None:
         return None
     if name in _NAMES:
         return name
-    if _NOBODY.fullmatch(name) or _says_nothing(name):
+    if _NOBODY.fullmatch(name) or _GENERAL_PHRASES.fullmatch(name) or _says_nothing(name) or _is_sentence(name):
         return None
     if any(kind.search(name) for kind in (_DATE, _MEASURE, _PACK, _OF, _SAID)):
         return None
@@ -116,6 +146,13 @@ def _says_nothing(name: str) -> bool:
     """Whether every word of a name is a general one, or a number: "Men", "XL", "Pure Silk", "New arrivals", "Shop now"."""
     words = {word.removesuffix("'s") for word in _WORD.findall(name.lower().replace("’", "'"))} - _BETWEEN
     return bool(words) and all(word in _GENERAL or word.isdigit() for word in words)
+
+
+def _is_sentence(name: str) -> bool:
+    """Whether it is said of a product: many words, most of them small, or words that end with a full stop."""
+    words = name.split()
+    small = sum(word[0].islower() for word in words)
+    return len(words) >= 4 and (small * 2 > len(words) or (name.endswith(".") and small > 0))
 
 
 def starts_with_brand(text: str | None, brand: str) -> bool:

@@ -35,6 +35,17 @@ NOT_BRANDS = [
     "GOTS", "OEKO-TEX STANDARD 100", "Handloom Mark", "B0ABCDEFGH", "SKU-12345", "Model: 123", "Style 1234", "Größe L",
     "Ida Nadel (Author)", "Ida Nadel, 2019", "2nd Edition", "Audio CD", "Sold by Mor", "Illustrated by Ida Nadel",
     "प्रायोजित", "मुफ़्त डिलीवरी", "बेस्ट सेलर", "रु 499", "4.5 5 में से स्टार", "रंग: लाल", "ベストセラー", "Más vendido",
+    "Visit the Mor Store", "Besuche den Mor-Store", "Visita la tienda de Mor", "Visiter la boutique Mor", "W32/L34",
+    "EU 42", "UK 10",
+    "XXL-3XL", "5.5 mtr", "120 GSM", "Machine Wash", "Hand Wash Only", "Art Silk", "Better Cotton Initiative", "Cradle to Cradle",
+    "B0ABCDEFGH.", "INR 499", "Monday, October 12", "Autumn/Winter 2024", "Winter Collection", "Latest Design", "Just launched",
+    "Ends in 02:13:44", "+5 colours", "+ 12 other colors", "Featured from our brands", "Wishlist", "Try before you buy",
+    "Ad", "#ad",
+    "Comes with blouse piece", "A lovely saree for every woman.", "The best jeans I ever bought", "Light and soft material",
+    "Handmade in Jaipur", "Women-owned", "Clothing, Shoes & Jewellery", "Customers frequently viewed", "Noch 3 Stück auf Lager",
+    "Livraison gratuite", "送料無料", "Neu", "साड़ी", "महिलाओं के लिए", "फ्री साइज़", "Image 1", "Loading...", "Coming soon",
+    "Renewed",
+    "ISBN 9783161484100", "Eligible for Prime", "Werbung", "Fashion",
     "undefined", "NaN", "[object Object]", "{{brand}}", "&nbsp;",
     "one two three four five six seven eight nine",
 ]  # fmt: skip
@@ -42,7 +53,10 @@ BRANDS = [
     "3M", "7 For All Mankind", "Levi's", "Tern & Sons", "H&M", "Koel Weaves", "24 Seven", "Mor", "studio TR", "HÅLM",
     "Data Analyst & Business Analytics Tees", "May", "Marks & Spencer", "Max", "U.S. POLO ASSN.", "कोयल", "L'Oréal Paris",
     "W", "AND", "Next", "Red Tape", "Cotton Culture", "Kids Ville", "Free People", "Amazon Essentials", "5.11 Tactical",
-    "Five Star", "Star Trek", "Women Fashion World", "20Dresses",
+    "Five Star", "Star Trek", "W for Woman", "ONLY", "Only & Sons", "Best Western", "Off-White", "Rose Petal",
+    "Black Beauty", "G-Star RAW",
+    "The Indian Garage Co", "Go Colors", "Urbano Fashion", "Om Shantam sarees", "90s Kid", "United Colors of Benetton",
+    "Women Fashion World", "20Dresses",
 ]  # fmt: skip
 
 
