@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from stj_catalog import elsewhere, traces
 from stj_catalog.archives import ArchiveError, archives_naming, names_in_pages, without
@@ -21,7 +21,7 @@ from stj_catalog.catalog import Catalog, chunks, open_catalog
 from stj_catalog.decide import decide
 from stj_catalog.locked import execute_patiently
 from stj_catalog.schema import export_images, exports, images, products, sightings
-from stj_catalog.tombstones import erase_words
+from stj_catalog.tombstones import PREFIX, erase_words
 from stj_core.locations import Location
 from stj_core.stale import mark_stale
 from stj_core.vocabulary import Reason, Status
@@ -178,10 +178,16 @@ def remove_forgotten_bytes(catalog: Catalog, store: ImageStore) -> list[str]:
 
 
 def remove_copies(catalog: Catalog, store: ImageStore) -> list[str]:
-    """Delete the files that rows of forgotten pictures, and of copies that came later, name; then they name none."""
+    """Delete the files that rows of forgotten pictures, and of copies that came later, name; then they name none.
+
+    A copy that came later, under another address, says the same of the picture as the one that was forgotten: its title and
+    addresses go too.
+    """
     gone = or_(images.c.status == Status.FORGOTTEN, images.c.reason == Reason.FORGOTTEN_COPY)
+    told = and_(images.c.reason == Reason.FORGOTTEN_COPY, ~images.c.image_key.startswith(PREFIX))
     with catalog.read() as connection:
-        if connection.execute(select(images.c.id).where(gone, images.c.path.is_not(None)).limit(1)).first() is None:
+        left = select(images.c.id).where(or_(and_(gone, images.c.path.is_not(None)), told)).limit(1)
+        if connection.execute(left).first() is None:
             return []
     with catalog.write(exclusive=True) as connection:
         paths = set(connection.execute(select(images.c.path).where(gone, images.c.path.is_not(None))).scalars())
@@ -192,6 +198,7 @@ def remove_copies(catalog: Catalog, store: ImageStore) -> list[str]:
         for path in sorted(paths):
             store.delete(path)
         connection.execute(update(images).where(gone).values(path=None))
+        erase_words(connection, connection.execute(select(images.c.id).where(told)).scalars().all())
     return sorted(paths)
 
 

@@ -316,3 +316,23 @@ def test_what_a_purge_that_was_killed_wrote_aside_is_swept_by_the_next(place, sh
     aside.write_text("file,sha256,label\n")
     answered(capsys, "forget", sha256, "--purge", "--yes")
     assert not aside.exists()
+
+
+def test_a_later_copy_under_another_address_keeps_no_word_of_its_own(place, sha256, capsys):
+    answered(capsys, "forget", sha256, "--purge", "--yes")
+    (place / "later/0").mkdir(parents=True)
+    shutil.copyfile(place / "pics/0/3.jpg", place / "later/0/new-name.jpg")
+    url = "https://other-shop.test/images/I/81elsewhere.jpg"
+    with (place / "sources.csv").open("w", newline="") as file:
+        lines = [
+            ("file", "source", "asin", "title", "url"),
+            ("0/new-name.jpg", "other-shop", "B0LATER001", f"{TITLE} again", url),
+        ]
+        csv.writer(file).writerows(lines)
+    assert outcome(app, ["import", "later", "--sources", "sources.csv"]) == 0
+    shutil.rmtree(place / "later")
+    with closing(sqlite3.connect(place / "catalog.sqlite")) as connection:
+        connection.execute("VACUUM")
+    assert holding(place, TITLE, url, "B0LATER001", "other-shop", "new-name") == set()
+    assert answered(capsys, "why", url)["pictures"][0]["why"].startswith("A copy of a picture that was to be forgotten")
+    assert outcome(app, ["verify"]) == 0
