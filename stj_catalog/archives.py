@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from urllib.parse import quote, urlsplit
 
 import psutil
@@ -71,7 +71,7 @@ def without(archive: Path, words: Sequence[str]) -> int:
     if (writer := _WRITER.fullmatch(archive.name)) and psutil.pid_exists(int(writer["pid"])):
         raise ArchiveError("a crawl may be writing it")
     try:
-        _check_whole(archive)
+        check_whole(archive)
         out = _records_with(archive, words)
         if out:
             _copy(archive, out)
@@ -82,11 +82,50 @@ def without(archive: Path, words: Sequence[str]) -> int:
     return len(out)
 
 
+def open_archive(archive: Path) -> IO[bytes]:
+    """Open an archive as what it holds, whether it is compressed, record by record or as a whole, or not at all."""
+    with archive.open("rb") as stream:
+        compressed = stream.read(2) == b"\x1f\x8b"
+    return cast("IO[bytes]", gzip.open(archive)) if compressed else archive.open("rb")
+
+
+def check_whole(archive: Path) -> None:
+    """Read an archive to its end: warcio takes one that was cut for one that is over.
+
+    Raises:
+        ArchiveError: it holds no record, or a record is cut or no record.
+        EOFError, OSError, zlib.error: its compression is damaged.
+    """
+    number = 0
+    for number, record in enumerate(_records(archive, raw=True), 1):
+        length = record.rec_headers.get_header("Content-Length") or ""
+        if not length.isdecimal() or _count_bytes(record.raw_stream) != int(length):
+            raise ArchiveError(f"record {number} is cut")
+    if not number:
+        raise ArchiveError("it holds no WARC record")
+    if not _last_bytes(archive).endswith((b"\r\n\r\n", b"\n\n")):
+        raise ArchiveError("its last record is cut")
+
+
+def _count_bytes(stream: IO[bytes]) -> int:
+    return sum(map(len, iter(lambda: stream.read(1 << 20), b"")))
+
+
+def _last_bytes(archive: Path) -> bytes:
+    """The end of what an archive holds, read to there."""
+    tail = b""
+    with open_archive(archive) as stream:
+        while piece := stream.read(1 << 20):
+            tail = (tail + piece)[-4:]
+    return tail
+
+
 def _holds(file: Path, words: Sequence[str]) -> bool:
     if mentions(file, words):
         return True
-    try:
-        return bool(_records_with(file, words))  # a body may be compressed inside its record
+    wanted = [word.encode() for word in words]
+    try:  # a body may be compressed inside its record; what stands before a cut is read, too
+        return any(_is_named(record, wanted) for record in _records(file, raw=False))
     except (ArchiveError, ImportError, OSError, EOFError, ValueError, zlib.error):
         return False
 
@@ -103,17 +142,22 @@ def _records_with(archive: Path, words: Sequence[str]) -> frozenset[int]:
     bound: list[tuple[int, str]] = []
     place = -1
     for place, record in enumerate(_records(archive, raw=False)):
-        told = record.rec_headers.to_str() + (record.http_headers.to_str() if record.http_headers else "")
         name = record.rec_headers.get_header("WARC-Record-ID") or ""
         tied = (record.rec_headers.get_header(other) for other in ("WARC-Concurrent-To", "WARC-Refers-To"))
         bound += [(place, value) for value in tied if value]
-        held = told.encode("utf-8", "surrogateescape") + record.content_stream().read(_MOST_BODY_BYTES)
-        if record.rec_type != "warcinfo" and any(word in held for word in wanted):
+        if _is_named(record, wanted):
             found.add(place)
             names.add(name)
     if place < 0:
         raise ArchiveError("it holds no WARC record")
     return frozenset(found | {at for at, other in bound if other in names})
+
+
+def _is_named(record: Any, wanted: Sequence[bytes]) -> bool:  # noqa: ANN401 - warcio has no types
+    """Whether a record, its headers or its body, holds one of some words."""
+    told = record.rec_headers.to_str() + (record.http_headers.to_str() if record.http_headers else "")
+    held = told.encode("utf-8", "surrogateescape") + record.content_stream().read(_MOST_BODY_BYTES)
+    return record.rec_type != "warcinfo" and any(word in held for word in wanted)
 
 
 def _copy(archive: Path, out: frozenset[int]) -> None:
@@ -135,16 +179,8 @@ def _records(archive: Path, *, raw: bool) -> Iterator[Any]:
     from warcio.archiveiterator import ArchiveIterator
     from warcio.exceptions import ArchiveLoadFailed
 
-    with archive.open("rb") as stream:
+    with open_archive(archive) as stream:
         try:
             yield from ArchiveIterator(stream, no_record_parse=raw)
         except ArchiveLoadFailed as error:
             raise ArchiveError(str(error).strip().partition("\n")[0] or "it is damaged") from error
-
-
-def _check_whole(archive: Path) -> None:
-    """Read a gzipped file to its end: warcio takes one that was cut for one that is over."""
-    if archive.suffix == ".gz":
-        with gzip.open(archive) as stream:
-            while stream.read(1 << 20):
-                pass

@@ -7,7 +7,6 @@ visitor (cookies, credentials) is left out. Six fields of our own say which page
 
 from __future__ import annotations
 
-import gzip
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
+from stj_catalog.archives import ArchiveError, check_whole, open_archive
 from stj_core import __version__
 from stj_core.clock import compact_now
 from stj_core.errors import CrawlError
@@ -200,8 +200,8 @@ def read_archives(paths: list[Path], met: ReadArchives) -> Iterator[ArchivedPage
     for path in paths:
         met.files += 1
         try:
-            _check_compression(path)
-        except (EOFError, OSError, zlib.error) as error:
+            check_whole(path)
+        except (ArchiveError, EOFError, OSError, ValueError, zlib.error) as error:
             met.broken.append((str(path), _first_line(error)))
         try:
             yield from _pages(path, met)
@@ -219,7 +219,7 @@ def _pages(path: Path, met: ReadArchives) -> Iterator[ArchivedPage]:
     from warcio.archiveiterator import ArchiveIterator
 
     records = 0
-    with path.open("rb") as stream:
+    with open_archive(path) as stream:
         for record in ArchiveIterator(stream):
             records += 1
             page = _page(record) if record.rec_type == "response" else None
@@ -230,19 +230,6 @@ def _pages(path: Path, met: ReadArchives) -> Iterator[ArchivedPage]:
                 met.others += 1
     if not records:
         raise ValueError("it holds no WARC record")
-
-
-def _check_compression(path: Path) -> None:
-    """Read a gzipped file to its end; warcio takes one that was cut for one that is over.
-
-    Raises:
-        EOFError: it was cut.
-        OSError, zlib.error: it is damaged.
-    """
-    if path.suffix == ".gz":
-        with gzip.open(path) as stream:
-            while stream.read(1 << 20):
-                pass
 
 
 def _first_line(error: Exception) -> str:

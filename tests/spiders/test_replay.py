@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -165,3 +166,48 @@ def test_files_that_are_no_archives_are_named(tmp_path: Path, data: bytes) -> No
     met = ReadArchives()
     assert list(read_archives(find_archives([tmp_path]), met)) == []
     assert [path for path, _ in met.broken] == [str(tmp_path / "a.warc.gz")]
+
+
+@pytest.fixture(scope="module")
+def three_pages(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What an archive of three pages holds, decompressed."""
+    folder = tmp_path_factory.mktemp("kept")
+    archive = PageArchive(folder, "amazon_sarees-1")
+    for number in range(1, 4):
+        archive.write(page(number, b"<p>" + b"x" * 500), {"User-Agent": "STJ"})
+    archive.close()
+    (file,) = folder.iterdir()
+    return gzip.decompress(file.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz"])
+@pytest.mark.parametrize("form", ["plain", "compressed as a whole"])
+def test_an_archive_is_read_however_it_is_compressed_and_called(
+    tmp_path: Path, three_pages: bytes, name: str, form: str
+) -> None:
+    (tmp_path / name).write_bytes(three_pages if form == "plain" else gzip.compress(three_pages))
+    met = ReadArchives()
+    assert [one.number for one in read_archives([tmp_path / name], met)] == [1, 2, 3]
+    assert met.broken == []
+
+
+@pytest.mark.parametrize("form", ["plain", "compressed as a whole"])
+def test_an_archive_that_is_cut_anywhere_is_named(tmp_path: Path, three_pages: bytes, form: str) -> None:
+    """In a body, in a header, right behind one, before the last empty line: never taken for one that is over."""
+    third = three_pages.index(b"page=3")
+    behind = three_pages.index(b"\r\n\r\n", third) + 4
+    for length in (
+        len(three_pages) - 1,
+        len(three_pages) - 2,
+        len(three_pages) - 40,
+        third - 20,
+        third,
+        behind,
+        behind + 50,
+    ):
+        cut = three_pages[:length]
+        (tmp_path / "a.warc").write_bytes(cut if form == "plain" else gzip.compress(cut))
+        met = ReadArchives()
+        read = [one.number for one in read_archives([tmp_path / "a.warc"], met)]
+        assert read in ([1, 2], [1, 2, 3]), length
+        assert [path for path, _ in met.broken] == [str(tmp_path / "a.warc")], length
