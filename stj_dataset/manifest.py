@@ -18,6 +18,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stj_core.class_folders import folded, spellings
 from stj_core.errors import DatasetError
 from stj_core.files import file_sha256, write_json
 from stj_core.partitions import SetAside
@@ -227,9 +228,10 @@ def find_problems(
     """Compare the folder with its manifest; the list is empty when all is well.
 
     Kinds: `digest` (dataset.json is of another manifest), `missing`, `changed` (another sha256), `unlisted` (a file the
-    manifest does not name), `label` (a label that labels.json does not name), `repeated` (a file named twice), `blank` (a row
-    without its group or sha256), `leak` (a group or a picture in two splits), `stale` (it holds forgotten pictures),
-    `provenance` (provenance.csv is not of the manifest's files), `unchecked` (workers failed on it).
+    manifest does not name), `label` (a label that labels.json does not name, or names as another class, or a file in the folder
+    of another one), `repeated` (a file named twice), `blank` (a row without its group or sha256), `leak` (a group or a picture
+    in two splits), `stale` (it holds forgotten pictures), `provenance` (provenance.csv is not of the manifest's files),
+    `unchecked` (workers failed on it).
 
     Args:
         dataset: the folder.
@@ -241,6 +243,7 @@ def find_problems(
     """
     rows, labels, settings = read_manifest(dataset), read_labels(dataset), read_settings(dataset)
     problems = [*_digest_problems(dataset, settings), *_row_problems(rows, labels), *_leaks(rows)]
+    problems += _name_problems(labels, settings)
     problems += _provenance_problems(dataset, rows)
     there = [dataset / row.file for row in rows if (dataset / row.file).is_file()]
     found = dict(zip(there, digests(there) if hashes else itertools.repeat(""), strict=False))
@@ -265,6 +268,21 @@ def find_problems(
         if name not in known
     )
     return problems
+
+
+def _name_problems(labels: Mapping[int, str], settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names in labels.json that are not those of the classes that were exported: swapped, doubled, or of others."""
+    slugs = settings.get("slugs")
+    if not isinstance(slugs, dict):
+        return  # of an older export
+    if sorted(slugs) != sorted(map(str, labels)):
+        told = f"it names the labels {sorted(labels)}, {SETTINGS} those of {', '.join(sorted(slugs))}"
+        yield Problem("label", LABELS, told)
+    for label, name in labels.items():
+        means = [one for one, slug in slugs.items() if folded(name) in spellings(folded(str(slug)))]
+        twice = [one for one, other in labels.items() if one != label and folded(other) == folded(name)]
+        if (means and str(label) not in means) or twice:
+            yield Problem("label", LABELS, f"it calls class {label} {name}, which is class {[*means, *twice][0]}")
 
 
 # A stray file, or the moment when a picture was met, changes nothing that is learned.
@@ -325,6 +343,14 @@ def _row_problems(rows: Sequence[ManifestRow], labels: Mapping[int, str]) -> Ite
         if row.file in seen:
             yield Problem("repeated", row.file, "the manifest names it twice")
         seen.add(row.file)
+        split, label, *_ = (*row.file.split("/"), "", "")
+        if (
+            row.label in labels
+            and split in SPLITS
+            and label.isdecimal()
+            and (split, label) != (row.split, str(row.label))
+        ):
+            yield Problem("label", row.file, f"the manifest says that it is {row.split} of class {row.label}")
         for column in _NEVER_BLANK:
             if not getattr(row, column).strip():
                 yield Problem("blank", row.file, f"its {column} is empty, so nothing says that it is in no other split")

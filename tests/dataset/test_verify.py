@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select, update
 
 from stj_catalog.schema import images, pages
@@ -72,6 +75,34 @@ def test_a_dataset_that_was_touched(shelf: Shelf, export: Callable[..., Any]) ->
     files[1].write_bytes(b"x")
     (root / "train/0/stray.jpg").write_bytes(b"x")
     assert sorted(one.kind for one in verify_dataset(root)) == ["changed", "missing", "unlisted"]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"0": "Trousers", "1": "Saree", "2": "Jeans"},
+        {"0": "Saree", "1": "Saree", "2": "Jeans"},
+        {"0": "Saree", "1": "Trousers"},
+        {"0": "Saree", "1": "Trousers", "2": "Jeans", "3": "Kurta"},
+    ],
+)
+def test_class_names_of_other_classes_are_a_problem(shelf: Shelf, export: Callable[..., Any], labels: Any) -> None:
+    export()
+    Path("dataset/labels.json").write_text(json.dumps(labels))
+    assert {one.kind for one in verify_dataset(Path("dataset"))} == {"label"}
+
+
+@pytest.mark.parametrize("swap", [(",train,", ",val,"), (",0,", ",1,")])
+def test_a_manifest_that_says_otherwise_than_its_folders_is_a_problem(
+    shelf: Shelf, export: Callable[..., Any], swap: tuple[str, str]
+) -> None:
+    export()
+    manifest, settings = Path("dataset/manifest.csv"), Path("dataset/dataset.json")
+    text = manifest.read_text(encoding="utf-8")
+    manifest.write_text(text.replace(*swap, 1), encoding="utf-8")
+    changed = json.loads(settings.read_text()) | {"digest": hashlib.sha256(manifest.read_bytes()).hexdigest()}
+    settings.write_text(json.dumps(changed))
+    assert "label" in {one.kind for one in verify_dataset(Path("dataset"))}
 
 
 def test_every_damage_of_a_shard_is_named(shelf: Shelf, export: Any) -> None:
