@@ -84,8 +84,12 @@ def plan_repair(
     """
     found = _Sorted()
     in_hand = store.in_hand()
+    problems = list(problems)
+    back = _given_up_before(catalog, [path for kind, path in problems if kind == "orphan"])
     for kind, path in problems:
-        why = _left_alone(store, path, in_hand, young_seconds) if kind in {"orphan", "leftover"} else None
+        # The file of a picture that was given up is taken back, whatever its age: nobody else would write a row for it.
+        stranger = kind in {"orphan", "leftover"} and _checksum(path) not in back
+        why = _left_alone(store, path, in_hand, young_seconds) if stranger else None
         if why is None:
             found.problems.setdefault(kind, []).append(path)
         else:
@@ -136,6 +140,17 @@ def repair(catalog: Catalog, store: ImageStore, plan: RepairPlan, thresholds: Th
         dedupe(catalog, thresholds)
         fixed.update({kind: len(by_kind[kind]) for kind in broken_rules})
     return +fixed
+
+
+def _given_up_before(catalog: Catalog, paths: Sequence[str]) -> set[str]:
+    """The checksums among some files' names of pictures that were given up because their files were lost."""
+    found: set[str] = set()
+    gone = images.c.status == Status.REJECTED, images.c.reason.in_([*_LOST.values()]), images.c.path.is_(None)
+    with catalog.read() as connection:
+        for some in chunks(sorted({_checksum(path) for path in paths})):
+            query = select(images.c.sha256).where(images.c.sha256.in_(some), *gone)
+            found |= set(connection.execute(query).scalars())
+    return found
 
 
 def _left_alone(store: ImageStore, path: str, in_hand: set[str], young_seconds: float) -> str | None:

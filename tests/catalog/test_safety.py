@@ -194,13 +194,17 @@ def test_an_image_folder_that_is_away_is_one_sentence_and_nothing_changes(place,
     assert run(capsys, "verify")[0] == 0
 
 
-def test_what_was_given_up_is_taken_back_when_its_file_is_there_again(place, capsys):
+@pytest.mark.parametrize("age", [0, 5_000, -70 * 365 * 86_400])
+def test_what_was_given_up_is_taken_back_when_its_file_is_there_again(place, capsys, age):
+    """Whatever its age: files that were copied back are young, and clocks go wrong."""
     before = held(place)
     (place / "images").rename(place / "away")
     (place / "images").mkdir()
     assert run(capsys, "verify", "--repair", "--yes")[0] == 0
     (place / "images").rename(place / "mountpoint")
     (place / "away").rename(place / "images")
+    for file in (place / "images").rglob("*.jpg"):
+        os.utime(file, (time.time() - age,) * 2)
     assert run(capsys, "verify", "--repair", "--yes")[0] == 0
     assert held(place) == before
 
