@@ -64,6 +64,11 @@ def condition(path: str) -> Callable[[Element], bool]:
 
 _WITH_ID = etree.XPath("//*[@id=$name]")
 _TEXTS = strings(".//text()[not(parent::script or parent::style)]")
+# Lines and blocks part words, which no space in the text does.
+_PIECES = cast(
+    "Callable[[Element], list[Element | str]]",
+    etree.XPath(".//text()[not(parent::script or parent::style)] | .//br | .//div | .//p | .//li", smart_strings=False),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +221,11 @@ def clean(text: str | None) -> str | None:
 def text_of(element: Element) -> str | None:
     """What a reader sees of an element: no scripts, single spaces, None if nothing."""
     return clean("".join(_TEXTS(element)))
+
+
+def title_of(element: Element) -> str | None:
+    """As `text_of`, for a text of several lines or blocks: those part words, too."""
+    return clean("".join(piece if isinstance(piece, str) else " " for piece in _PIECES(element)))
 
 
 def classes_of(element: Element) -> list[str]:

@@ -14,7 +14,7 @@ from stj_spiders.shops.amazon.brands import brand_in, starts_with_brand
 from stj_spiders.shops.amazon.parts import Parts, find_parts
 from stj_spiders.shops.amazon.pictures import absolute, picture_of, srcset_of
 from stj_spiders.shops.amazon.values import read_price, read_rating
-from stj_spiders.shops.html import classes_of, clean, text_of
+from stj_spiders.shops.html import classes_of, clean, text_of, title_of
 from stj_spiders.shops.pages import Card
 
 _DETAIL = re.compile(r"/(?:dp|gp/product|gp/aw/d|exec/obidos/ASIN)/|%2Fdp%2F|%2Fgp%2Fproduct%2F", re.IGNORECASE)
@@ -101,7 +101,7 @@ def _title(heading: Element | None, parts: Parts) -> str | None:
     if heading is None:
         printed = next((link.get("title") for link in parts.links if "s-access-detail-page" in classes_of(link)), None)
     else:
-        printed = heading.get("data-attribute") or text_of(heading) or heading.get("aria-label")
+        printed = heading.get("data-attribute") or title_of(heading) or heading.get("aria-label")
     return without_mark(printed) if printed else None
 
 

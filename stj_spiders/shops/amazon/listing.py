@@ -13,7 +13,7 @@ from dataclasses import replace
 from lxml.etree import _Element as Element
 
 from stj_spiders.shops.amazon.card import read_card
-from stj_spiders.shops.amazon.pagination import later_pages
+from stj_spiders.shops.amazon.pagination import later_pages, numbered_next
 from stj_spiders.shops.amazon.pictures import absolute, shared_by_many
 from stj_spiders.shops.amazon.tiles import count_nameless, find_tiles
 from stj_spiders.shops.amazon.values import read_total
@@ -102,6 +102,9 @@ def _next_url(root: Element, url: str) -> tuple[str | None, str | None]:
             if address:
                 return address, said
             named = said if named is None else named
+    if named is None and not _NEXT_DISABLED(root):
+        address = numbered_next(root, url)
+        return address, address
     return None, named
 
 

@@ -29,8 +29,8 @@ def find_tiles(root: Element, text: str) -> list[tuple[str, Element]]:
     """The listing's own cards with their ASINs, in the page's order, each once.
 
     A product that stands on the page twice (once as an advertisement) is two cards; a tile inside a tile, or the same
-    tile again, is none. But what the layout calls a result of the listing, with a place of its own, is a card wherever
-    it stands: a tag before it was never closed. Carousels ("trending now") are not the listing's. A fragment may be one
+    tile again, is none. But what the layout calls a result of the listing, with a place or a product of its own, is a card
+    wherever it stands: a tag before it was never closed. Carousels ("trending now") are not the listing's. A fragment may be one
     card without its tile.
     """
     found: list[tuple[str, Element]] = []
@@ -43,7 +43,7 @@ def find_tiles(root: Element, text: str) -> list[tuple[str, Element]]:
         if element in passed or not _ASIN.fullmatch(asin) or not _is_tile(element):
             continue
         place = _place(element)
-        if element in inside and not (place and _is_result(element)):
+        if element in inside and not (_is_result(element) and (place or all(asin != other for other, _ in seen))):
             continue
         inside.update(() if element in inside else _NAMED_BELOW(element))
         if place and (asin, place) in seen:

@@ -12,6 +12,7 @@ from stj_core.remembered import remembered
 _NUMBER = re.compile(r"\d{1,3}(?:[.,\s']\d{2,3})*(?![\d])|\d+")
 # No shop has more products than that; a longer number is something else.
 _MOST_DIGITS = 12
+_REDUCTION = re.compile(r"\s*(?:[-−–]\s*\D{0,4}\d|save\b)|.*%", re.IGNORECASE)
 _STARS = re.compile(r"\d(?:[.,]\d)?")
 _ISO = {
     "₹": "INR", "Rs": "INR", "Rs.": "INR", "INR": "INR", "€": "EUR", "EUR": "EUR", "£": "GBP", "GBP": "GBP", "US$": "USD",
@@ -34,8 +35,10 @@ def read_price(text: str, url: str) -> tuple[float | None, str | None]:
     settle is returned as printed.
     """
     # A price is short; a longer text is something else, and not worth price-parser's regular expressions.
-    found = Price.fromstring(text[:80])
-    if found.amount is None:
+    said = text[:80]
+    found = Price.fromstring(said)
+    # "Free" has no digit, and what is taken off a price is none.
+    if found.amount is None or not any(char.isdecimal() for char in said) or _REDUCTION.match(said):
         return None, None
     sign = found.currency
     if sign is None:

@@ -24,6 +24,7 @@ from stj_spiders.shops.html import (
     read_tree,
     strings,
     text_of,
+    title_of,
 )
 from stj_spiders.shops.pages import Kind, Verdict
 
@@ -244,7 +245,7 @@ def has_product(root: Element) -> bool:
 def product_title(root: Element) -> str | None:
     """The title of the product that the page shows."""
     titles = (one for one in by_id(root, "productTitle", "ebooksProductTitle", "title") if one.tag != "input")
-    return next(filter(None, map(text_of, titles)), None)
+    return next(filter(None, map(title_of, titles)), None)
 
 
 def _turned_away(root: Element, url: str) -> Verdict | None:

@@ -357,3 +357,62 @@ def test_every_verdict_leads_somewhere() -> None:
         expected = {Verdict.OK: Step.READ, Verdict.EMPTY: Step.AGAIN, Verdict.INCOMPLETE: Step.AGAIN}
         assert step is expected.get(verdict, Step.BLOCKED)
         assert (verdict in READ) + (verdict in BLOCKS) + (verdict is Verdict.INCOMPLETE) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '<a class="renamed" href="{}">Weiter</a>',
+        '<a rel="next" href="{}&amp;qid=17">→</a>',
+        '<span class="pager">1</span><a href="{}">2</a><a href="/s?rh=n%3A1968256031&amp;page=3">3</a>',
+        '<a class="load-more" href="{}">Show more results</a>',
+    ],
+)
+def test_a_listing_that_links_to_its_next_page_does_not_end_whatever_the_link_is_called(link: str) -> None:
+    body = listing([tile(1)], pager=False).replace(
+        "</body>", link.format("/s?rh=n%3A1968256031&amp;page=2") + "</body>"
+    )
+    read = parse_listing(body, URL)
+    assert (read.next_url or "").startswith("https://www.amazon.in/s?rh=n%3A1968256031&page=2")
+    assert read.ending is None
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/s?rh=n%3A1968256031&amp;page=1",
+        "/s?rh=n%3A1968256031&amp;page=3",
+        "/s?k=shoes&amp;rh=n%3A5&amp;page=2",
+        "/b?page=2",
+        "/s?page=x",
+    ],
+)
+def test_a_link_to_another_page_or_listing_is_no_next_page(link: str) -> None:
+    body = listing([tile(1)], pager=False).replace("</body>", f'<a href="{link}">2</a></body>')
+    read = parse_listing(body, URL)
+    assert (read.next_url, read.ending) == (None, Ending.NO_NEXT)
+
+
+def test_a_disabled_next_is_the_end_though_the_page_links_to_later_numbers() -> None:
+    body = listing([tile(1)]).replace("</body>", '<a href="/s?rh=n%3A1968256031&amp;page=2">2</a></body>')
+    assert parse_listing(body, URL).ending is Ending.NEXT_DISABLED
+
+
+def test_a_result_inside_another_ones_element_is_a_card_by_its_own_number() -> None:
+    inner = tile(2).replace(' data-index="2"', "")
+    read = parse_listing(listing([tile(1, below=inner)]), URL)
+    assert [(card.asin, card.title) for card in read.cards] == [(asin_of(n), f"Silk saree number {n}") for n in (1, 2)]
+
+
+@pytest.mark.parametrize("apart", ["<br>", "<br/>", "</span><div></div>", "<p>"])
+def test_lines_of_a_title_part_its_words(apart: str) -> None:
+    heading = f'<a href="/x/dp/{asin_of(1)}"><h2><span>Silk{apart}Saree</h2></a>'
+    assert parse_listing(listing([tile(1, "", above=heading)]), URL).cards[0].title == "Silk Saree"
+
+
+@pytest.mark.parametrize("said", ["FREE", "-₹499", "Save ₹50", "20% off", "₹"])
+def test_what_is_no_price_is_none(said: str) -> None:
+    price = f'<span class="a-price"><span class="a-offscreen">{said}</span></span>'
+    body = listing([tile(1)]).replace('<span class="a-price"><span class="a-offscreen">₹1</span></span>', price)
+    card = parse_listing(body, URL).cards[0]
+    assert (card.price, card.currency) == (None, None)
