@@ -32,8 +32,12 @@ _ALLOW = frozenset({"allow"})
 _DELAY = frozenset({"crawl-delay", "crawl delay"})
 # They hold for the whole site, wherever they stand, and end no group.
 _SITE = frozenset({"sitemap", "sitemaps", "site-map", "host"})
-_OTHER = frozenset({"request-rate", "request rate", "visit-time", "visit time"})
-_FIELDS = _USER_AGENT | _DISALLOW | _ALLOW | _DELAY | _SITE | _OTHER
+_RATE = frozenset({"request-rate", "request rate"})
+_OTHER = frozenset({"visit-time", "visit time"})
+_FIELDS = _USER_AGENT | _DISALLOW | _ALLOW | _DELAY | _RATE | _SITE | _OTHER
+# So many requests in so long a time, perhaps at some hours of the day: 1/5, 1/10s, 30/1m, 1/1h 0800-1300.
+_REQUESTS = re.compile(r"(?P<number>\d{1,9})\s*/\s*(?P<time>\d{1,9})\s*(?P<unit>[smhd]?)\b", re.IGNORECASE)
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _FIELD = re.compile(r"[a-z][a-z -]{0,40}")
 _SHORTEST = min(map(len, _FIELDS))
 _TOKEN = re.compile(r"[a-z0-9_-]*")
@@ -181,6 +185,16 @@ def _add(bound: Iterable[_Said], name: str, value: str) -> None:
             said.rules.append((name in _ALLOW, value))
         elif name in _DELAY:
             said.delays.append(value)
+        elif name in _RATE:
+            said.delays.append(_gap(value))
+
+
+def _gap(rate: str) -> str:
+    """A Request-rate as the Crawl-delay that says the same; as it stands where it is none."""
+    found = _REQUESTS.match(rate)
+    if found is None or not int(found["number"]):
+        return rate
+    return f"{int(found['time']) * _UNIT_SECONDS[found['unit'].lower()] / int(found['number']):g}"
 
 
 def _bound(agent: str) -> list[str]:

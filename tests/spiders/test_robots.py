@@ -154,6 +154,22 @@ def test_the_longest_crawl_delay_of_our_names() -> None:
     assert Rules("User-agent: *\nCrawl-delay: 4\nCrawl-delay: 9\nCrawl-delay: 1\n").delay() == 9.0
 
 
+@pytest.mark.parametrize(
+    ("rate", "seconds"),
+    [
+        ("1/5", 5.0),
+        ("1 / 10s", 10.0),
+        ("30/1m", 2.0),
+        ("1/1h 0800-1300", 3600.0),
+        ("2/1D", 43_200.0),
+        ("0/5", 0.0),
+        ("often", 0.0),
+    ],
+)
+def test_a_request_rate_is_a_delay_between_two_requests(rate: str, seconds: float) -> None:
+    assert Rules(f"User-agent: *\nRequest-rate: {rate}\nDisallow: /x").delay() == seconds
+
+
 @pytest.mark.parametrize("said", ["soon", "nan", "-1", "-inf", "10 seconds", "1,5"])
 def test_a_crawl_delay_that_is_no_length_of_time_is_told(said: str) -> None:
     """It holds nobody up, and it is never passed over in silence."""
