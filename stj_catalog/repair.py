@@ -6,6 +6,7 @@ What is lost is fetched again by the next crawl; what nothing names is set aside
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from stj_images.store import ImageStore
 
 _LOST = {"missing": Reason.MISSING_FILE, "torn": Reason.TORN_FILE}
 _BROKEN_RULES = ("unsettled", "kept_duplicate", "parted_group", "no_file")
+# What the image store calls a picture's file; anything else in its folder is somebody's own.
+_OURS = re.compile(r"[0-9a-f]{2}/[0-9a-f]{64}\.\w{1,8}")
 # A repair of more than this many, and of more than this share of all, is asked about first.
 _MANY, _SHARE = 20, 0.01
 
@@ -155,6 +158,8 @@ def _given_up_before(catalog: Catalog, paths: Sequence[str]) -> set[str]:
 
 def _left_alone(store: ImageStore, path: str, in_hand: set[str], young_seconds: float) -> str | None:
     """Why a file that nothing names is left alone, or None where it is not."""
+    if not store.is_unfinished(path) and not _OURS.fullmatch(path):
+        return "not called as the image store calls its pictures"
     if path in in_hand:
         return "put by a process that is at work"
     try:

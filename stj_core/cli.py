@@ -34,6 +34,7 @@ BUG, INTERRUPTED = 3, 130
 LOG_NAME = "stj-error.log"
 # What is wrong with a place, and with nothing of ours: full, read-only, or somebody else's.
 _PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR})
 _FILES = frozenset({errno.EMFILE, errno.ENFILE})
 # What may be given instead, by the name of pydantic's complaint; its own words for the others.
 _WANTED = {
@@ -220,6 +221,8 @@ def machines_fault(error: BaseException) -> str | None:
         return "Too many files are open: raise the limit (ulimit -n 1024), then give the same command again."
     if isinstance(error, MemoryError) or number == errno.ENOMEM or "can't start new thread" in str(error):
         return "This machine has too little memory left: close other programs, then give the same command again."
+    if isinstance(error, OSError) and number in _NAME:
+        return f"There can be no file {str(error.filename)[:200]!r}: {error.strerror}. Name another place."
     if isinstance(error, OSError) and number in _PLACE:
         return f"Cannot use {error.filename or 'the disk'}: {error.strerror}. Free some space, or name another place."
     return None

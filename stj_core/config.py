@@ -21,13 +21,17 @@ REMOTE_CLUSTER = re.compile(r"(?:tcp|tls)://\S+:\d+")
 CLUSTERS = "local, local:4, or a scheduler such as tcp://scheduler:8786"
 # One letter is a drive; a path has lost one of the two slashes.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_IN_MEMORY = re.compile(r"sqlite(?:\+\w+)?://(?:/?$|/?\?|/:memory:|.*[?&]mode=memory)")
 _DATABASES = ("sqlite", "postgresql")
 
 
 class Config(BaseSettings):
     """The shared settings; each is also an environment variable, ``STJ_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="STJ_", frozen=True, extra="forbid", populate_by_name=True)
+    # A variable that is there and empty says nothing: an empty name of a folder would be the folder one stands in.
+    model_config = SettingsConfigDict(
+        env_prefix="STJ_", env_ignore_empty=True, frozen=True, extra="forbid", populate_by_name=True
+    )
 
     catalog: str = Field("catalog.sqlite", description="SQLite file or SQLAlchemy URL of the catalogue")
     images: str = Field("images", description="folder or fsspec URL of the image store")
@@ -86,9 +90,20 @@ class Config(BaseSettings):
             )
         return value
 
+    @field_validator("catalog", "images")
+    @classmethod
+    def _is_named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("it names nothing")
+        return value
+
     @field_validator("catalog")
     @classmethod
     def _is_database(cls, value: str) -> str:
+        if value == ":memory:" or _IN_MEMORY.match(value):
+            raise ValueError(
+                "it would be gone with the command: a catalogue is an SQLite file, or a database elsewhere"
+            )
         if "://" in value and not value.startswith(_DATABASES):
             raise ValueError(
                 "a catalogue is an SQLite file, or a database such as postgresql+psycopg://stj@db.example.org/stj"

@@ -122,7 +122,7 @@ def export_dataset(
         AddressError: the address cannot be used.
         LeakError: splits share something; nothing was changed.
     """
-    target = open_target(settings.out, cache)
+    target = open_target(settings.out, cache, store.local(""))
     if settings.parquet:
         check_parquet()
     clock = _Clock()

@@ -72,6 +72,8 @@ class ExportSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, got {value}: leave it out for all.")
+        if self.seed < 0:
+            raise UsageError(f"--seed must be 0 or more, got {self.seed}: 42 is usual.")
         if self.min_side < 0:
             raise UsageError(f"--min-side must be at least 0 pixels, got {self.min_side}.")
         if self.since and not _is_moment(self.since):

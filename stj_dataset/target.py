@@ -33,12 +33,13 @@ class Target(Protocol):
         """Make the draft the dataset there, unless what is done inside fails."""
 
 
-def open_target(out: Path | Location, cache: Path) -> Target:
+def open_target(out: Path | Location, cache: Path, store: Path | None = None) -> Target:
     """The place that `out` means, if it may be written.
 
     Args:
         out: a folder or an address.
         cache: STJ_CACHE, where a dataset is written that goes to an address.
+        store: the folder of the image store, if it is one of this machine.
 
     Raises:
         DatasetError: what is there was not made by an export.
@@ -46,14 +47,14 @@ def open_target(out: Path | Location, cache: Path) -> Target:
         UsageError: it cannot be one.
     """
     place = Location.of(out)
-    return FolderTarget(place.path) if place.address is None else AddressTarget(place.address, cache)
+    return FolderTarget(place.path, store) if place.address is None else AddressTarget(place.address, cache)
 
 
 class FolderTarget:
     """A folder of this machine: written aside, swapped in."""
 
-    def __init__(self, out: Path) -> None:
-        self._target = check_target(out)
+    def __init__(self, out: Path, store: Path | None = None) -> None:
+        self._target = check_target(out, store)
 
     def aside(self) -> AbstractContextManager[Path]:
         """A folder beside it."""
@@ -93,13 +94,28 @@ class AddressTarget:
         adopt(draft, self._publication.remote.address, self._publication.inventory, DATASET, self._cache)
 
 
-def check_target(out: Path) -> Path:
+def check_target(out: Path, store: Path | None = None) -> Path:
     """The folder that `out` means, if it may be written.
 
+    Args:
+        out: as it was named.
+        store: the folder of the image store, if it is one of this machine.
+
     Raises:
-        DatasetError: it is a file, or a folder that no export made.
+        DatasetError: it is a file, a folder that no export made, or lies in another dataset or in the image store.
     """
     target = out.resolve()
+    for parent in target.parents:
+        if is_dataset(parent):
+            raise DatasetError(
+                f"{out} lies in the dataset {parent}, whose next export would remove it: name another folder."
+            )
+        if store is not None and parent == store.resolve():
+            raise DatasetError(
+                f"{out} lies in the image store {store}, which holds pictures alone: name another folder."
+            )
+    if not target.name:
+        raise DatasetError(f"{out} is no folder that a dataset could take the place of: name another one.")
     _restore(target)
     if target.exists() and not _ours(target):
         kind = "folder that stj-dataset did not make" if target.is_dir() else "file"

@@ -261,7 +261,7 @@ class RemoteStore(ImageStore):
             # fsspec names the package of any other kind of store itself.
             remedy = ": pip install 'stj[s3]'" if root.startswith("s3") else ""
             raise CatalogError(f"Cannot open the image store {root} ({error}){remedy}.") from error
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise CatalogError(f"Cannot open the image store {root}: {error}.") from error
 
     @property

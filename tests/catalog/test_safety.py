@@ -138,6 +138,19 @@ def test_a_store_lists_what_it_puts_while_it_lives(tmp_path):
     assert FolderStore(tmp_path / "images").in_hand() == set()
 
 
+def test_a_repair_moves_no_files_of_somebody_elses(place, capsys, monkeypatch):
+    """STJ_IMAGES may name a folder that is no image store, and a person may keep notes in one that is."""
+    for name in ("holiday/1.jpg", "holiday/inside/2.jpg", "ab/notes.txt", "docs/report.pdf"):
+        (place / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "images" / name).write_bytes(b"mine")
+        os.utime(place / "images" / name, (1, 1))
+    before = held(place)
+    run(capsys, "verify", "--repair", "--yes")
+    assert held(place) == before
+    assert (place / "images/holiday/inside/2.jpg").read_bytes() == b"mine"
+    assert not (place / "images/lost+found").exists()
+
+
 def test_a_file_that_is_put_again_is_young_again(tmp_path):
     store = FolderStore(tmp_path / "images")
     path = store.put("a" * 64, "jpg", b"x")

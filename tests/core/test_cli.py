@@ -215,3 +215,9 @@ def test_the_address_of_another_machine_is_no_folder(
     assert said.startswith(place)
     assert cli.outcome(made, ["write", "here", "--more", place]) == 2
     assert cli.outcome(made, ["write", "C:/here"]) == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR])
+def test_a_name_that_no_file_can_have_is_no_bug(number: int):
+    sentence = cli.machines_fault(OSError(number, "It cannot be", "a" * 300))
+    assert sentence == f"There can be no file '{'a' * 200}': It cannot be. Name another place."

@@ -44,6 +44,32 @@ def test_an_empty_labels_file_is_none(monkeypatch):
     assert read_config().labels is None
 
 
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize("name", ["catalog", "images"])
+def test_an_empty_variable_is_not_set_and_an_empty_name_is_refused(monkeypatch, name, value):
+    """An empty image store would be the folder one stands in, whose files a repair would move away."""
+    monkeypatch.setenv(f"STJ_{name.upper()}", "")
+    assert getattr(read_config(), name) in {"catalog.sqlite", "images"}
+    with pytest.raises(UsageError, match="it names nothing"):
+        read_config(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ":memory:",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite+pysqlite:///:memory:",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ],
+)
+def test_a_catalogue_that_would_be_gone_with_the_command_is_refused(value):
+    with pytest.raises(UsageError, match="it would be gone with the command"):
+        read_config(catalog=value)
+
+
 def test_an_origin_is_cut_to_scheme_and_host():
     assert read_config(origin="http://127.0.0.1:8000/shop?x=1").origin == "http://127.0.0.1:8000"
 

@@ -440,3 +440,17 @@ def test_a_dataset_that_holds_forgotten_pictures_says_so(shelf: Shelf, export: E
         check_files(Path("dataset"))
     export()
     assert find_problems(Path("dataset")) == []
+
+
+@pytest.mark.parametrize("out", ["dataset/inner", "dataset/train/0/inner", "images/ab/dataset", "/", "images"])
+def test_a_dataset_lies_in_no_other_dataset_nor_in_the_image_store(shelf: Shelf, export: Any, out: str) -> None:
+    """The next export of the outer one would remove it, and a repair would take its files for pictures that nobody names."""
+    export()
+    place = Path(out) if not out.startswith("images") else Path(str(shelf.store.local("")) + out.removeprefix("images"))
+    with pytest.raises(DatasetError, match="name another"):
+        export(out=place)
+
+
+def test_a_negative_seed_is_wrong_usage(export: Any) -> None:
+    with pytest.raises(UsageError, match="--seed must be 0 or more, got -1: 42 is usual"):
+        export(seed=-1)
