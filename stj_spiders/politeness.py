@@ -232,5 +232,7 @@ def spell(seconds: float) -> str:
     )
     for size, unit, most in units:
         if seconds < most:
-            return f"{seconds / size:,.0f} {unit}"
+            # To three digits, so that what is just over a limit does not read as the limit.
+            number = seconds / size
+            return f"{number:.3g} {unit}" if number < 1000 else f"{number:,.0f} {unit}"
     return "more years than anybody has"

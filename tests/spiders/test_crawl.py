@@ -493,5 +493,5 @@ def test_a_retry_after_that_nobody_waits_for_ends_the_crawl(folder: Folder, open
     shop = open_shop(behaviour=Behaviour(block=Block.TOO_MANY, retry_after="301"))
     ended = folder.crawl("amazon_sarees", shop)
     assert ended.code == 1
-    assert "it asks to come back in 5 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS" in ended.sentence
+    assert "it asks to come back in 5.02 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS" in ended.sentence
     assert len(pages_asked(shop)) == 2

@@ -129,7 +129,7 @@ def test_a_pause_that_nobody_waits_for_ends_the_crawl(clock: Clock) -> None:
     manners = Manners(PACE, Patience(200, 900, 100), clock)
     assert manners.turned_away(SHOP, clock.now).over is None
     clock.now += 200
-    words = "the next pause would be 7 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS"
+    words = "the next pause would be 6.67 minutes, over the 5 minutes of STJ_DELAY_MOST_SECONDS"
     assert manners.turned_away(SHOP, clock.now).over == words
 
 
@@ -151,10 +151,11 @@ def test_what_a_host_asked_for_is_told(manners: Manners, clock: Clock) -> None:
     [
         (4.0, "4 seconds"),
         (119.6, "120 seconds"),
-        (200, "3 minutes"),
+        (200, "3.33 minutes"),
+        (301, "5.02 minutes"),
         (3 * 3600, "3 hours"),
         (90000, "25 hours"),
-        (999999999, "32 years"),
+        (999999999, "31.7 years"),
         (1e25, "more years than anybody has"),
         (float("inf"), "more years than anybody has"),
     ],
