@@ -317,11 +317,20 @@ def test_without_a_test_split_the_report_speaks_of_out_of_fold(dataset: Path, sh
     assert "each judged out of fold" in (run.folder / "report.html").read_text()
 
 
+def exchange(dataset: Path, one: str, other: str) -> None:
+    """Let two splits of a dataset change places, as another export may deal them."""
+    for source, target in ((one, "aside"), (other, one), ("aside", other)):
+        (dataset / source).rename(dataset / target)
+    swap = {one: other, other: one}
+    rows = []
+    for row in read_manifest(dataset):
+        split = swap.get(row.split, row.split)
+        rows.append(replace(row, split=split, file=split + row.file.removeprefix(row.split)))
+    write_json({"digest": write_manifest(rows, dataset / "manifest.csv")}, dataset / "dataset.json")
+
+
 def test_a_dataset_whose_test_pictures_were_learned_is_refused(own_run: Run, dataset: Path):
-    swap = {"train": "test", "test": "train", "val": "val"}
-    rows = [replace(row, split=swap[row.split]) for row in read_manifest(dataset)]
-    digest = write_manifest(rows, dataset / "manifest.csv")
-    write_json({"digest": digest}, dataset / "dataset.json")
+    exchange(dataset, "train", "test")
     with pytest.raises(DatasetError, match=r"36 of the 36 pictures to judge on were learned from by mine"):
         evaluate(own_run, dataset=dataset)
 
@@ -338,8 +347,11 @@ def test_a_training_picture_is_known_again_in_other_bytes(own_run: Run, dataset:
     before = read_manifest(dataset)
     moved = next(row for row in before if row.split == "train")
     sha256 = written_anew(dataset / moved.file)
+    file = "test" + moved.file.removeprefix("train")
+    (dataset / moved.file).rename(dataset / file)
     anew = replace(
         moved,
+        file=file,
         split="test",
         sha256=sha256,
         original_sha256=moved.original_sha256 if known_by == "original" else sha256,
@@ -356,9 +368,7 @@ def test_a_training_picture_is_known_again_in_other_bytes(own_run: Run, dataset:
 
 def test_validation_may_be_judged_but_not_with_training_pictures_in_it(own_run: Run, dataset: Path):
     assert evaluate(own_run, split="val", dataset=dataset)["n"] == 12
-    swap = {"train": "val", "test": "test", "val": "train"}
-    rows = [replace(row, split=swap[row.split]) for row in read_manifest(dataset)]
-    write_json({"digest": write_manifest(rows, dataset / "manifest.csv")}, dataset / "dataset.json")
+    exchange(dataset, "train", "val")
     with pytest.raises(DatasetError, match="36 of the 36 pictures to judge on were learned from"):
         evaluate(own_run, split="val", dataset=dataset)
 
