@@ -1,6 +1,6 @@
 """Answers for pictures: one in a new process, and a folder in batches, beside the same network asked in the plainest ways.
 
-The run is trained here, on drawn garments with random weights: what an answer costs depends on neither.
+The run is trained here, on drawn garments, a whole ResNet50 with drawn weights: what an answer costs depends on neither.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ import keras, numpy
 from PIL import Image
 picture = Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
 print(keras.models.load_model(sys.argv[1], compile=False)(numpy.asarray(picture, dtype="float32")[None]))
+"""
+_DRAWN = """
+import sys
+import keras
+keras.utils.set_random_seed(42)
+keras.applications.ResNet50(include_top=False, weights=None).save_weights(sys.argv[1])
 """
 _OPENVINO = """
 import sys
@@ -87,7 +93,10 @@ def trained(place: Path, pictures: int) -> tuple[Path, Path]:
     stj = "import sys; from stj_dataset.cli import main; sys.exit(main())"
     weigh([sys.executable, "-c", stj, "import", str(drawn)], place)
     weigh([sys.executable, "-c", stj, "export", "dataset", "--split", "0.2"], place)
-    _model(place, "train", "dataset", "--weights", "random")
+    # A whole ResNet50 from a file: of random weights that STJ draws itself only the early stages would be looked at.
+    weights = place / "drawn.weights.h5"
+    weigh([sys.executable, "-c", _DRAWN, str(weights)], place)
+    _model(place, "train", "dataset", "--weights", str(weights), "--backbone", "resnet50")
     (run,) = (one for one in (place / "runs").iterdir() if (one / "model.keras").is_file() and not one.is_symlink())
     return run, drawn
 
