@@ -47,8 +47,8 @@ def told(year: dict[str, Any]) -> str:
         "three nights; on one night the disk was full, on one the process was killed."
     )
     grows = (
-        f"The catalogue grows by {a_sighting:,.0f} bytes a sighting: every night says which card stood where. A night's CPU "
-        "grows with the listings' pages and cards, files with the photographs that are new; nothing else grows by the night."
+        f"The catalogue grows by {a_sighting:,.0f} bytes a sighting: every night says which card stood where. What else grew "
+        "stands in the tables; a night's CPU is to be read beside its pages and cards."
     )
     lines = [
         f"`make year`: {len(nights)} nights, three listings each, simulated days; Python {year['python']}, seed {year['seed']}.",

@@ -15,7 +15,7 @@ import typer
 
 from docs.cli_pages import COMMANDS
 from stj_core import cli
-from stj_core.errors import DatasetError, UsageError
+from stj_core.errors import DatasetError, StjError, UsageError
 
 
 class Kind(StrEnum):
@@ -221,3 +221,28 @@ def test_the_address_of_another_machine_is_no_folder(
 def test_a_name_that_no_file_can_have_is_no_bug(number: int):
     sentence = cli.machines_fault(OSError(number, "It cannot be", "a" * 300))
     assert sentence == f"There can be no file '{'a' * 200}': It cannot be. Name another place."
+
+
+@pytest.mark.parametrize(
+    ("fault", "word"),
+    [
+        (MemoryError(), "too little memory"),
+        (RuntimeError("can't start new thread"), "too little memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "images"), "Cannot use images: No space left on device"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many files are open"),
+    ],
+)
+def test_what_the_machine_lacks_is_one_of_our_errors(fault: Exception, word: str) -> None:
+    """For commands of another program, which would show a traceback."""
+    with pytest.raises(StjError, match=word) as raised, cli.in_words():
+        raise fault
+    assert raised.value.__cause__ is fault
+
+
+@pytest.mark.parametrize(
+    "error", [UsageError("It is no number."), KeyError("a bug"), OSError(errno.ENOENT, "No such file")]
+)
+def test_any_other_error_stays_what_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, cli.in_words():
+        raise error
+    assert raised.value is error
