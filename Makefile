@@ -14,7 +14,7 @@ SEEDS ?= 100
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint audit sbom format fuzz chaos year docs bench dist serve serve-crawls clean
+.PHONY: help setup demo test test-medium test-all lint audit sbom format fuzz chaos year docs bench dist serve serve-crawls clean
 
 help:  ## list these doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,10 @@ demo: $(VENV)/.demo  ## the whole road on a practice shop: crawl, export, train,
 test: $(VENV)/.browser lint  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
-test-all: $(VENV)/.browser lint  ## the slow tests too
+test-medium: $(VENV)/.browser  ## the tests that take some seconds each
+	$(BIN)/python -m pytest -q -m medium -n $(JOBS) --dist loadfile
+
+test-all: $(VENV)/.browser lint  ## all tests, those of minutes too
 	$(BIN)/python -m pytest -q -m '' -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.dev  ## ruff, mypy and the import rules

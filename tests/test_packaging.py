@@ -70,6 +70,7 @@ def distributions(module: str) -> set[str]:
     return {canonicalize_name(name) for name in _brought().get(module, [])}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_import_of_a_room_is_declared_for_it(room):
     allowed = declared().union(*(declared(extra) for extra in ROOM_EXTRAS.get(room, ())))
@@ -77,6 +78,7 @@ def test_every_import_of_a_room_is_declared_for_it(room):
     assert undeclared == set()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("folder", ["tests", "docs"])
 def test_what_the_tests_and_the_docs_import_is_declared_too(folder):
     everything = declared().union(*(declared(extra) for extra in PROJECT["optional-dependencies"]))
@@ -85,6 +87,7 @@ def test_what_the_tests_and_the_docs_import_is_declared_too(folder):
     } == set()
 
 
+@pytest.mark.medium
 def test_every_package_that_is_declared_is_imported():
     used = set().union(*(distributions(module) for room in ROOMS for module, _ in imports(ROOT / room)))
     users = [extra for extra in PROJECT["optional-dependencies"] if extra not in {"all", "dev"}]
@@ -118,6 +121,7 @@ def test_every_package_that_is_declared_is_pinned():
     assert asked - pins == set()
 
 
+@pytest.mark.medium
 def test_without_a_cluster_nothing_of_dask_is_imported(tmp_path: Path) -> None:
     """Every command that takes --cluster, on a small catalogue and dataset, in a process of its own."""
     commands = [

@@ -56,6 +56,7 @@ def test_what_breaks_is_in_the_order_in_which_it_does() -> None:
     assert "Nothing breaks." in report(CHEAP, 1_000_000, 10, 0.25, 2, 1e9)
 
 
+@pytest.mark.medium
 def test_a_small_run_measures_and_writes_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -173,6 +173,7 @@ def test_a_failed_transaction_leaves_nothing(catalog):
         assert connection.execute(select(images)).all() == []
 
 
+@pytest.mark.medium
 def test_two_crawls_and_a_reader_at_once(catalog_url):
     failures = []
 

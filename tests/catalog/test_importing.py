@@ -134,6 +134,7 @@ def test_names_that_are_no_text_large_files_pipes_and_dead_links_are_a_row_each_
     assert bring(catalog, store, root).known == 6, "what was too large may be smaller now"
 
 
+@pytest.mark.medium
 def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
     root = make(tmp_path / "in", "0_saree/a.jpg", "loose.jpg", "__MACOSX/0_saree/._a.jpg", "1_trousers/b.jpg")
     (root / "0_saree/notes.xyz").write_text("notes")
@@ -150,6 +151,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path, capsys):
         assert one["why"] in told.err
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("name", "why"),
     [

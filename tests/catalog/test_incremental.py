@@ -62,6 +62,7 @@ def crawl_in_order(catalog, order, per_page):
             walks[label].page(cards)
 
 
+@pytest.mark.medium
 def test_fifty_orders_of_arrival_give_one_result(blank_catalog, tmp_path):
     results = []
     for seed in range(50):

@@ -34,6 +34,7 @@ def make(url, gate, sentences):
         sentences.put(f"{type(error).__name__}: {error}")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("no_database", ["sqlite", "postgresql"], indirect=True)
 def test_twelve_processes_make_one_empty_catalogue(no_database):
     process = multiprocessing.get_context("fork")
@@ -64,6 +65,7 @@ def fetched(names, crawl_id):
 ROUNDS = 30
 
 
+@pytest.mark.medium
 def test_overlapping_batches_hinder_nobody(catalog_url):
     """Four writers write the same pictures in orders of their own, thirty times, while two others commit pages."""
     catalog = open_catalog(catalog_url)
@@ -198,6 +200,7 @@ def walk_response():
     return Response(200, "ok", 9, 0)
 
 
+@pytest.mark.medium
 def test_a_file_that_another_program_holds_is_away(tmp_path, blank_catalog, monkeypatch):
     monkeypatch.setattr("stj_catalog.catalog.BUSY_SECONDS", 0.2)
     file = tmp_path / "catalog.sqlite"

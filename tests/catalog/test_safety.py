@@ -350,6 +350,7 @@ def test_a_restored_catalogue_remembers_what_was_forgotten_since(place, capsys):
     assert held(place)[1][2][1] == "forgotten"
 
 
+@pytest.mark.medium
 def test_a_catalogue_in_use_is_not_replaced(place, capsys):
     assert run(capsys, "backup")[0] == 0
     (backup,) = (place / "backups").iterdir()

@@ -62,6 +62,7 @@ def test_classes_of_any_script_are_imported_and_exported(own: Path, capsys: pyte
     assert {row.label for row in read_manifest(Path("dataset"))} == {0, 2, 10}
 
 
+@pytest.mark.medium
 def test_the_readers_lines_give_the_order_of_the_labels(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome(app, ["import", str(own)]) == 0
     assert outcome(app, ["export", "--allow-missing"]) == 0

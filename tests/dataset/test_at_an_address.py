@@ -50,6 +50,7 @@ def files(folder: Path) -> dict[str, bytes]:
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "options",
     [
@@ -87,6 +88,7 @@ def test_an_export_is_recorded_with_its_address(shelf: Shelf, capsys) -> None:
     assert said(capsys, "card", AT)[1].encode() == held()["README.md"]
 
 
+@pytest.mark.medium
 def test_a_grown_catalogue_replaces_the_dataset_and_leaves_nothing_of_the_old_one(shelf: Shelf, capsys) -> None:
     said(capsys, "export", AT)
     said(capsys, "export", "before")

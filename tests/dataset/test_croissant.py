@@ -44,6 +44,7 @@ def test_the_reference_reader_reads_every_record(shelf: Shelf, export: Export, s
     assert names == [(0, "Saree"), (1, "Trousers"), (2, "Jeans")]
 
 
+@pytest.mark.medium
 def test_a_changed_manifest_is_not_what_the_description_says(shelf: Shelf, export: Export) -> None:
     mlcroissant = pytest.importorskip("mlcroissant")
     export()

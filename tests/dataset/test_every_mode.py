@@ -21,6 +21,7 @@ from .filling import draw
 SIZE = (160, 200)
 
 
+@pytest.mark.medium
 def test_an_imported_picture_of_any_mode_is_exported_with_its_pixels(catalog: Catalog, tmp_path: Path) -> None:
     """The copies are of eleven different pictures, since copies of one are duplicates."""
     catalog.close()
@@ -50,6 +51,7 @@ def test_an_imported_picture_of_any_mode_is_exported_with_its_pixels(catalog: Ca
             assert gap <= usual + 1, f"{mode}: {gap} grey levels from the picture, a JPEG's own loss is {usual}"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("how", ["stj", "student"])
 def test_what_keras_reads_back_is_the_picture(catalog: Catalog, tmp_path: Path, how: str) -> None:
     """Sixteen bits of grey came out as a white field where only eight were looked at."""

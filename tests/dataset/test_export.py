@@ -206,6 +206,7 @@ def test_the_students_folders(shelf: Shelf, export: Export) -> None:
     assert len(check_files(Path("dataset"), hashes=True)) == result.balance.pictures
 
 
+@pytest.mark.medium
 def test_whole_shops_stay_together(empty_shelf: Shelf, export: Export) -> None:
     for at in range(12):
         empty_shelf.add(items(4, start=10 * at, brand=f"shop {at}"), crawl=str(at))

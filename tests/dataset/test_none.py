@@ -58,6 +58,7 @@ def test_they_lie_beside_the_splits_with_an_empty_label(mixed: Shelf, export: Ex
     assert find_problems(Path("dataset")) == []
 
 
+@pytest.mark.medium
 def test_the_classes_are_counted_without_them(mixed: Shelf, export: Export) -> None:
     result = export()
     answer = result.as_json()
@@ -79,6 +80,7 @@ def test_they_are_grouped_keep_their_split_and_are_checked_for_leaks(mixed: Shel
         assert rows["B000000300"].group == rows["B000000399"].group
 
 
+@pytest.mark.medium
 def test_an_export_remembers_them_without_a_label(mixed: Shelf, export: Export) -> None:
     export()
     with mixed.catalog.read() as connection:
@@ -87,6 +89,7 @@ def test_an_export_remembers_them_without_a_label(mixed: Shelf, export: Export) 
     assert all(file.startswith("none/") for file in held)
 
 
+@pytest.mark.medium
 def test_the_students_folders_leave_them_out_and_say_so(
     mixed: Shelf, export: Export, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,6 +101,7 @@ def test_the_students_folders_leave_them_out_and_say_so(
     assert f"{OTHERS} withheld: of something that is none of the classes" in capsys.readouterr().out
 
 
+@pytest.mark.medium
 def test_shards_of_their_own_hold_them(mixed: Shelf, export: Export) -> None:
     export(format="webdataset")
     assert sorted(path.relative_to("dataset").as_posix() for path in Path("dataset").rglob("*.tar")) == [
@@ -112,6 +116,7 @@ def test_shards_of_their_own_hold_them(mixed: Shelf, export: Export) -> None:
     assert list(verify_dataset(Path("dataset"))) == []
 
 
+@pytest.mark.medium
 def test_the_card_tells_readers_where_the_classes_are(mixed: Shelf, export: Export) -> None:
     export()
     card = Path("dataset/README.md").read_text()
@@ -126,6 +131,7 @@ def test_the_card_tells_readers_where_the_classes_are(mixed: Shelf, export: Expo
     assert 'id="train-none"' in page
 
 
+@pytest.mark.medium
 def test_a_reader_of_croissant_gets_an_empty_label(mixed: Shelf, export: Export) -> None:
     mlcroissant = pytest.importorskip("mlcroissant")
     export()

@@ -96,6 +96,7 @@ class Failing:
             yield place, SetAside("KilledWorker: it died") if place % 2 else one.function(*one.arguments)
 
 
+@pytest.mark.medium
 def test_what_workers_fail_on_is_left_out_told_and_tried_again(tmp_path, capsys, monkeypatch):
     from contextlib import contextmanager
 

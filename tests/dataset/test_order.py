@@ -40,6 +40,7 @@ def digested(root: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.medium
 @settings(max_examples=7, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(sorted(CRAWLS)))
 def test_one_digest_whatever_the_order_of_crawls(

@@ -76,6 +76,7 @@ def test_no_group_is_in_two_splits_whatever_came_before(
         assert home.setdefault(group, split) == split
 
 
+@pytest.mark.medium
 @given(shelves(), shelves(), st.data())
 def test_growth_moves_nothing_though_newcomers_join_groups(
     before: KeptPictures, more: KeptPictures, data: st.DataObject

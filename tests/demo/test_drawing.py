@@ -63,6 +63,7 @@ def _assert_no_duplicates(pictures: list[Image.Image]) -> None:
     assert not pairs.any(), np.argwhere(pairs)
 
 
+@pytest.mark.medium
 def test_no_two_drawings_are_duplicates(some):
     _assert_no_duplicates([picture for kind in GARMENTS for picture in some[kind]])
 
@@ -109,6 +110,7 @@ def test_the_mean_colour_does_not_tell_the_classes_apart(some):
     assert _out_of_fold_accuracy(np.c_[means, means**2], labels, 1.0) < 0.6
 
 
+@pytest.mark.medium
 def test_texture_does(some):
     labels = np.repeat([0, 1, 2], 60)
     features = np.array([_texture(picture) for kind in GARMENTS for picture in some[kind]])

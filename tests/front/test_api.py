@@ -76,6 +76,7 @@ def test_a_decision_counts_in_the_next_export(pictures: Path):
         assert {row.label for row in catalogue.export("dataset").rows() if row.sha256 == first.sha256} == {other}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("given", "said"),
     [

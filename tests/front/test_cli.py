@@ -118,9 +118,15 @@ def test_the_shell_is_offered_what_can_come_next(program, words, offered):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_is_printed(shell):
-    done = run("from stj.cli import app; app(['--show-completion', 'SHELL'], prog_name='stj')".replace("SHELL", shell))
+    done = run("from stj.cli import app; app(prog_name='stj')", _STJ_COMPLETE=f"source_{shell}")
     assert done.returncode == 0
-    assert "_STJ_COMPLETE" in done.stdout
+    assert {"bash": "_stj_completion()", "zsh": "#compdef stj", "fish": "complete --command stj"}[shell] in done.stdout
+
+
+def test_the_shell_that_asks_is_recognised():
+    stj = f"{sys.executable} -c \"from stj.cli import app; app(['--show-completion'], prog_name='stj')\""
+    done = subprocess.run(["bash", "-c", f"{stj}; exit $?"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "_stj_completion()" in done.stdout) == (0, True)
 
 
 # A program, and a module whose absence it meets; `None` in sys.modules is how Python itself says that one is not there.

@@ -132,6 +132,7 @@ TRANSFORMS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_copies_are_found(name):
     found = []

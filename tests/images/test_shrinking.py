@@ -28,6 +28,7 @@ def assert_alike(grey):
         np.testing.assert_array_equal(ours, by_pillow(grey, side))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("extremes", [False, True])
 def test_every_length_that_a_draft_has_across_and_down(extremes):
     for length in range(1, 515):

@@ -161,6 +161,7 @@ def test_the_studio_finds_the_pictures_of_a_dataset_at_an_address_in_the_cache(
     assert shelf.dataset_file(asked.name, row) == (drawn / row.file).read_bytes()
 
 
+@pytest.mark.medium
 def test_an_evaluation_is_kept_beside_the_run(run: Run, drawn: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     publish(drawn, DATA, DATASET)
     publish(moved(run, tmp_path, DATA).folder, f"{RUNS}/one", RUN)
@@ -181,6 +182,7 @@ def test_an_evaluation_is_kept_beside_the_run(run: Run, drawn: Path, tmp_path: P
     assert "Cannot use it: Access Denied. What was made is in " in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_a_run_at_an_address_answers_and_what_it_cannot_do_there_is_said(run: Run, tmp_path: Path, capsys) -> None:
     address = publish(run.folder, f"{RUNS}/{run.name}", RUN)
     picture = tmp_path / "one.png"

@@ -32,6 +32,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
     return given
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("small")
 def test_a_broken_picture_in_the_dataset_is_named(dataset: Path, tmp_path: Path, say: Say):
     picture = open_dataset(dataset).pictures[0].path
@@ -101,6 +102,7 @@ def test_a_folder_of_other_classes_is_refused(own_run: Run, drawn: Path, tmp_pat
     assert str(tmp_path / "none") in say(["evaluate", str(own_run.folder), "--on", str(tmp_path / "none")])
 
 
+@pytest.mark.medium
 def test_weights_of_another_network_are_refused(dataset: Path, tmp_path: Path, say: Say):
     door = keras().Input((8, 8, 3))
     keras().Model(door, keras().layers.Conv2D(4, 3)(door)).save_weights(tmp_path / "other.weights.h5")

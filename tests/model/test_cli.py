@@ -44,6 +44,7 @@ def test_the_package_itself_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.medium
 def test_evaluate_gives_one_json_document(own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]):
     assert outcome(app, ["evaluate", str(own_run.folder), "--dataset", str(drawn), "--split", "val", "--json"]) == 0
     out, err = capsys.readouterr()
@@ -89,6 +90,7 @@ def test_predict_takes_files_folders_and_stdin(
     assert set(answers[0]["probabilities"]) == {"0", "1", "2"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("missing", ["config.json", "model.keras", "labels.json"])
 def test_predict_never_asks_the_newest_run_instead_of_one_that_is_half_gone(
     missing: str, own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -107,6 +109,7 @@ def test_predict_never_asks_the_newest_run_instead_of_one_that_is_half_gone(
     assert outcome(app, ["predict", file]) == 0
 
 
+@pytest.mark.medium
 def test_predict_asks_as_many_at_once_as_it_is_told_and_answers_the_same(
     run: Run, drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -142,6 +145,7 @@ def test_a_batch_that_no_memory_holds_is_a_sentence(
     assert f"--batch-size cannot be {size}: it is 1 to 1,024.\n" in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_predict_answers_all_and_fails_if_one_could_not_be_read(
     run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -155,6 +159,7 @@ def test_predict_answers_all_and_fails_if_one_could_not_be_read(
     assert outcome(app, ["predict", str(run.folder), file]) == 0
 
 
+@pytest.mark.medium
 def test_predict_writes_json_that_can_be_read_whatever_a_file_is_called(
     run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -182,6 +182,7 @@ def elsewhere(drawn: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.medium
 def test_on_a_folder_both_are_asked_now(own_run: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[str] = []
     original = module.Predictor

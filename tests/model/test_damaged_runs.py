@@ -123,6 +123,7 @@ def ask(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     return code, out, (err.splitlines() or [""])[-1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["a pipe", "2 GB of nothing", "deep", "a byte flipped at 60%"])
 def test_asking_a_damaged_run_is_one_sentence_or_the_right_answer(
     kind: str, own_run: Run, drawn: Path, capsys: pytest.CaptureFixture[str]

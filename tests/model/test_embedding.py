@@ -58,6 +58,7 @@ def test_neighbours_are_those_of_brute_force_and_never_oneself(n: int, seed: int
         assert 1 - distances[row] == pytest.approx(best, abs=1e-5)
 
 
+@pytest.mark.medium
 def test_tsne_keeps_clusters_apart_and_is_the_same_every_time():
     centres = np.eye(3, 8, dtype=np.float32) * 20
     some = np.concatenate([centre + points(15, 8, seed) * 0.1 for seed, centre in enumerate(centres)])

@@ -105,6 +105,7 @@ def another(path: Path) -> None:
     onnx.save(model, path)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("damage", "said"), [(half, "The ONNX file cannot be used ("), (another, "The ONNX file differs from Keras by ")]
 )

@@ -80,6 +80,7 @@ def test_the_notebook_is_cut_on_resnet50_only(drawn: Path, tmp_path: Path):
         train(drawn, config, runs=tmp_path / "runs", cache=tmp_path / "cache")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_every_backbone_has_the_layers_that_it_names(name: str):
     from stj_model.backbones.base import build

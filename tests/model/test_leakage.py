@@ -87,6 +87,7 @@ def test_the_sentence_says_whether_it_is_more_than_chance(missed: int, end: str)
     assert found.sentence().endswith(end)
 
 
+@pytest.mark.medium
 def test_a_naive_split_flatters_where_relatives_are_all_there_is_to_learn(
     drawn: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -113,6 +114,7 @@ def test_a_naive_split_flatters_where_relatives_are_all_there_is_to_learn(
     assert found.pooled.interval[0] > 0.2
 
 
+@pytest.mark.medium
 def test_the_grouped_figure_is_the_runs_own_out_of_fold_figure(run, drawn: Path, shared_cache: Path):
     found = measure(drawn, tiny(), [42], cache=shared_cache)
     figures = run.read_json("metrics.json")["figures"]

@@ -29,6 +29,7 @@ def stock():
     return build_backbone(BACKBONES["resnet50"], "caffe", SIZE)
 
 
+@pytest.mark.medium
 def test_resnet50_with_its_scaling_is_what_keras_computes(stock, pixels):
     plain = keras().applications.ResNet50(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
     plain.set_weights(stock.get_weights())
@@ -59,6 +60,7 @@ def test_a_weights_file_of_one_architecture_loads_into_both(stock, pixels, tmp_p
     assert np.array_equal(np.asarray(stock(pixels)), np.asarray(same(pixels)))
 
 
+@pytest.mark.medium
 def test_weights_of_another_network_are_a_sentence(tmp_path: Path):
     layers = keras().layers
     other = keras().Sequential([keras().Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
@@ -106,6 +108,7 @@ def test_the_centre_stands_beside_the_whole_under_a_root(size: int, middle: tupl
     assert np.allclose(wanted, found, rtol=1e-5)
 
 
+@pytest.mark.medium
 def test_the_shared_weights_compute_sensible_features(shared: Path):
     weights = find_weights(str(shared / "weights" / "resnet50_v1_5_imagenet_pqf.weights.h5"))
     assert (weights.architecture, weights.preprocessing) == ("resnet50_v1_5", "caffe")

@@ -64,6 +64,7 @@ def predicted(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int,
     return code, json.loads(told.out), told.err.strip().splitlines()[-1]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("here", [True, False])
 def test_answers_are_the_same_by_workers(run: Run, pictures: Path, here: bool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(on_workers, "BATCHES", 2)
@@ -75,6 +76,7 @@ def test_answers_are_the_same_by_workers(run: Run, pictures: Path, here: bool, m
     assert (len(workers.done), sum(done)) == (3, 33)
 
 
+@pytest.mark.medium
 def test_what_workers_fail_on_is_an_error_of_its_own(
     run: Run, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -74,6 +74,7 @@ def test_a_copy_in_another_mode_is_the_same_picture(mode: str):
     assert np.abs(gap).max() <= 1
 
 
+@pytest.mark.medium
 def test_predict_and_evaluate_on_a_folder_answer_every_mode_alike(
     own_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -164,11 +164,13 @@ BODIES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", BODIES)
 def test_a_layer_says_in_onnx_what_it_says_in_keras(name: str):
     same(network(BODIES[name]))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_whole_backbone_says_what_it_says_in_keras(backbone: str):
     keras().utils.set_random_seed(4)

@@ -93,6 +93,7 @@ def test_one_step_of_the_tail_on_the_cache_equals_one_step_of_the_whole_network(
     assert changed > 10
 
 
+@pytest.mark.medium
 def test_an_epochs_figures_count_every_picture_the_same(drawn: Path, tmp_path: Path):
     """Keras tells them batch by batch, and the last batch may be a small one."""
     opened = open_dataset(drawn)

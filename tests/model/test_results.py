@@ -42,6 +42,7 @@ def kept(run: Run, **how: Any) -> tuple[Evaluation, Path]:
     return evaluation, write_evaluation(evaluation)
 
 
+@pytest.mark.medium
 def test_an_evaluation_is_kept_beside_its_run(own_run: Run, elsewhere: Path):
     evaluation, folder = kept(own_run, on=elsewhere)
     assert folder == own_run.folder / "evaluations" / "on-other-shops"
@@ -79,6 +80,7 @@ def test_its_report_shows_where_it_looked_and_needs_nothing_else(own_run: Run, e
     assert not re.findall(r'src="(?!data:)|<script|@import', html)
 
 
+@pytest.mark.medium
 def test_the_same_evaluation_again_takes_the_place_of_the_old(own_run: Run, elsewhere: Path):
     _, folder = kept(own_run, on=elsewhere)
     (folder / "old.txt").write_text("old")

@@ -48,6 +48,7 @@ def test_what_the_thresholds_cost_and_bring_are_told_together():
     assert answered_figures(["none"], [False])["accuracy_interval"] == [0.0, 1.0]
 
 
+@pytest.mark.medium
 def test_evaluate_judges_how_well_it_keeps_out(
     own_run: Run, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -98,6 +98,7 @@ def test_what_cannot_be_read_keeps_nothing_from_being_trained(drawn: Path):
     assert isinstance(look_for_shortcuts(open_dataset(drawn), SILENT, 1), list)
 
 
+@pytest.mark.medium
 def test_it_warns_of_five_shops_and_not_of_sixty(shared: Path):
     """DESIGN's example: on the first five shops a network has 98 % in cross-validation and 75 % elsewhere."""
     top = {"GaneshNeupane01", "Deeparamu22", "Omkatkar007", "Yodchai5556", "GaganSG007"}

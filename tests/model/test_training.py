@@ -116,6 +116,7 @@ def test_history_has_both_figures_for_both_splits_by_epoch(run: Run):
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+@pytest.mark.medium
 def test_the_model_file_alone_goes_from_pixels_to_the_same_probabilities(run: Run, drawn: Path):
     """Whoever has Keras needs nothing of ours: no custom object is in it."""
     picture = open_dataset(drawn).split("test")[0]
@@ -127,6 +128,7 @@ def test_the_model_file_alone_goes_from_pixels_to_the_same_probabilities(run: Ru
     assert "stj" not in {type(layer).__module__.split("_")[0] for layer in model.layers}
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_bits(run: Run, drawn: Path, tmp_path: Path):
     again = train(drawn, tiny(), runs=tmp_path / "runs", cache=tmp_path / "another-cache")
     for name in ("history.csv", "out_of_fold.csv", "predictions.csv", "calibration.json"):
@@ -135,6 +137,7 @@ def test_the_same_seed_gives_the_same_bits(run: Run, drawn: Path, tmp_path: Path
     assert all(np.array_equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
+@pytest.mark.medium
 def test_a_second_training_asks_the_network_nothing_again(
     run: Run, drawn: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -147,6 +150,7 @@ def test_a_second_training_asks_the_network_nothing_again(
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
 
 
+@pytest.mark.medium
 def test_what_is_kept_says_what_the_whole_network_says(run: Run, drawn: Path, tmp_path: Path):
     test, predictor = open_dataset(drawn).split("test"), Predictor(run)
     whole, _ = judge_pictures(predictor, test)
@@ -158,6 +162,7 @@ def test_what_is_kept_says_what_the_whole_network_says(run: Run, drawn: Path, tm
         assert one.answer.out_of_scope == pytest.approx(other.answer.out_of_scope, abs=1e-5)
 
 
+@pytest.mark.medium
 def test_a_file_that_says_something_else_than_what_was_kept_is_believed(run: Run, drawn: Path, tmp_path: Path):
     test, predictor = open_dataset(drawn).split("test"), Predictor(run)
     whole, _ = judge_pictures(predictor, test)
@@ -214,6 +219,7 @@ def test_the_report_needs_nothing_from_elsewhere(run: Run):
     assert {"accuracy.png", "loss.png", "confusion.png", "samples.png", "test.png"} <= plots
 
 
+@pytest.mark.medium
 def test_titles_from_the_shop_cannot_break_the_report(run: Run, own_run: Run):
     rows = read_manifest(own_run.folder)
     wicked = '<script>alert("x")</script>'
@@ -275,6 +281,7 @@ def test_what_cannot_be_learned_from_is_refused_and_leaves_nothing(dataset: Path
     refused("Cannot read .*manifest.csv")
 
 
+@pytest.mark.medium
 def test_a_class_of_one_picture_is_learned_and_said_to_be_unmeasured(
     dataset: Path, tmp_path: Path, shared_cache: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -298,6 +305,7 @@ def test_missing_weights_are_refused_before_anything_is_written(dataset: Path, t
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.medium
 def test_a_failure_on_the_way_leaves_nothing_half_written(
     dataset: Path, shared_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -310,6 +318,7 @@ def test_a_failure_on_the_way_leaves_nothing_half_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.medium
 def test_without_a_test_split_the_report_speaks_of_out_of_fold(dataset: Path, shared_cache: Path, tmp_path: Path):
     change(dataset, keep=lambda row: row.split != "test")
     run = train(dataset, tiny(epochs=3), runs=tmp_path / "runs", cache=shared_cache)
@@ -366,6 +375,7 @@ def test_a_training_picture_is_known_again_in_other_bytes(own_run: Run, dataset:
         evaluate(own_run, dataset=dataset)
 
 
+@pytest.mark.medium
 def test_validation_may_be_judged_but_not_with_training_pictures_in_it(own_run: Run, dataset: Path):
     assert evaluate(own_run, split="val", dataset=dataset)["n"] == 12
     exchange(dataset, "train", "val")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT
@@ -57,6 +58,7 @@ def test_every_promise_of_the_threat_page_names_a_test_that_is_there() -> None:
     assert missing == []
 
 
+@pytest.mark.medium
 def test_the_list_of_packages_names_all_that_are_installed(tmp_path: Path) -> None:
     """As `make sbom` writes it: CycloneDX, with a version and an address for each, and no path of this machine."""
     file = tmp_path / "sbom.json"

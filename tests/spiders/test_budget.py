@@ -129,6 +129,7 @@ def test_nobody_compresses_three_times() -> None:
         unpacked("gzip, gzip, gzip", gzip.compress(gzip.compress(gzip.compress(SMALL))), MB)
 
 
+@pytest.mark.medium
 def test_large_pictures_come_too_large_ones_do_not(folder: Folder) -> None:
     """5 MB are asked for a second time, and kept; over 20 MB are too large, said or not, packed or not."""
     noise = np.random.default_rng(1).integers(0, 255, (1_300, 1_400, 3), dtype=np.uint8)
@@ -162,6 +163,7 @@ def test_large_pictures_come_too_large_ones_do_not(folder: Folder) -> None:
         }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("body", "headers", "said"),
     [
@@ -192,6 +194,7 @@ def test_a_page_that_costs_too_much_ends_the_crawl(
         assert [row["state"] for row in folder.rows("SELECT state FROM pages")] == ["pending"]
 
 
+@pytest.mark.medium
 def test_many_bombs_cost_no_more_than_one(folder: Folder) -> None:
     """Forty small answers that swell to 18 MB each: below 400 MB."""
     bomb = gzip.compress(picture(1) + b"\0" * (18 * MB))

@@ -34,6 +34,7 @@ STATUS_OF_CASE = {
 }
 
 
+@pytest.mark.medium
 def test_every_category_in_one_process_and_again(folder: Folder, open_shop: OpenShop) -> None:
     """Each planted case ends in its status, each file has the shop's bytes, and a second crawl fetches no picture."""
     shop = open_shop(per_class=8, planting=True)
@@ -90,6 +91,7 @@ def _assert_bytes_are_the_shops(folder: Folder, shop: PracticeShop) -> None:
         assert hashlib.sha256(data).hexdigest() == row["sha256"]
 
 
+@pytest.mark.medium
 def test_a_new_category_is_a_block_of_toml_and_details_bring_every_gallery(folder: Folder, open_shop: OpenShop) -> None:
     """The crawl of docs/new-category.md; each gallery picture is fetched once."""
     labels = folder.path / "labels.toml"
@@ -125,6 +127,7 @@ def test_a_new_category_is_a_block_of_toml_and_details_bring_every_gallery(folde
     assert {"ok"} == {row["verdict"] for row in folder.rows("SELECT verdict FROM pages")}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("robots", "why", "advice", "state"),
     [
@@ -166,6 +169,7 @@ def test_refused_pictures_end_the_crawl(folder: Folder, open_shop: OpenShop) -> 
     assert [tuple(row) for row in folder.rows("SELECT state FROM pages")] == [("pending",)]
 
 
+@pytest.mark.medium
 def test_a_robot_check_from_page_three_keeps_two_pages_and_goes_on_later(folder: Folder, open_shop: OpenShop) -> None:
     """The breaker opens after N blocked answers; the same command fetches the rest, and nothing again."""
     shop = open_shop(per_class=140, behaviour=Behaviour(block=Block.ROBOT_CHECK, block_from_page=3))
@@ -189,6 +193,7 @@ def test_a_robot_check_from_page_three_keeps_two_pages_and_goes_on_later(folder:
     assert len([path for path in pages_asked(shop) if path.startswith("/s?") and "page=" not in path]) == 1
 
 
+@pytest.mark.medium
 def test_crawl_delay_and_retry_after_are_measured_at_the_shop(folder: Folder, open_shop: OpenShop) -> None:
     """Every gap between two requests of whatever kind is at least the Crawl-delay; a Retry-After is waited for."""
     behaviour = Behaviour(crawl_delay_s=2.0, block=Block.TOO_MANY, block_first=1, retry_after="4")
@@ -204,6 +209,7 @@ def test_crawl_delay_and_retry_after_are_measured_at_the_shop(folder: Folder, op
     assert tuple(folder.rows("SELECT verdict, attempts FROM pages")[0]) == ("ok", 2)
 
 
+@pytest.mark.medium
 def test_a_redirect_to_the_sign_in_page_is_a_block(folder: Folder, open_shop: OpenShop) -> None:
     """Its robots.txt would not even let us look at that page."""
     shop = open_shop(behaviour=Behaviour(block=Block.SIGN_IN_REDIRECT))
@@ -214,6 +220,7 @@ def test_a_redirect_to_the_sign_in_page_is_a_block(folder: Folder, open_shop: Op
     assert folder.rows("SELECT verdict FROM pages")[0]["verdict"] == "sign_in"
 
 
+@pytest.mark.medium
 def test_a_product_that_is_gone_does_not_hold_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
     """A 404 is an answer about the product: it is asked for once, nothing cools down, and the crawl finishes."""
     shop = open_shop(behaviour=Behaviour(gone_details=True))
@@ -225,6 +232,7 @@ def test_a_product_that_is_gone_does_not_hold_the_crawl(folder: Folder, open_sho
     assert len(folder.files()) == 4
 
 
+@pytest.mark.medium
 def test_a_limit_ends_the_crawl_and_fresh_begins_another(folder: Folder, open_shop: OpenShop) -> None:
     """With the page that brings the last picture; `fresh=1` leaves an unfinished crawl behind for good."""
     shop = open_shop(per_class=140, behaviour=Behaviour(block=Block.CHALLENGE))
@@ -275,6 +283,7 @@ def test_two_processes_share_one_crawl(folder: Folder, open_shop: OpenShop) -> N
     assert folder.rows("SELECT count(*) AS n FROM crawls")[0]["n"] == 1
 
 
+@pytest.mark.medium
 def test_two_processes_keep_one_pace_in_sum(folder: Folder, open_shop: OpenShop) -> None:
     """They crawl two listings of one shop: together they ask for no more pictures than one would alone."""
     shop = open_shop(per_class=10)
@@ -288,6 +297,7 @@ def test_two_processes_keep_one_pace_in_sum(folder: Folder, open_shop: OpenShop)
     assert times[-1] - times[0] >= 0.95 * gap * (len(times) - 1)
 
 
+@pytest.mark.medium
 def test_a_block_met_by_one_process_silences_the_other(folder: Folder, open_shop: OpenShop) -> None:
     """The second process is never answered by the block itself, and waits for the pause that the first one began."""
     shop = open_shop(per_class=4, behaviour=Behaviour(block=Block.TOO_MANY, block_first=1, retry_after="6"))
@@ -303,6 +313,7 @@ def test_a_block_met_by_one_process_silences_the_other(folder: Folder, open_shop
     assert pages[0] < began
 
 
+@pytest.mark.medium
 def test_accidents_end_in_one_word_and_are_tried_again_by_the_next_crawl(folder: Folder, open_shop: OpenShop) -> None:
     """A slow picture is a `timeout`, refused ones an `http_error`; broken connections are repeated at once."""
     shop = open_shop(behaviour=Behaviour(picture_delay_s=1.5))
@@ -318,6 +329,7 @@ def test_accidents_end_in_one_word_and_are_tried_again_by_the_next_crawl(folder:
     assert len(folder.files()) == 4
 
 
+@pytest.mark.medium
 def test_a_terminal_shows_a_live_line(folder: Folder, open_shop: OpenShop) -> None:
     """Pages, cards, kept, duplicates, rejected and pace, instead of a log; the table comes at the end."""
     shop = open_shop(per_class=12, behaviour=Behaviour(picture_delay_s=0.3))
@@ -340,6 +352,7 @@ def test_a_narrow_terminal_gets_the_most_telling_columns() -> None:
     assert fitting(widths, 5) == [0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("hurry", [False, True])
 def test_ctrl_c_leaves_the_terminal_as_it_was_and_says_so_once(
     folder: Folder, open_shop: OpenShop, hurry: bool
@@ -358,6 +371,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was_and_says_so_once(
     assert ended.err.rfind("\x1b[?25h") > max(ended.err.rfind("\x1b[?25l"), ended.err.rfind("time left"))
 
 
+@pytest.mark.medium
 def test_images_that_cannot_be_written_end_the_crawl(folder: Folder, open_shop: OpenShop) -> None:
     """Exit 1, one sentence, no row for a picture that is not there."""
     (folder.path / "images").write_text("a file where the folder should be")
@@ -368,6 +382,7 @@ def test_images_that_cannot_be_written_end_the_crawl(folder: Folder, open_shop: 
     assert folder.rows("SELECT state FROM crawls")[0]["state"] == "interrupted"
 
 
+@pytest.mark.medium
 def test_a_full_disk_ends_the_crawl_with_nothing_half_written(folder: Folder, open_shop: OpenShop) -> None:
     """The files that are there are whole, and so is the catalogue."""
     shop = open_shop(per_class=12)
@@ -395,6 +410,7 @@ def test_a_catalogue_of_a_newer_stj(folder: Folder, catalog_of_tomorrow: Path) -
     assert catalog_of_tomorrow.exists()
 
 
+@pytest.mark.medium
 def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_shop: OpenShop) -> None:
     """Nothing is fetched, and no catalogue is made."""
     shop = open_shop()
@@ -431,6 +447,7 @@ def test_wrong_usage_is_exit_2_and_a_dry_run_asks_nothing(folder: Folder, open_s
     assert not (folder.path / "catalog.sqlite").exists()
 
 
+@pytest.mark.medium
 def test_a_dry_run_counts_the_crawl_delay(folder: Folder, open_shop: OpenShop) -> None:
     """7 pages and 300 pictures, 200 s apart, are 17 hours; what no crawl waits for is said."""
     shop = open_shop(behaviour=Behaviour(crawl_delay_s=200.0))
@@ -445,6 +462,7 @@ def test_a_dry_run_counts_the_crawl_delay(folder: Folder, open_shop: OpenShop) -
     )
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("said", ["999999999", "9" * 25, "inf", "301"])
 def test_a_crawl_delay_that_nobody_waits_for_ends_the_crawl(folder: Folder, open_shop: OpenShop, said: str) -> None:
     """With a sentence, exit 1, and nothing else asked."""
@@ -459,6 +477,7 @@ def test_a_crawl_delay_that_nobody_waits_for_ends_the_crawl(folder: Folder, open
     assert folder.rows("SELECT state FROM crawls")[0]["state"] == "interrupted"
 
 
+@pytest.mark.medium
 def test_a_wait_is_told_while_it_lasts(folder: Folder, open_shop: OpenShop) -> None:
     """In the log, and in the live display; a delay that is no length of time is told, too."""
     shop = open_shop(per_class=1, behaviour=Behaviour(robots_text="User-agent: *\nCrawl-delay: 4\nCrawl-delay: nan\n"))
@@ -470,6 +489,7 @@ def test_a_wait_is_told_while_it_lasts(folder: Folder, open_shop: OpenShop) -> N
     assert re.search(r"Crawl-delay 3\.\d* seconds", ended.err)
 
 
+@pytest.mark.medium
 def test_a_wait_for_a_page_that_another_process_holds_is_told(folder: Folder, open_shop: OpenShop) -> None:
     """Nothing is known of the holder, perhaps on another machine: the page is taken when its lease runs out."""
     shop = open_shop(per_class=1, behaviour=Behaviour(block=Block.ROBOT_CHECK))

@@ -36,6 +36,7 @@ def renamed(answer: Answer) -> Answer:
     return Answer(body.replace(b" alt=", b" data-words=").replace(b"data-cy", b"data-zz"))
 
 
+@pytest.mark.medium
 def test_titles_that_fell_silent_end_the_crawl_and_are_not_trusted(folder: Folder, shop: LyingShop) -> None:
     """Exit 1, the field named with its share, each card quarantined; the same command reads the pages anew and finishes."""
     shop.lies = {1: renamed, 2: renamed}
@@ -51,6 +52,7 @@ def test_titles_that_fell_silent_end_the_crawl_and_are_not_trusted(folder: Folde
     assert again.summary["coverage"]["title"] == 1.0
 
 
+@pytest.mark.medium
 def test_a_field_that_fell_under_half_of_what_it_was_ends_the_crawl(folder: Folder, shop: LyingShop) -> None:
     """Ratings alone would be no reason to stop; but every crawl before this had them."""
     first = folder.crawl("amazon_sarees", shop.server.origin if shop.server else "")
@@ -62,6 +64,7 @@ def test_a_field_that_fell_under_half_of_what_it_was_ends_the_crawl(folder: Fold
     assert "(rating on 0 of 28 cards, once on 100%; parser" in ended.sentence
 
 
+@pytest.mark.medium
 def test_the_share_that_is_asked_for_is_a_setting(folder: Folder, shop: LyingShop) -> None:
     shop.lies = {1: renamed}
     assert crawl(folder, shop, "-s", "STJ_COVERAGE_MIN=0.5", "-a", "pages=2").code == 0

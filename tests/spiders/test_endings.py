@@ -75,6 +75,7 @@ NO_END = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("names", [tuple(NO_END)[n : n + 3] for n in range(0, len(NO_END), 3)], ids=", ".join)
 def test_a_page_that_is_no_end_is_asked_again_and_then_interrupts_the_crawl(
     folder: Folder, shop: LyingShop, names: tuple[str, ...]
@@ -100,6 +101,7 @@ def test_a_page_that_is_no_end_is_asked_again_and_then_interrupts_the_crawl(
     assert {row["n"] for row in folder.rows("SELECT count(*) AS n FROM crawls")} == {3}
 
 
+@pytest.mark.medium
 def test_a_lie_that_is_told_once_does_not_end_the_crawl(folder: Folder, shop: LyingShop) -> None:
     shop.lies = {1: once(cut, 2), 2: once(saying(b""))}
     ended = crawl(folder, shop)
@@ -107,6 +109,7 @@ def test_a_lie_that_is_told_once_does_not_end_the_crawl(folder: Folder, shop: Ly
     assert "asking again" in ended.err
 
 
+@pytest.mark.medium
 def test_a_listing_that_goes_in_circles_ends(folder: Folder, shop: LyingShop) -> None:
     """The last page's "next" leads to itself under a new address: one look shows that nothing is new there."""
     shop.lies[2] = lambda honest: Answer(
@@ -120,6 +123,7 @@ def test_a_listing_that_goes_in_circles_ends(folder: Folder, shop: LyingShop) ->
     assert crawl(folder, shop).summary["cards"] == 8
 
 
+@pytest.mark.medium
 def test_old_cards_with_new_advertisements_are_a_circle(folder: Folder, shop: LyingShop) -> None:
     """What the shop is paid to show changes with every look; the listing does not go on for that."""
     paid = tile(77, "Saree number 77").replace("s-result-item s-asin", "s-result-item s-asin AdHolder")
@@ -132,6 +136,7 @@ def test_old_cards_with_new_advertisements_are_a_circle(folder: Folder, shop: Ly
     assert shop.server.count("page=3") == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("status", [404, 410])
 def test_a_page_that_is_not_there_is_the_end_or_a_wrong_node(folder: Folder, shop: LyingShop, status: int) -> None:
     """On page 1 the category's node is wrong, which is said; later the listing ends there."""
@@ -146,6 +151,7 @@ def test_a_page_that_is_not_there_is_the_end_or_a_wrong_node(folder: Folder, sho
     assert (ended.code, ended.summary["crawl"], ended.summary["state"], ended.summary["cards"]) == (0, 2, "finished", 4)
 
 
+@pytest.mark.medium
 def test_no_results_are_an_end_and_on_page_one_nothing_at_all(folder: Folder, shop: LyingShop) -> None:
     """Whatever other departments' tiles stand below: they are not the category's."""
     other = [tile(n, "Steel bottle") for n in (1, 2, 3)]
@@ -162,6 +168,7 @@ def test_no_results_are_an_end_and_on_page_one_nothing_at_all(folder: Folder, sh
     assert folder.rows("SELECT count(*) AS n FROM sightings")[0]["n"] == 4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("status", [403, 405])
 def test_pictures_that_are_refused_one_after_another_are_a_block(folder: Folder, shop: LyingShop, status: int) -> None:
     """The crawl does not run through the list to say that it finished; once they are served it goes on."""
@@ -177,6 +184,7 @@ def test_pictures_that_are_refused_one_after_another_are_a_block(folder: Folder,
     assert (again.code, again.summary["images"]) == (0, {"kept": 24}), again.err
 
 
+@pytest.mark.medium
 def test_a_page_in_a_pictures_place_is_no_block_unless_it_says_so(folder: Folder, shop: LyingShop) -> None:
     """Whatever is wrong with it: cut, empty, an error's; one picture after another."""
     shop.cards = 6
@@ -193,6 +201,7 @@ def test_a_page_in_a_pictures_place_is_no_block_unless_it_says_so(folder: Folder
     assert "turned us away" not in ended.err
 
 
+@pytest.mark.medium
 def test_one_picture_that_is_refused_is_about_that_picture(folder: Folder, shop: LyingShop) -> None:
     shop.lies = {f"p{n:08d}": saying(b"", 403) for n in (1001, 2002)}
     ended = crawl(folder, shop, "-s", "STJ_PICTURES_AT_ONCE=1")
@@ -200,6 +209,7 @@ def test_one_picture_that_is_refused_is_about_that_picture(folder: Folder, shop:
     assert "turned us away" not in ended.err
 
 
+@pytest.mark.medium
 def test_a_crawl_that_can_use_no_picture_did_not_do_its_job(folder: Folder, shop: LyingShop) -> None:
     """Neither those that are not there nor those of another kind of garment."""
     shop.lies["picture"] = saying(b"", 404)
@@ -212,6 +222,7 @@ def test_a_crawl_that_can_use_no_picture_did_not_do_its_job(folder: Folder, shop
     assert crawl(folder, shop).summary["images"] == {"kept": 8}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("path", ["/errors/validateCaptcha?amzn=1", "/ap/signin?openid=1"])
 def test_a_redirect_to_a_captcha_is_a_block_whatever_robots_say(folder: Folder, shop: LyingShop, path: str) -> None:
     """robots.txt forbids to look at it; that is no word about the listing."""
@@ -226,6 +237,7 @@ def test_a_redirect_to_a_captcha_is_a_block_whatever_robots_say(folder: Folder, 
     assert shop.server.count(path.partition("?")[0]) == 0
 
 
+@pytest.mark.medium
 def test_a_firewalls_challenge_is_a_block(folder: Folder, shop: LyingShop) -> None:
     shop.lies[2] = saying(b"", 202, x_amzn_waf_action="challenge")
     ended = crawl(folder, shop)
@@ -233,6 +245,7 @@ def test_a_firewalls_challenge_is_a_block(folder: Folder, shop: LyingShop) -> No
     assert "listing page 2 is a challenge page" in ended.sentence
 
 
+@pytest.mark.medium
 def test_what_broke_once_is_asked_again_by_a_later_crawl(folder: Folder, shop: LyingShop) -> None:
     """Half a file, another file's words and a wrong length; and nothing else is asked again."""
     shop.lies = {
@@ -251,6 +264,7 @@ def test_what_broke_once_is_asked_again_by_a_later_crawl(folder: Folder, shop: L
     assert shop.server.count("/images/") == 4
 
 
+@pytest.mark.medium
 def test_the_shops_own_picture_is_nobodys(folder: Folder, shop: LyingShop) -> None:
     """One address under many products, a known id, or one file under as many addresses: kept as no product's picture."""
     tiles = [

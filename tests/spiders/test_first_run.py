@@ -39,6 +39,7 @@ def proxy() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.medium
 def test_a_real_shops_conditions_are_told_before_anything_is_asked(folder: Folder, proxy: str) -> None:
     """And that nobody can be reached about the crawl, unless somebody can."""
     ended = folder.crawl("amazon_sarees", "http://shop.invalid", http_proxy=proxy)

@@ -65,6 +65,7 @@ def test_a_command_that_fails_changes_nothing(capsys: pytest.CaptureFixture[str]
     ]
 
 
+@pytest.mark.medium
 def test_it_runs_when_a_crawl_ends_other_than_well_and_only_then(folder: Folder, open_shop: OpenShop) -> None:
     """Refused, or not even begun; finished is well."""
     command = f"STJ_ON_END={json.dumps([sys.executable, '-c', WRITE])}"

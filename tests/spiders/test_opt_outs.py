@@ -216,6 +216,7 @@ def many(shop: LyingShop) -> None:
     shop.answers["/.well-known/tdmrep.json"] = (200, {"Content-Type": "application/json"}, json.dumps(rules).encode())
 
 
+@pytest.mark.medium
 def test_opt_outs_are_rejected_with_their_words_and_stay_so_until_there_is_permission(folder: Folder) -> None:
     """Nothing of them is stored or asked for again; the host's file is asked for once."""
     with lying_shop() as shop:

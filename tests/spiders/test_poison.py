@@ -70,6 +70,7 @@ def test_a_crawl_takes_in_whatever_stands_on_its_pages(folder: Folder, shop: Lyi
     assert not folder.rows("SELECT 1 FROM pages WHERE state <> 'done'")
 
 
+@pytest.mark.medium
 def test_a_page_that_fails_three_times_is_set_aside_and_the_crawl_goes_on(folder: Folder, shop: LyingShop) -> None:
     """The pages behind it are read; the crawl says so and does not call itself finished; the same command tries again."""
     assert shop.server is not None
@@ -103,6 +104,7 @@ def test_a_page_that_fails_three_times_is_set_aside_and_the_crawl_goes_on(folder
     assert (well.code, well.summary["crawl"], well.summary["cards"], well.summary["set_aside"]) == (0, 1, 12, 0)
 
 
+@pytest.mark.medium
 def test_a_page_that_cannot_be_parsed_ends_the_walk_and_is_no_end(folder: Folder, shop: LyingShop) -> None:
     """What is behind it nobody knows: exit 1, the page set aside with its reason, and no bug's exit code."""
     assert shop.server is not None
@@ -169,6 +171,7 @@ def test_numbers_that_are_none_are_not_read() -> None:
     assert parse_product(product_page("B012345678", "x", "[" * 100_000), URL).pictures == ()
 
 
+@pytest.mark.medium
 def test_an_address_that_an_older_catalogue_holds_is_set_aside(folder: Folder, shop: LyingShop) -> None:
     """What was found before addresses were looked at does not end every crawl after it."""
     assert shop.server is not None

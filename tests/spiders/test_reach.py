@@ -251,6 +251,7 @@ def test_pictures_that_lead_elsewhere_are_cards_with_a_reason(folder: Folder) ->
         assert not any("/robots.txt" in path for path in shop.asked[1:])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("how", ["next", "redirect"])
 def test_a_listing_that_leads_elsewhere_ends_the_crawl_and_goes_on_once_it_is_well(folder: Folder, how: str) -> None:
     """With a sentence; nobody there is asked for anything, not even for robots.txt."""

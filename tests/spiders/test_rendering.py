@@ -54,6 +54,7 @@ def test_never_means_never(folder: Folder, open_shop: OpenShop) -> None:
     assert pages_asked(shop) == ["/robots.txt", "/s?rh=n:1968256031&fs=true"]
 
 
+@pytest.mark.medium
 def test_without_a_browser_the_crawl_says_so(folder: Folder, open_shop: OpenShop) -> None:
     """One sentence with what to install, or what to set."""
     shop = open_shop(behaviour=Behaviour(script_made=True))
@@ -111,6 +112,7 @@ def trap() -> Iterator[SimpleNamespace]:
         server.server_close()
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("chromium")
 def test_a_challenge_met_in_the_browser_ends_it(folder: Folder, trap: SimpleNamespace) -> None:
     """It is a block like any other; other hosts and pictures are never asked for."""
@@ -124,6 +126,7 @@ def test_a_challenge_met_in_the_browser_ends_it(folder: Folder, trap: SimpleName
     assert {path.split("?")[0] for _, path in trap.asked} == {"/robots.txt", "/s"}
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("chromium")
 def test_the_browser_is_not_led_elsewhere_by_a_redirect_or_a_socket(folder: Folder) -> None:
     """Which no route sees: not by a frame, a fetch, a script's socket or a hint to connect."""
@@ -146,6 +149,7 @@ def test_the_browser_is_not_led_elsewhere_by_a_redirect_or_a_socket(folder: Fold
         assert secret.met == 0
 
 
+@pytest.mark.medium
 @pytest.mark.usefixtures("chromium")
 def test_a_page_that_moves_elsewhere_in_the_browser_is_not_read(folder: Folder) -> None:
     """By a script that sends it away: the crawl ends with a sentence."""

@@ -67,6 +67,7 @@ def rows(folder: Folder) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in folder.rows(ROWS)]
 
 
+@pytest.mark.medium
 def test_a_broken_parser_is_repaired_by_a_replay(folder: Folder, shop: LyingShop, tmp_path: Path) -> None:
     """Rows equal a fresh crawl's, not a request is made, and what changed is said."""
     assert shop.server is not None

@@ -88,6 +88,7 @@ def run(corner: Folder, *arguments: str):
     return corner.start("corner", *arguments, STJ_LABELS="labels.toml", PYTHONPATH=path).end()
 
 
+@pytest.mark.medium
 def test_a_second_shop_is_crawled_with_its_own_addresses_and_pages(corner: Folder) -> None:
     """Its spider, listing path, folding, picture size, product numbers and verdicts are all its own."""
     with serving(shelf) as shop:
@@ -118,6 +119,7 @@ def test_a_second_shop_is_crawled_with_its_own_addresses_and_pages(corner: Folde
         assert "listing page 1 is a robot_check page" in turned.sentence
 
 
+@pytest.mark.medium
 def test_each_shop_has_a_spider_and_each_category_that_names_one(corner: Folder) -> None:
     """Beside Amazon's; what belongs to one shop cannot be asked of another's spider."""
     assert run(corner, "list").out.split() == ["amazon_category", "corner_bowls", "corner_category"]

@@ -122,6 +122,7 @@ def start_service(folder: Folder, username: str, password: str, **environment: s
     return made
 
 
+@pytest.mark.medium
 def test_a_crawl_is_scheduled_watched_cancelled_and_goes_on(
     folder: Folder, service: Service, open_shop: OpenShop
 ) -> None:
@@ -308,6 +309,7 @@ def test_another_sites_page_can_order_nothing_though_the_browser_knows_the_passw
     assert [jobs[state] for state in ("pending", "running", "finished")] == [[], [], []]
 
 
+@pytest.mark.medium
 def test_the_studio_starts_a_crawl_watches_and_cancels_it(
     folder: Folder, service: Service, open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

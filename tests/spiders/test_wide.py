@@ -80,6 +80,7 @@ def test_a_count_of_results_says_nothing_of_pages() -> None:
     assert (found.total_results, found.later) == (50_000, ())
 
 
+@pytest.mark.medium
 def test_the_pages_of_a_listing_are_on_the_frontier_when_its_first_one_was_read(
     folder: Folder, shop: LyingShop
 ) -> None:
@@ -95,11 +96,13 @@ def test_the_pages_of_a_listing_are_on_the_frontier_when_its_first_one_was_read(
     assert [row["number"] for row in folder.rows("SELECT number FROM pages WHERE ends")] == [5]
 
 
+@pytest.mark.medium
 def test_the_arguments_bounds_hold(folder: Folder, shop: LyingShop) -> None:
     assert crawl(folder, shop, "-a", "pages=3").summary["pages"] == 3
     assert asked(shop) == [1, 1, 0, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("limit", "read"), [pytest.param(3, 1, marks=SLOW), (4, 2), pytest.param(6, 2, marks=SLOW), (7, 3)]
 )
@@ -110,6 +113,7 @@ def test_no_page_more_is_asked_for_than_one_after_the_other(
     assert (ended.code, ended.summary["pages"], sum(asked(shop))) == (0, read, read - 1), ended.err
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "behind",
     [NO_CARD, pytest.param(saying(b""), marks=SLOW), pytest.param(saying("", 404), marks=SLOW)],
@@ -134,6 +138,7 @@ def test_a_listing_that_ends_earlier_than_it_said_is_finished(folder: Folder, sh
     assert sum(asked(shop)[2:]) <= 2, "no page behind the end is asked for once it is known"
 
 
+@pytest.mark.medium
 def test_a_page_in_the_middle_that_never_comes_well_interrupts_the_crawl(folder: Folder, shop: LyingShop) -> None:
     """And the same command goes on there, without reading the others again."""
     shop.lies = {3: NO_CARD}
@@ -157,6 +162,7 @@ def test_a_page_that_comes_ill_once_is_asked_for_again(folder: Folder, shop: Lyi
     assert asked(shop) == [2, 2, 2, 1, 0, 0, 0, 0]
 
 
+@pytest.mark.medium
 def test_a_listing_that_goes_in_circles_ends_there(folder: Folder, shop: LyingShop) -> None:
     """It says that it has nine pages, and shows the third again and again from the fourth on."""
     shop.pages, shop.last = 9, 9
@@ -171,6 +177,7 @@ def test_a_listing_that_goes_in_circles_ends_there(folder: Folder, shop: LyingSh
     assert sum(asked(shop)[2:]) <= 3, "at most those that were in the air"
 
 
+@pytest.mark.medium
 def test_addresses_that_were_made_up_end_no_listing(folder: Folder, shop: LyingShop) -> None:
     """A shop that knows only the links it gave: what it says of others is no end, and its own links are followed."""
     assert shop.server is not None
@@ -210,6 +217,7 @@ def test_pages_that_repeat_the_first_one_end_no_listing_early(folder: Folder, sh
     assert (ended.code, ended.summary["state"], ended.summary["images"]) == (0, "finished", {"kept": 15}), ended.err
 
 
+@pytest.mark.medium
 def test_a_process_that_comes_back_too_late_writes_nothing_and_says_so(folder: Folder, shop: LyingShop) -> None:
     """It was stopped for longer than its lease lasts, and another read its page meanwhile."""
     assert shop.server is not None

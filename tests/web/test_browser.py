@@ -258,6 +258,7 @@ def test_thirty_are_selected_and_marked_as_none_of_the_classes(shelf: Shelf, ser
     assert page.request.get(f"{origin}/api/v1/images?label=none&limit=200").json()["images"] == []
 
 
+@pytest.mark.medium
 def test_the_chosen_are_tagged_grouped_and_parted_by_keys_with_one_undo(shelf: Shelf, serve: Serve, page: Any) -> None:
     origin = serve()
     page.goto(origin + "/catalogue?status=kept")
@@ -292,6 +293,7 @@ def test_the_chosen_are_tagged_grouped_and_parted_by_keys_with_one_undo(shelf: S
     assert len(groups) == 3
 
 
+@pytest.mark.medium
 def test_two_reviewers_at_once_lose_no_decision(shelf: Shelf, serve: Serve, browser: Any) -> None:
     origin = serve()
     contexts = [browser.new_context() for _ in range(2)]
@@ -373,6 +375,7 @@ def test_a_report_is_embedded_and_runs_nothing(runs: Path, serve: Serve, page: A
     assert frame.locator("p").inner_text() == "The report"
 
 
+@pytest.mark.medium
 def test_every_page_can_be_reached_by_keyboard_and_themes_stay(shelf: Shelf, serve: Serve, page: Any) -> None:
     page.goto(serve() + "/")
     page.keyboard.press("g")
@@ -390,6 +393,7 @@ def test_every_page_can_be_reached_by_keyboard_and_themes_stay(shelf: Shelf, ser
     assert page.evaluate("document.activeElement.className") == "skip"
 
 
+@pytest.mark.medium
 def test_without_scripts_one_can_still_classify_and_review(
     runs: Path, shelf: Shelf, serve: Serve, browser: Any, tmp_path: Path
 ) -> None:
@@ -450,6 +454,7 @@ def test_axe_finds_nothing_serious_and_nothing_overflows(
     assert serious == []
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("height", [844, 568])
 def test_on_a_phone_the_buttons_of_review_hide_no_text(shelf: Shelf, serve: Serve, browser: Any, height: int) -> None:
     context = browser.new_context(viewport={"width": PHONE[0], "height": height}, is_mobile=True, has_touch=True)
@@ -479,6 +484,7 @@ def test_on_a_phone_the_buttons_of_review_hide_no_text(shelf: Shelf, serve: Serv
     context.close()
 
 
+@pytest.mark.medium
 def test_one_can_do_without_a_mouse(shelf: Shelf, serve: Serve, page: Any) -> None:
     origin = serve()
     page.goto(origin + "/review?queue=kept")
@@ -541,6 +547,7 @@ def focused(page: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.medium
 def test_pictures_are_dropped_on_the_page(runs: Path, serve: Serve, page: Any) -> None:
     page.goto(serve() + "/classify")
     page.get_by_text("Drop pictures here").wait_for()
@@ -578,6 +585,7 @@ def test_the_first_paint_comes_within_a_second(shelf: Shelf, serve: Serve, page:
         assert min(painted) < 1_000, place
 
 
+@pytest.mark.medium
 def test_pictures_are_chosen_by_a_lasso_and_by_the_keys_of_the_map(
     said: Any, shelf: Shelf, serve: Serve, page: Any
 ) -> None:

@@ -195,6 +195,7 @@ def test_the_form_works_without_a_script(make_app: MakeApp, runs: Path) -> None:
     assert 'class="heat" src="data:image/png;base64,' in text
 
 
+@pytest.mark.medium
 def test_eight_at_once_get_their_own_answers(make_app: MakeApp, runs: Path) -> None:
     app = make_app()
     pictures = {f"{label}-{number}.png": draw(label, 80 + number) for label in (0, 1, 2) for number in range(8)}

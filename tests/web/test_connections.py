@@ -125,6 +125,7 @@ def test_uploads_under_way_hold_so_much_together_at_most(serve: Serve) -> None:
     answers_at_once(origin)
 
 
+@pytest.mark.medium
 def test_an_idle_connection_stays_until_its_time(serve: Serve) -> None:
     """Browsers keep connections open for their next request."""
     address = urlsplit(serve(header_seconds=0.5, idle_seconds=4))

@@ -124,6 +124,7 @@ def refused(word: str) -> None:
     raise AssertionError(f"{word} is no JSON")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_makes_one_marked_row(client: FlaskClient, runs: Path, damage: str) -> None:
     at = list(DAMAGES).index(damage)
@@ -171,6 +172,7 @@ def damaged_documents(runs: Path, count: int, seed: int) -> Iterator[tuple[int, 
         yield number, name
 
 
+@pytest.mark.medium
 def test_sixty_documents_with_a_value_of_another_kind(client: FlaskClient, runs: Path) -> None:
     for number, name in damaged_documents(runs, 60, 3):
         look(client, (number, name))
@@ -182,6 +184,7 @@ def test_a_thousand_documents_with_a_value_of_another_kind(client: FlaskClient, 
         look(client, (number, name))
 
 
+@pytest.mark.medium
 def test_forty_files_with_a_flipped_byte(client: FlaskClient, runs: Path) -> None:
     chance = random.Random(5)
     for number in range(40):

@@ -185,6 +185,7 @@ def attacked(make_app: MakeApp, runs: Path) -> FlaskClient:
     return client
 
 
+@pytest.mark.medium
 def test_two_hundred_hostile_uploads(attacked: FlaskClient, runs: Path, tmp_path: Path) -> None:
     words = assault(attacked, 200, 1, [tmp_path, runs])
     assert {"not_image", "truncated", "too_large", "answered"} <= set(words)
@@ -241,6 +242,7 @@ def test_no_path_reaches_the_disk(attacked: FlaskClient, path: str) -> None:
     assert "root:" not in answer.get_data(as_text=True)
 
 
+@pytest.mark.medium
 def test_many_hostile_clients_at_once(attacked: FlaskClient) -> None:
     app = attacked.application
     wrong: list[Any] = []

@@ -165,6 +165,7 @@ def test_no_command_outlives_its_studio_and_what_waits_begins_after_a_restart(qu
         again.close()
 
 
+@pytest.mark.medium
 def test_a_studio_that_is_killed_takes_its_command_along(shelf: Shelf, tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom stj_core.config import read_config\nfrom stj_web import jobs\n"

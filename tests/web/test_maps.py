@@ -85,6 +85,7 @@ def test_a_decision_shows_on_the_map_at_once(client: FlaskClient, shelf: Shelf, 
     assert (after["x"], after["y"]) == (before["x"], before["y"])
 
 
+@pytest.mark.medium
 def test_a_forgotten_picture_is_on_no_map_and_in_no_list(client: FlaskClient, shelf: Shelf, said: Any) -> None:
     before = points(client)
     points(client, "?by=tsne")
@@ -179,6 +180,7 @@ def test_a_run_whose_features_are_damaged_is_told_in_a_sentence_each_time(
         assert "neighbours.npz" in answer.json["error"]["message"]
 
 
+@pytest.mark.medium
 def test_more_than_the_bound_are_drawn_and_that_is_said(
     client: FlaskClient, shelf: Shelf, said: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

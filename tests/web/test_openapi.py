@@ -51,6 +51,7 @@ def _tag_in(body: Any) -> Any:
     return body.get("tag") if isinstance(body, dict) else None
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("mode", [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE])
 def test_the_answers_are_what_the_document_says(api: Any, mode: schemathesis.GenerationMode) -> None:
     asked = 0

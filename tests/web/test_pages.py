@@ -78,6 +78,7 @@ def test_every_page_answers_where_nothing_is_there(client: FlaskClient, page: st
     check(answer.get_data(as_text=True))
 
 
+@pytest.mark.medium
 def test_every_page_answers_where_something_is_there(client: FlaskClient, shelf: Shelf, runs: object) -> None:
     names = [one["name"] for one in client.get("/api/v1/runs").json["runs"]]
     more = ["/pictures/1", "/crawls/1", f"/runs/{names[0]}", f"/compare?run={names[0]}&run={names[1]}"]

@@ -61,6 +61,7 @@ def state(place: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.medium
 def test_no_route_that_writes_does_so_for_a_page_of_another_origin(make_app: MakeApp, shelf: Shelf) -> None:
     """Whatever routes there are: each way of sending, each kind of body, with the cookie of the person who uses the studio."""
     app = make_app()
@@ -91,6 +92,7 @@ def test_no_answer_lets_another_origin_read_it(make_app: MakeApp, shelf: Shelf) 
             assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", rule.rule
 
 
+@pytest.mark.medium
 def test_reading_changes_nothing(make_app: MakeApp, shelf: Shelf) -> None:
     """A link or an image of another page can make any GET: none of them writes to the catalogue or the store."""
     app = make_app()
@@ -166,6 +168,7 @@ def other_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.medium
 def test_a_real_browser_keeps_a_page_of_another_port_out(shelf: Shelf, serve: Serve, other_port: str) -> None:
     """Forms, fetches with and without cookies, and a picture, from a tab beside the studio's."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

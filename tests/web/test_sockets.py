@@ -147,6 +147,7 @@ def attacked(serve: Serve, runs: Path) -> str:
     return origin
 
 
+@pytest.mark.medium
 def test_hostile_requests_over_sockets(attacked: str, tmp_path: Path) -> None:
     assert storm(attacked, 2, tmp_path) > 100
 

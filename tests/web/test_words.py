@@ -39,6 +39,7 @@ def test_an_unknown_word_is_shown_as_it_is_written(make_app: MakeApp) -> None:
     assert css_word(ODD) == "set-aside-b-"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "sql",
     [

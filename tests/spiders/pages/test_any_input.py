@@ -93,12 +93,14 @@ def test_any_bytes_are_read(data: bytes) -> None:
     read_everything(data.decode("latin-1"))
 
 
+@pytest.mark.medium
 @given(st.lists(PIECES, max_size=40).map("".join))
 @settings(max_examples=300)
 def test_any_heap_of_markup_is_read(text: str) -> None:
     read_everything(text)
 
 
+@pytest.mark.medium
 @given(st.sampled_from(PAGES), st.data())
 @settings(max_examples=200)
 def test_any_broken_page_is_read(page: str, data: st.DataObject) -> None:
@@ -144,6 +146,7 @@ def test_commas_inside_an_address_do_not_end_it(addresses: list[str]) -> None:
     assert addresses == addresses_in(", ".join(f"{address} {number + 1}x" for number, address in enumerate(addresses)))
 
 
+@pytest.mark.medium
 def test_saved_pages_survive_cuts_and_mutations(shared: Path) -> None:
     rng = random.Random(42)
     for path in sorted((shared / "amazon_pages").glob("*/*.html")):
@@ -180,6 +183,7 @@ WORST: dict[str, Callable[[int], str]] = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", WORST)
 def test_time_grows_with_the_size_and_no_faster(name: str) -> None:
     """Four times the page takes four times as long, give or take the machine; quadratic would take sixteen."""
