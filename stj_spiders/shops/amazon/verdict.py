@@ -142,6 +142,12 @@ _SCRIPTED = strings(
     "//script/text() | //script/@src | //iframe/@src | //meta/@content | //form/@action"
     ' | //div[starts-with(@id, "sec-if")]/@id | //*[contains(@class, "captcha")]/@class'
 )
+_REFRESHES = strings('//meta[translate(@http-equiv, "REFSH", "refsh") = "refresh"]/@content')
+_REFRESH = re.compile(r"""url\s*=\s*["']?(?P<to>[^"'\s]{1,2000})""", re.IGNORECASE)
+_MOVES = re.compile(
+    r"""\blocation(?:\s*\.\s*href)?\s*=(?!=)\s*["'](?P<to>[^"'\n]{1,2000})["']"""
+    r"""|\blocation\s*\.\s*(?:replace|assign)\s*\(\s*["'](?P<to_>[^"'\n]{1,2000})["']"""
+)
 _CAPTCHA_FORM = elements('//form[contains(@action, "validateCaptcha")]')
 _ASKS_TO_TYPE = condition('.//img | .//input[not(@type) or @type="text"]')
 _CAPTCHA = condition('//input[@id="captchacharacters"] | //img[contains(@src, "/captcha/")]')
@@ -257,7 +263,7 @@ def _turned_away(root: Element, url: str) -> Verdict | None:
     for form in _CAPTCHA_FORM(root):
         # The same form with nothing to read and type is only the "continue shopping" button.
         return Verdict.ROBOT_CHECK if _ASKS_TO_TYPE(form) else Verdict.INTERSTITIAL
-    by_address = _by_address(url)
+    by_address = _by_address(url) or _by_way_on(root)
     if by_address or _SIGN_IN(root):
         return by_address or Verdict.SIGN_IN
     if _ERROR_PAGE(root):
@@ -280,10 +286,24 @@ def _by_address(url: str) -> Verdict | None:
     return Verdict.SIGN_IN if path.startswith(("/ap/signin", "/ap/cvf", "/ap/challenge", "/ap/mfa")) else None
 
 
+def _by_way_on(root: Element) -> Verdict | None:
+    """The block that a page with hardly a word on it sends its reader to, by a `<meta>` that refreshes or by a script."""
+    ways = [found["to"] for content in _REFRESHES(root) if (found := _REFRESH.search(content))]
+    ways += [
+        found["to"] or found["to_"] for script in root.iter("script") for found in _MOVES.finditer(script.text or "")
+    ]
+    blocks = list(filter(None, map(_by_address, ways)))
+    return blocks[0] if blocks and len(_words(root)) < _FEW_WORDS else None
+
+
+def _words(root: Element) -> str:
+    body = root.find(".//body")
+    return text_of(root if body is None else body) or ""
+
+
 def _by_sentences(root: Element) -> Verdict | None:
     """A robot check that says so in a paragraph, or a form that wants a password; a page of more words may hold either."""
-    body = root.find(".//body")
-    words = text_of(root if body is None else body) or ""
+    words = _words(root)
     if len(words) >= _FEW_WORDS:
         return None
     if _ROBOT_SENTENCES.search(words):

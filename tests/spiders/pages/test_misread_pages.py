@@ -345,6 +345,31 @@ def test_a_redirect_tells_by_its_address(path: str) -> None:
     assert judge("<html></html>", f"https://www.amazon.in/s?k={path}") is Verdict.EMPTY
 
 
+_CAPTCHA, _SIGN_IN = "/errors/validateCaptcha?x=1", "https://www.amazon.in/ap/signin?openid=1"
+
+
+@pytest.mark.parametrize(
+    ("head", "verdict"),
+    [
+        (f'<meta http-equiv="Refresh" content="0; URL={_CAPTCHA}">', Verdict.ROBOT_CHECK),
+        (f"<meta http-equiv=refresh content=\"5;url='{_SIGN_IN}'\">", Verdict.SIGN_IN),
+        (f'<script>window.location.href = "{_CAPTCHA}";</script>', Verdict.ROBOT_CHECK),
+        (f"<script>top.location='{_SIGN_IN}'</script>", Verdict.SIGN_IN),
+        (f'<script>setTimeout(() => document.location.replace("{_CAPTCHA}"), 9)</script>', Verdict.ROBOT_CHECK),
+        ('<meta http-equiv="refresh" content="300">', Verdict.EMPTY),
+        (f'<script>var captcha = "{_CAPTCHA}"; if (location == "{_SIGN_IN}") stay()</script>', Verdict.EMPTY),
+    ],
+)
+def test_a_page_that_sends_its_reader_to_a_block_is_one(head: str, verdict: Verdict) -> None:
+    assert judge(f"<html><head>{head}</head><body>One moment</body></html>") is verdict
+
+
+def test_a_page_of_many_words_or_cards_may_lead_to_a_sign_in() -> None:
+    leave = f'<script>function leave() {{ location.href = "{_SIGN_IN}" }}</script></body>'
+    assert judge(listing([tile(1)]).replace("</body>", leave, 1)) is Verdict.OK
+    assert judge(f"<html><body><p>{'Our terms of use. ' * 200}</p>{leave}</html>") is Verdict.EMPTY
+
+
 @pytest.mark.parametrize("status", [202, 400, 401, 403, 405, 406, 418, 429, 451, 500, 503, 511])
 def test_a_bare_status_that_refuses_is_a_block(status: int) -> None:
     assert parse_listing("", URL, status).verdict in BLOCKS
