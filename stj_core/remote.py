@@ -165,6 +165,8 @@ class Remote:
     def _reached(self) -> Iterator[None]:
         try:
             yield
+        except MemoryError:
+            raise  # of this machine
         except NotImplementedError as error:
             raise AddressError(
                 f"Cannot use {self.address}: its kind of address does not allow that. Name another place."

@@ -323,6 +323,18 @@ def test_a_server_that_is_away_and_keys_that_are_refused_are_sentences(
                 fetch("s3://datasets/x", DATASET, tmp_path / "cache")
 
 
+@pytest.mark.parametrize("error", [MemoryError(), OSError(28, "No space left on device")])
+def test_what_this_machine_lacks_is_not_told_of_the_address(error: Exception, monkeypatch) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    place = Remote("memory://place/one")
+    monkeypatch.setattr(place._files, "find", fail)
+    with pytest.raises(type(error)) as raised:
+        place.listing()
+    assert raised.value is error
+
+
 @pytest.mark.parametrize("given", ["nothing://bucket/x", "s3://", "s3:///"])
 def test_what_is_no_address_is_wrong_usage(given: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
