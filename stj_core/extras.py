@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 # Per extra: the import names of what it brings, the one that its commands begin with first.
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "spiders": ("scrapy", "lxml", "price_parser", "twisted", "warcio"),
+    "spiders": ("scrapy", "lxml", "price_parser", "twisted", "w3lib", "warcio"),
     "browser": ("scrapy_playwright", "playwright"),
     "service": ("scrapyd",),
     "model": ("tensorflow", "keras", "h5py", "matplotlib", "threadpoolctl"),
