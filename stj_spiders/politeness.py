@@ -76,6 +76,7 @@ class Manners:
         self._hosts: defaultdict[str, _Host] = defaultdict(_Host)
         self._lanes: dict[str, Lane] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
+        self._turnstiles: dict[str, asyncio.Lock] = {}
         self._jitter = random.Random()
 
     def lane_name(self, host: str, *, picture: bool) -> str:
@@ -95,6 +96,10 @@ class Manners:
         if host not in self._gates:
             self._gates[host] = asyncio.Semaphore(self.pace.pictures_at_once)
         return self._gates[host]
+
+    def turnstile(self, lane: str) -> asyncio.Lock:
+        """Lets one request of a lane ask the catalogue for its turn at a time."""
+        return self._turnstiles.setdefault(lane, asyncio.Lock())
 
     def leave(self, host: str, *, picture: bool) -> float:
         """Ask to send a request: 0 means that it must go now, anything else is after how many seconds to ask again."""

@@ -30,18 +30,19 @@ class SharedPace:
         Raises:
             CatalogError: the catalogue cannot be asked, and so nobody else can.
         """
-        wait = self._manners.wait(host, picture=picture)
-        if wait:
+        if wait := self._manners.wait(host, picture=picture):
             return wait
-        gap = self._manners.gap(host, picture=picture)
-        if gap:
-            lane = self._manners.lane_name(host, picture=picture)
-            wait = await self._writer.run(take_turn, self._writer.catalog, host, lane, gap)
-            if wait:
-                self._manners.hold(host, wait, picture=picture)
+        if not self._manners.gap(host, picture=picture):
+            self._manners.go(host, 0.0, picture=picture)
+            return 0.0
+        # One of this process at a time: who comes behind hears from the answer how long the lane is taken.
+        async with self._manners.turnstile(self._manners.lane_name(host, picture=picture)):
+            if wait := self._manners.wait(host, picture=picture):
                 return wait
-        self._manners.go(host, gap, picture=picture)
-        return 0.0
+            lane, gap = self._manners.lane_name(host, picture=picture), self._manners.gap(host, picture=picture)
+            wait = await self._writer.run(take_turn, self._writer.catalog, host, lane, gap)
+            self._manners.hold(host, wait or gap, picture=picture)
+            return wait
 
     async def turned_away(self, host: str, asked_at: float, retry_after: float | None, *, picture: bool) -> TurnedAway:
         """Note a blocked answer, here and for all; blocks in a row count whoever met them."""
