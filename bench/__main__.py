@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bench.cluster import cluster
 from bench.crawl import write_crawl
 from bench.export import PACKAGES, PEERS, class_folders, fill
 from bench.growth_of_commands import growth
@@ -225,6 +226,7 @@ BENCHES: dict[str, Callable[[int, bool, Path], None]] = {
     "predictions": predictions,
     "studio": studio,
     "growth": growth,
+    "cluster": cluster,
 }
 
 

@@ -25,7 +25,7 @@ from bench.tables import (
 )
 from stj_demo.sources import Drawn
 
-_MODEL = "import sys; from stj_model.cli import main; sys.exit(main())"
+MODEL_CLI = "import sys; from stj_model.cli import main; sys.exit(main())"
 _KERAS = """
 import sys
 import keras, numpy
@@ -33,7 +33,7 @@ from PIL import Image
 picture = Image.open(sys.argv[2]).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
 print(keras.models.load_model(sys.argv[1], compile=False)(numpy.asarray(picture, dtype="float32")[None]))
 """
-_DRAWN = """
+DRAWN_WEIGHTS = """
 import sys
 import keras
 keras.utils.set_random_seed(42)
@@ -62,7 +62,7 @@ def predictions(rounds: int, full: bool, folder: Path) -> None:
         openvino = peer_python("openvino", ["openvino", "numpy", "pillow"])
         missing = "" if openvino else "could not be had here"
         ways = [
-            Way("stj-model predict", [python, "-c", _MODEL, "predict", str(run), str(one)]),
+            Way("stj-model predict", [python, "-c", MODEL_CLI, "predict", str(run), str(one)]),
             Way("the run's own predict.py (ONNX Runtime)", [python, str(network.with_name("predict.py")), str(one)]),
             Way("OpenVINO, the ONNX file", [openvino or "", "-c", _OPENVINO, str(network), str(one)], missing=missing),
             Way("Keras, the model.keras", [python, "-c", _KERAS, str(run / "model.keras"), str(one)]),
@@ -95,7 +95,7 @@ def trained(place: Path, pictures: int) -> tuple[Path, Path]:
     weigh([sys.executable, "-c", stj, "export", "dataset", "--split", "0.2"], place)
     # A whole ResNet50 from a file: of random weights that STJ draws itself only the early stages would be looked at.
     weights = place / "drawn.weights.h5"
-    weigh([sys.executable, "-c", _DRAWN, str(weights)], place)
+    weigh([sys.executable, "-c", DRAWN_WEIGHTS, str(weights)], place)
     _model(place, "train", "dataset", "--weights", str(weights), "--backbone", "resnet50")
     (run,) = (one for one in (place / "runs").iterdir() if (one / "model.keras").is_file() and not one.is_symlink())
     return run, drawn
@@ -103,7 +103,7 @@ def trained(place: Path, pictures: int) -> tuple[Path, Path]:
 
 def _model(place: Path, *words: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", _MODEL, *words], cwd=place, capture_output=True, text=True, check=False
+        [sys.executable, "-c", MODEL_CLI, *words], cwd=place, capture_output=True, text=True, check=False
     )
     if ended.returncode:
         raise SystemExit(f"stj-model {' '.join(words)} ended with {ended.returncode}: {ended.stderr[-500:]}")

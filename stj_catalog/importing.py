@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -187,6 +187,15 @@ class _File:
 
 
 @dataclass(frozen=True)
+class _Taken:
+    """A page's files, those of them that are new, and what became of these."""
+
+    files: list[_File]
+    fresh: list[_File]
+    pictures: list[FetchedPicture]
+
+
+@dataclass(frozen=True)
 class _Import:
     catalog: Catalog
     store: ImageStore
@@ -219,44 +228,56 @@ class _Import:
         ended = CrawlState.INTERRUPTED
         try:
             parts = list(chunks(files, _PER_PAGE)) or [[]]
-            for number, part in enumerate(parts, 1):
-                page = lease_page(self.catalog, crawl.id, _LEASE_SECONDS, max_listing=len(parts))
-                assert page is not None
-                cards = self._cards(crawl.id, part)
-                self._correct(category, cards)
-                more = [NextPage("listing", number + 1, f"{address}#{number + 1}")] if number < len(parts) else []
-                response = Response(200, "ok" if cards else "empty", 0, len(cards))
-                seen = SeenPage(page.id, crawl.id, crawl.category_id, response, cards, more, token=page.token)
-                tally.update(commit_page(self.catalog, self.settler, seen))
+            with closing(self._ahead(crawl.id, parts)) as pages:
+                for number, (part, taken) in enumerate(pages, 1):
+                    page = lease_page(self.catalog, crawl.id, _LEASE_SECONDS, max_listing=len(parts))
+                    assert page is not None
+                    cards = self._cards(taken)
+                    self.tick(len(part))
+                    self._correct(category, cards)
+                    more = [NextPage("listing", number + 1, f"{address}#{number + 1}")] if number < len(parts) else []
+                    response = Response(200, "ok" if cards else "empty", 0, len(cards))
+                    seen = SeenPage(page.id, crawl.id, crawl.category_id, response, cards, more, token=page.token)
+                    tally.update(commit_page(self.catalog, self.settler, seen))
             ended = CrawlState.FINISHED
         finally:
             end_crawl(self.catalog, crawl.id, ended)
 
-    def _cards(self, crawl_id: int, places: Sequence[Path]) -> list[CardSighting]:
-        """Read files, write the pictures that are new, and give a card for each."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            files = list(pool.map(self._named, places))
-            known = known_pictures(self.catalog, [one.key for one in files], crawl_id)
-            fresh = [one for one in files if one.key not in known]
-            if self.cluster is None:
-                taken = list(pool.map(lambda one: self._take_in(crawl_id, one), fresh))
-            else:
-                taken = self._taken_elsewhere(self.cluster, crawl_id, fresh)
-            record_pictures(self.catalog, taken)
-        self.report.known += len(files) - len(fresh)
-        self.tick(len(files))
-        left_out = {one.key for one in fresh} - {one.image_key for one in taken}
-        return [
-            self._card(place, one) for place, one in enumerate((one for one in files if one.key not in left_out), 1)
-        ]
+    def _ahead(self, crawl_id: int, parts: Sequence[Sequence[Path]]) -> Generator[tuple[Sequence[Path], _Taken]]:
+        """Read the files of each page, those of the next one while a page is written: neither waits for the other."""
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(os.cpu_count()) as pool:
+            following = reader.submit(self._take, pool, crawl_id, parts[0])
+            for number, part in enumerate(parts, 1):
+                taken = following.result()
+                if number < len(parts):
+                    following = reader.submit(self._take, pool, crawl_id, parts[number])
+                yield part, taken
 
-    def _taken_elsewhere(self, cluster: Cluster, crawl_id: int, files: Sequence[_File]) -> list[FetchedPicture]:
+    def _take(self, pool: ThreadPoolExecutor, crawl_id: int, places: Sequence[Path]) -> _Taken:
+        """Read a page's files, and put the pictures that are new into the store."""
+        files = list(pool.map(self._named, places))
+        known = known_pictures(self.catalog, [one.key for one in files], crawl_id)
+        fresh = [one for one in files if one.key not in known]
+        if self.cluster is None:
+            return _Taken(files, fresh, list(pool.map(lambda one: self._take_in(crawl_id, one), fresh)))
+        return _Taken(files, fresh, self._taken_elsewhere(pool, self.cluster, crawl_id, fresh))
+
+    def _cards(self, taken: _Taken) -> list[CardSighting]:
+        """Write the pictures that are new, and give a card for each file."""
+        record_pictures(self.catalog, taken.pictures)
+        self.report.known += len(taken.files) - len(taken.fresh)
+        left_out = {one.key for one in taken.fresh} - {one.image_key for one in taken.pictures}
+        there = (one for one in taken.files if one.key not in left_out)
+        return [self._card(place, one) for place, one in enumerate(there, 1)]
+
+    def _taken_elsewhere(
+        self, pool: ThreadPoolExecutor, cluster: Cluster, crawl_id: int, files: Sequence[_File]
+    ) -> list[FetchedPicture]:
         """As `_take_in` for many files, whose bytes workers fingerprint; those of a partition that was set aside are left out."""
         taken: list[FetchedPicture] = []
         for wave in _waves(files):
             found: list[tuple[_File, bytes]] = []
-            for file in wave:
-                data = self._bytes(file)
+            for file, data in zip(wave, pool.map(self._bytes, wave), strict=True):
                 if isinstance(data, bytes):
                     found.append((file, data))
                 else:
@@ -267,8 +288,8 @@ class _Import:
                     names = [file.name for file, _ in parts[place]]
                     self.report.set_aside.append((names, printed.reason))
                     continue
-                for (file, data), one in zip(parts[place], printed, strict=True):
-                    taken.append(self._row(crawl_id, file, one, data))
+                pairs = zip(parts[place], printed, strict=True)
+                taken += pool.map(lambda pair: self._row(crawl_id, pair[0][0], pair[1], pair[0][1]), pairs)
         return taken
 
     def _correct(self, category: Category, cards: Sequence[CardSighting]) -> None:
