@@ -1,11 +1,12 @@
 """A hundred million pictures and fifty crawl hosts, on paper: what would break first, by what is measured here.
 
-    python -m bench.simulate [--pictures 100000000] [--hosts 50] [--rows 100000] [--to docs/performance]
+    python -m bench.simulate [--pictures 100000000] [--hosts 50] [--rows 200000] [--to docs/performance]
 
-Constants are measured first, small: a page of 100 new pictures in catalogues of two sizes (bench/growth.py), the search among a
-million hashes, fingerprints of drawn photographs (python -m bench fingerprints), and CPU of a crawled picture, which is read from
-docs/performance/crawl.md. Then hosts crawl in steps of simulated time: each fetches a page of 100 pictures at its shop's pace,
-searches for their neighbours, and waits for the one lock of page commits, first come, first served.
+Constants are measured first, small: a page of 100 new pictures in catalogues of two sizes (bench/growth.py), the search among
+millions of hashes that hang together as photographs' do (bench/lookup.py), fingerprints of drawn photographs (python -m bench
+fingerprints), and CPU of a crawled picture, which is read from docs/performance/crawl.md. Then hosts crawl in steps of simulated
+time: each fetches a page of 100 pictures at its shop's pace, searches for their neighbours, and waits for the one lock of page
+commits, first come, first served.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ import numpy as np
 
 from bench.__main__ import shop_photograph
 from bench.growth import CARDS, Timed, fill, page
+from bench.lookup import page_of_asks, timed
+from bench.neighbours import make_hashes
 from bench.tables import PERFORMANCE, machine, versions, write_page
 from stj_catalog.catalog import open_catalog
 from stj_catalog.crawls import begin_crawl
 from stj_core.labels import load_labels
 from stj_images.fingerprint import fingerprint
 from stj_images.likeness import Thresholds
-from stj_images.neighbours import NeighbourIndex
+from stj_images.neighbours import LOOKED_THROUGH, NeighbourIndex
 from stj_spiders import settings
 
 DAY = 86_400.0
@@ -45,8 +48,11 @@ class Constants:
     Attributes:
         lock_seconds: of the lock for a page of 100 new pictures in an empty catalogue.
         lock_seconds_per_million: how much longer for each million pictures that are there.
-        search_seconds_per_million: of one ask of the index, for each million pictures.
-        index_bytes: of a crawl process for each picture that is there, where its arrays, which grow by doubling, are just full.
+        search_seconds: of one ask of an index, where hardly any picture is there; of the processor, as all searching.
+        search_seconds_per_million: how much longer for each million pictures that have bands.
+        tail_seconds: of one ask of the pictures that have none yet, where they are as many as may be.
+        bands_seconds_per_million: for as long a process makes the bands of a million pictures, when it opens the catalogue.
+        index_bytes: of a crawl process for each picture that is there, where its arrays, which grow by a quarter, are just full.
         row_bytes: of the catalogue's file for each picture, without cards and pages.
         picture_bytes: of a file.
         fingerprint_seconds: of CPU.
@@ -55,7 +61,10 @@ class Constants:
 
     lock_seconds: float
     lock_seconds_per_million: float
+    search_seconds: float
     search_seconds_per_million: float
+    tail_seconds: float
+    bands_seconds_per_million: float
     index_bytes: float
     row_bytes: float
     picture_bytes: float
@@ -94,9 +103,8 @@ def measure(rows: int, photographs: int = 60) -> Constants:
     for one in data:
         fingerprint(one)
     printed = (time.process_time() - began) / photographs
-    search, index = _search(10 * rows)
     return Constants(
-        max(0.0, first - slope * few), slope * 1e6, search * 1e6, index, size,
+        max(0.0, first - slope * few), slope * 1e6, *_search(25 * rows, 50 * rows), size,
         float(np.mean([len(one) for one in data])), printed, crawled_cpu(PERFORMANCE / "crawl.md"),
     )  # fmt: skip
 
@@ -133,18 +141,34 @@ def _lock(rows: int) -> tuple[float, float]:
     return sorted(one["locked"] for one in found[1:])[2], size
 
 
-def _search(rows: int) -> tuple[float, float]:
-    """Seconds of one ask for each row, and bytes of the two indexes of a process for each."""
-    rng = np.random.default_rng(7)
-    index = NeighbourIndex()
-    index.add(np.arange(rows), rng.integers(0, 2**64, rows, dtype=np.uint64))
-    asked = rng.integers(0, 2**64, 100, dtype=np.uint64)
-    best = []
-    for _ in range(3):
-        began = time.perf_counter()
-        index.query_batch(asked, Thresholds().reach)
-        best.append(time.perf_counter() - began)
-    return min(best) / 100 / rows, 2 * (index.ids.itemsize + index.hashes.itemsize)
+def _search(few: int, many: int) -> tuple[float, float, float, float, float]:
+    """What `Constants` says of searching and of its memory, from two numbers of hashes."""
+    hashes = make_hashes(many, like_photographs=True)
+    asked = page_of_asks(hashes, like_photographs=True)
+    reach, found = Thresholds().reach, []
+    for size in (few, many):
+        index = NeighbourIndex()
+        index.add(np.arange(size), hashes[:size])
+        began = time.process_time()
+        index.make_bands()
+        made = (time.process_time() - began) / size
+        found.append(
+            (timed(lambda index=index: index.query_batch(asked, reach), 3)[0] / len(asked), made, index.nbytes / size)
+        )
+    (first, _, _), (second, made, size_of_one) = found
+    slope = (second - first) / (many - few)
+    tail = NeighbourIndex()
+    tail.add(np.arange(min(many, LOOKED_THROUGH)), hashes[:LOOKED_THROUGH])
+    looked_through = timed(lambda: tail.query_batch(asked, reach), 3)[0] / len(asked)
+    # Of a picture two hashes are kept: as it is, and without borders.
+    return max(0.0, first - slope * few), slope * 1e6, looked_through, 2e6 * made, 2 * size_of_one
+
+
+def searching(constants: Constants, there: float) -> float:
+    """Seconds of a host's search for a page."""
+    million = there / 1e6
+    each = constants.search_seconds + constants.search_seconds_per_million * million + constants.tail_seconds
+    return CARDS * ASKS * each
 
 
 def crawl(constants: Constants, there: float, hosts: int, pace: float, cores: int, pages: int = 2_000) -> Stage:
@@ -159,11 +183,11 @@ def crawl(constants: Constants, there: float, hosts: int, pace: float, cores: in
         pages: of 100 pictures.
     """
     million = there / 1e6
-    searching = CARDS * ASKS * constants.search_seconds_per_million * million
+    search = searching(constants, there)
     fetching = CARDS * max(pace, constants.crawl_seconds / cores)
     held = constants.lock_seconds + constants.lock_seconds_per_million * million
     # Fetching goes on while the page before is searched and written: the slower of both decides, and the lock.
-    ready = [(host * fetching / hosts + max(fetching, searching), host) for host in range(hosts)]
+    ready = [(host * fetching / hosts + max(fetching, search), host) for host in range(hosts)]
     heapq.heapify(ready)
     free = waited = 0.0
     for _ in range(pages):
@@ -171,9 +195,9 @@ def crawl(constants: Constants, there: float, hosts: int, pace: float, cores: in
         begin = max(at, free)
         free = begin + held
         waited += begin - at
-        heapq.heappush(ready, (max(at + max(fetching, searching), free), host))
+        heapq.heappush(ready, (max(at + max(fetching, search), free), host))
     return Stage(
-        there, CARDS * pages / free, held * pages / free, waited / pages, searching, there * constants.index_bytes / 1e9
+        there, CARDS * pages / free, held * pages / free, waited / pages, search, there * constants.index_bytes / 1e9
     )
 
 
@@ -185,7 +209,8 @@ def first_broken(
     each = fetching / hosts  # seconds from one page of any host to the next
     slope = constants.lock_seconds_per_million
     lock = 0.0 if constants.lock_seconds >= each else (each - constants.lock_seconds) / slope * 1e6 if slope else np.inf
-    search = fetching / (CARDS * ASKS * constants.search_seconds_per_million) * 1e6
+    room = fetching - searching(constants, 0)
+    search = max(0.0, room / (CARDS * ASKS * constants.search_seconds_per_million) * 1e6)
     index = memory / constants.index_bytes
     found = [
         (float(lock), f"the one lock of page commits is never free ({hosts} hosts bring a page every {each:.2f} s)"),
@@ -215,12 +240,14 @@ def report(constants: Constants, pictures: int, hosts: int, pace: float, cores: 
     said = [f"{place}. from {number:,.0f} pictures on: {why}" for place, (number, why) in enumerate(broken, 1)]
     hours = pictures * constants.fingerprint_seconds / 3600
     alone = pictures * pace / DAY
+    opening = constants.bands_seconds_per_million * pictures / 1e6
     rows, files = pictures * constants.row_bytes / 1e9, pictures * constants.picture_bytes / 1e12
     whole = f"""\
 - fetching alone, at {1 / pace:.1f} pictures a second of each shop: {alone:,.0f} shop-days, {alone / hosts:,.1f} days of
   {hosts} hosts with a shop each; with the lock and the search {days:,.1f} days
 - the catalogue's rows of pictures: {rows:,.0f} GB as SQLite writes them, cards and pages not counted; the files: {files:,.1f} TB
-- fingerprints: {hours:,.0f} CPU-hours; an export that hashes all afresh costs them once more"""
+- fingerprints: {hours:,.0f} CPU-hours; an export that hashes all afresh costs them once more
+- bands of all hashes: {opening:,.0f} CPU-seconds of each crawl process, soon after it opened the catalogue"""
     return "\n".join(
         [*lines, "", "What breaks, and when:" if said else "Nothing breaks.", "", *said, "", "All of it:", "", whole]
     )  # fmt: skip
@@ -231,7 +258,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=100_000_000)
     parser.add_argument("--hosts", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=100_000, help="of the larger catalogue that is measured")
+    parser.add_argument("--rows", type=int, default=200_000, help="of the larger catalogue that is measured")
     parser.add_argument("--pace", type=float, default=settings.STJ_PICTURE_SECONDS, help="seconds between two pictures")
     parser.add_argument("--cores", type=int, default=2, help="of a host")
     parser.add_argument("--memory", type=float, default=4.0, help="GB that a crawl process may have")
@@ -241,8 +268,9 @@ def main(words: Sequence[str] | None = None) -> None:
     told = "\n".join(f"| {name} | {value:.6g} |" for name, value in asdict(constants).items())
     text = (
         f"`python -m bench.simulate`: {given.pictures:,} pictures, {given.hosts} hosts of {given.cores} cores with a shop each, "
-        f"constants of catalogues with {given.rows // 10:,} and {given.rows:,} rows, and {10 * given.rows:,} hashes. "
-        f"{machine()}; {versions(['sqlalchemy', 'numpy', 'pillow'])}. All beyond those sizes is extrapolated, along straight "
+        f"constants of catalogues with {given.rows // 10:,} and {given.rows:,} rows, and of {25 * given.rows:,} and "
+        f"{50 * given.rows:,} hashes as uneven as photographs'. {machine()}; {versions(['sqlalchemy', 'numpy', 'pillow'])}. All "
+        "beyond those sizes is extrapolated, along straight "
         "lines; a lock_seconds_per_million of 0 means that the larger catalogue's lock was no longer than the smaller one's.\n\n"
         f"| measured | |\n| --- | ---: |\n{told}\n\n"
         + report(constants, given.pictures, given.hosts, given.pace, given.cores, given.memory * 1e9)

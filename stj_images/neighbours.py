@@ -1,8 +1,9 @@
 """Which hashes lie within some Hamming distance: exact, on numpy arrays.
 
-A query is brute force, which is a decision and not a shortcut: 16 bytes a row, exact at any distance, and under a millisecond
-among a million rows, where tree indexes are slower and banded look-ups are exact only for the smallest distances. All pairs of
-a large index come from four bands (`_Band`), which are exact too: what two hashes differ by cannot be much in every band.
+A query is brute force up to a million rows, which is a decision and not a shortcut: 16 bytes a row, exact at any distance, and
+under a millisecond, where tree indexes are slower. Among more rows most is looked up by bands (`multi_index.py`), once enough was
+asked to pay for making them. All pairs of a large index come from four bands (`_Band`). Both are exact too: what two hashes
+differ by cannot be much in every band.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
 from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stj_images.multi_index import SCATTER, MultiIndex, ball, reaches
 
 Ids = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -32,8 +34,10 @@ _CELL = 128
 # Seconds per compared pair and per mask, measured: only the choice between the two ways depends on them.
 _PAIR_SECONDS, _MASK_SECONDS = 1.2e-9, 5e-3
 _NONE = np.uint64(0)
-# Neighbouring bits of a pHash belong together; bands of scattered bits spread real photographs over more keys.
-_SCATTER = np.random.default_rng(7).permutation(64).astype(np.uint64)
+# Up to so many hashes of which there are no bands are looked through; of more, bands are made once so many were asked.
+LOOKED_THROUGH, _PAID_BY = 1 << 20, 256
+# Arrays grow to twice their size, later by a quarter: tens of millions of hashes leave no room for as many again.
+_DOUBLED = 1 << 20
 
 
 def hashes_from_hex(words: Sequence[str]) -> Hashes:
@@ -53,10 +57,13 @@ def wide_distance(a: Hashes, b: Hashes) -> NDArray[np.int64]:
 
 
 class NeighbourIndex:
-    """64-bit hashes with their ids, in arrays that grow by doubling."""
+    """64-bit hashes with their ids, in arrays that grow, and bands of those that were there for long."""
 
     def __init__(self) -> None:
         """Start empty."""
+        # Bands of the first so many hashes each, one after the other; what comes behind has none yet.
+        self._banded: list[MultiIndex] = []
+        self._asked = 0
         self._ids: Ids = np.empty(1024, dtype=np.int64)
         self._hashes: Hashes = np.empty(1024, dtype=np.uint64)
         self._size = 0
@@ -88,7 +95,7 @@ class NeighbourIndex:
             raise ValueError(f"ids and hashes must be two vectors of one length, got {ids.shape} and {hashes.shape}")
         needed = self._size + len(ids)
         if needed > len(self._ids):
-            room = max(needed, 2 * len(self._ids))
+            room = max(needed, len(self._ids) + (len(self._ids) if len(self._ids) < _DOUBLED else len(self._ids) // 4))
             self._ids = np.concatenate([self.ids, np.empty(room - self._size, dtype=np.int64)])
             self._hashes = np.concatenate([self.hashes, np.empty(room - self._size, dtype=np.uint64)])
         self._ids[self._size : needed] = ids
@@ -106,24 +113,73 @@ class NeighbourIndex:
     def query_batch(self, hashes: Hashes, distance: int, *, since: int = 0) -> list[tuple[Ids, Distances]]:
         """For each of uint64[q], what `query` returns; only of what was added after the first `since` hashes."""
         wanted = np.atleast_1d(np.asarray(hashes, dtype=np.uint64))
-        rows: list[list[Places]] = [[] for _ in wanted]
-        bits: list[list[Distances]] = [[] for _ in wanted]
-        for start in range(since, self._size, _BLOCK):
-            block = self._hashes[start : min(start + _BLOCK, self._size)]
+        begin = since
+        found: list[list[Places]] = [[] for _ in wanted]
+        if self._size - since > LOOKED_THROUGH:
+            self._consider_bands(len(wanted))
+            begin = max(since, self._whole)
+            for place, one in enumerate(wanted):
+                found[place] = list(self._looked_up(one, distance, since))
+        for place, near in enumerate(self._looked_through(wanted, distance, begin, self._size)):
+            found[place] += near
+        return [self._answer(one, near) for one, near in zip(wanted, found, strict=True)]
+
+    def _answer(self, asked: np.uint64, near: list[Places]) -> tuple[Ids, Distances]:
+        if not near:
+            return np.empty(0, np.int64), np.empty(0, np.uint8)
+        places = np.concatenate(near)
+        return self._ids[places], np.bitwise_count(self._hashes[places] ^ asked)
+
+    def _looked_through(self, wanted: Hashes, distance: int, begin: int, end: int) -> list[list[Places]]:
+        """The places from `begin` to `end` within `distance` bits of each hash, by a look at everything there."""
+        found: list[list[Places]] = [[] for _ in wanted]
+        for start in range(begin, end, _BLOCK):
+            block = self._hashes[start : min(start + _BLOCK, end)]
             differing = np.empty_like(block)
             far = np.empty(len(block), dtype=np.uint8)
             for place, one in enumerate(wanted):
                 np.bitwise_count(np.bitwise_xor(block, one, out=differing), out=far)
                 if far.min() <= distance:  # most blocks hold nobody near: the least distance is the quickest to say so
-                    near = np.flatnonzero(far <= distance)
-                    rows[place].append(near + start)
-                    bits[place].append(far[near])
-        return [
-            (self._ids[np.concatenate(found)], np.concatenate(far))
-            if found
-            else (np.empty(0, np.int64), np.empty(0, np.uint8))
-            for found, far in zip(rows, bits, strict=True)
-        ]
+                    found[place].append(np.flatnonzero(far <= distance) + start)
+        return found
+
+    def _looked_up(self, asked: np.uint64, distance: int, since: int) -> Iterator[Places]:
+        """The places from `since` on, as far as there are bands, within `distance` bits of one hash."""
+        end = 0
+        for bands in self._banded:
+            start, end = end, end + len(bands)
+            if end <= since:
+                continue
+            near = bands.near(self._hashes[start:end], asked, distance)
+            if near is None:
+                (some,) = self._looked_through(np.array([asked]), distance, max(start, since), end)
+                yield from some
+            else:
+                yield near[near >= since - start] + start
+
+    def _consider_bands(self, asked: int) -> None:
+        """Make bands of what has none, once it is much and was asked for so often that they pay."""
+        if self._size - self._whole > LOOKED_THROUGH:
+            self._asked += asked
+            if self._asked >= _PAID_BY:
+                self.make_bands()
+
+    def make_bands(self) -> None:
+        """Make bands of all that has none; those of few hashes are joined with them, so that there are never many bands."""
+        self._asked, whole = 0, self._whole
+        while self._banded and len(self._banded[-1]) <= 2 * (self._size - whole):
+            whole -= len(self._banded.pop())
+        self._banded.append(MultiIndex(self._hashes[whole : self._size]))
+
+    @property
+    def _whole(self) -> int:
+        """How many hashes have bands."""
+        return sum(len(one) for one in self._banded)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self._ids.nbytes + self._hashes.nbytes + sum(one.nbytes for one in self._banded)
 
     def all_pairs(self, distance: int) -> tuple[Ids, Ids, Distances]:
         """Every unordered pair of additions within `distance` bits.
@@ -232,9 +288,8 @@ class _Band:
 
 
 def _reaches(distance: int) -> list[int]:
-    """By how much the keys of a pair may differ in each band, so that reach + 1 adds up to distance + 1."""
-    reaches = [(distance + _BANDS - number) // _BANDS - 1 for number in range(_BANDS)]
-    return [reach for reach in reaches if reach >= 0]
+    """By how much the keys of a pair may differ in each band that is needed."""
+    return [reach for reach in reaches(distance, _BANDS) if reach >= 0]
 
 
 def _bands(hashes: Hashes, distance: int, across: int = 0) -> list[_Band]:
@@ -244,7 +299,7 @@ def _bands(hashes: Hashes, distance: int, across: int = 0) -> list[_Band]:
     bands: list[_Band] = []
     earlier: tuple[tuple[int, int], ...] = ()
     for number, reach in enumerate(_reaches(distance)):
-        positions = _SCATTER[number * _BAND_BITS : (number + 1) * _BAND_BITS]
+        positions = SCATTER[number * _BAND_BITS : (number + 1) * _BAND_BITS]
         keys = _keys(hashes, positions)
         # Each half by itself: sixteen bits are sorted in a fraction of the time that more would take.
         order = np.concatenate([half.start + np.argsort(keys[half], kind="stable") for half in halves])
@@ -256,7 +311,7 @@ def _bands(hashes: Hashes, distance: int, across: int = 0) -> list[_Band]:
                 order,
                 hashes[order],
                 np.concatenate([np.bincount(keys[half], minlength=1 << _BAND_BITS) for half in halves]),
-                _ball(reach) | other_half,
+                ball(_BAND_BITS, reach) | other_half,
                 earlier,
             )
         )
@@ -269,12 +324,6 @@ def _keys(hashes: Hashes, positions: Hashes) -> NDArray[np.uint16]:
     for place, position in enumerate(positions):
         keys |= ((hashes >> position) & np.uint64(1)) << np.uint64(place)
     return keys.astype(np.uint16)
-
-
-def _ball(reach: int) -> Places:
-    """Every key of at most `reach` set bits."""
-    words = [sum(1 << bit for bit in chosen) for n in range(reach + 1) for chosen in combinations(range(_BAND_BITS), n)]
-    return np.array(words, dtype=np.int64)
 
 
 def _banded_pairs(bands: Sequence[_Band], distance: int, turned: np.uint64 = _NONE) -> Iterator[Pairs]:

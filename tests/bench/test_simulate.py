@@ -13,7 +13,10 @@ from bench.simulate import Constants, crawl, crawled_cpu, first_broken, main, re
 CHEAP = Constants(
     lock_seconds=0.1,
     lock_seconds_per_million=0.0,
+    search_seconds=0.0,
     search_seconds_per_million=1e-4,
+    tail_seconds=0.0,
+    bands_seconds_per_million=0.5,
     index_bytes=32,
     row_bytes=1_000,
     picture_bytes=75_000,
