@@ -32,7 +32,7 @@ from stj_core.stale import STALE
 FOLDER = "fetched"
 """Below STJ_CACHE; always safe to delete while no command runs."""
 MOST_BYTES = 50 << 30
-_FETCHERS = 8
+FETCHERS = 8
 _held: dict[Path, IO[str]] = {}
 """Locks of the copies that this process uses, until it ends."""
 
@@ -57,15 +57,15 @@ def fetch(address: str, kind: Kind, cache: Path, tell: Tell = lambda _: None, mo
     remote = Remote(address)
     inventory = find_inventory(remote, kind)
     folder = cache / FOLDER / inventory.key
-    _hold(folder, kind)
-    _record_origin(folder, address)
+    hold(folder, kind)
+    record_origin(folder, address)
     if not _is_whole(folder, inventory):
-        _make_room(folder.parent, inventory.size, most_bytes)
+        make_room(folder.parent, inventory.size, most_bytes)
         tell(f"Fetching {address}: {counted(len(inventory.files), 'file')}, {inventory.size / 1e6:,.1f} MB …")
         with aside(folder, f"the copy of the {kind.name} {address} in", kind.error) as root:
             draft = root / kind.name
             bring(remote, kind, inventory, draft)
-            _put(draft, folder)
+            put_copy(draft, folder)
     os.utime(folder)
     _tell_stale(remote, folder)
     return folder
@@ -129,7 +129,7 @@ def bring(remote: Remote, kind: Kind, inventory: Inventory, folder: Path) -> Non
                 f"published anew, give the same command again; else {kind.made_by} writes it anew."
             )
 
-    pool = ThreadPoolExecutor(_FETCHERS, "address")
+    pool = ThreadPoolExecutor(FETCHERS, "address")
     try:
         for _ in pool.map(one_file, inventory.files):
             pass
@@ -142,13 +142,13 @@ def adopt(
 ) -> Path:
     """Keep a folder that was just published as the copy that a later command would fetch; returns where it is then."""
     target = cache / FOLDER / inventory.key
-    _hold(target, kind)
-    _record_origin(target, address)
+    hold(target, kind)
+    record_origin(target, address)
     if _is_whole(target, inventory):
         shutil.rmtree(folder)
     else:
-        _make_room(target.parent, inventory.size, most_bytes)
-        _put(folder, target)
+        make_room(target.parent, inventory.size, most_bytes)
+        put_copy(folder, target)
     return target
 
 
@@ -177,7 +177,7 @@ def as_it_lies(address: str, kind: Kind, cache: Path) -> Iterator[tuple[Path, li
             one = listed.get(name)
             return name, _bring_one(remote, one, folder / name) if one else _bring_any(remote, name, folder / name)
 
-        with ThreadPoolExecutor(_FETCHERS, "address") as pool:
+        with ThreadPoolExecutor(FETCHERS, "address") as pool:
             found = list(pool.map(one_file, names))
         missing = [(name, "is not there") for name in listed if name not in set(names)]
         yield folder, [(name, why) for name, why in (*found, *missing) if why]
@@ -239,7 +239,7 @@ def _bring_any(remote: Remote, name: str, target: Path) -> str:
     return ""
 
 
-def _hold(folder: Path, kind: Kind) -> None:
+def hold(folder: Path, kind: Kind) -> None:
     """Keep a copy from being removed while this process lives."""
     place = folder.absolute()
     if place in _held:
@@ -259,7 +259,7 @@ def _origin(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.address")
 
 
-def _record_origin(folder: Path, address: str) -> None:
+def record_origin(folder: Path, address: str) -> None:
     """Write down where a copy is from: the last address under which exactly these files were asked for."""
     write_text(_origin(folder), address)
 
@@ -271,13 +271,13 @@ def _is_whole(folder: Path, inventory: Inventory) -> bool:
     return False
 
 
-def _put(draft: Path, folder: Path) -> None:
+def put_copy(draft: Path, folder: Path) -> None:
     """Rename a whole copy into place; of two that come at once the last stays."""
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
 
 
-def _make_room(place: Path, needed: int, most_bytes: int) -> None:
+def make_room(place: Path, needed: int, most_bytes: int) -> None:
     """Remove the copies that were not used for longest until what is needed fits beside the others."""
     for left in place.glob(".*.part-*[0-9]"):
         if not psutil.pid_exists(int(left.name.rpartition("-")[2])):

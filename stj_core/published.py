@@ -115,7 +115,7 @@ def read_inventory(remote: Remote, kind: Kind, data: bytes | None) -> Inventory 
     document = _document(data)
     try:
         files = tuple(Listed(str(one["path"]), int(one["bytes"]), str(one["sha256"])) for one in document["files"])
-        well = document["made_by"] == MADE_BY and all(_is_inside(one.path) for one in files)
+        well = document["made_by"] == MADE_BY and all(is_inside(one.path) for one in files)
     except (KeyError, TypeError, ValueError):
         well, files = False, ()
     if not well or len({one.path for one in files}) < len(files):
@@ -228,7 +228,7 @@ class Publication:
                 "left alone: name another place, or move them away."
             )
         ours = {one.path for one in before.files} if before else set()
-        ours |= {str(one) for one in marker.get("files", ()) if _is_inside(str(one))} if begun else set()
+        ours |= {str(one) for one in marker.get("files", ()) if is_inside(str(one))} if begun else set()
         return before, {*ours, STALE}
 
     def _mark(self, ours: Iterable[str]) -> None:
@@ -300,7 +300,7 @@ def _document(data: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _is_inside(name: str) -> bool:
+def is_inside(name: str) -> bool:
     """Whether a name stays below its folder, on every system."""
     inside = PurePosixPath(name)
     parts = name.split("/")

@@ -295,6 +295,7 @@ def judge_run(
     none: Path | None = None,
     dataset: Path | None = None,
     talk: Talk = SILENT,
+    called: str = "",
 ) -> Evaluation:
     """Judge a run on a split of its dataset, or on any folder with a subfolder per class.
 
@@ -305,6 +306,7 @@ def judge_run(
         none: a folder of pictures that are none of the classes: whether it keeps out of them is judged too.
         dataset: the dataset's folder; the one it was trained on, if not given.
         talk: where progress is told.
+        called: what the folder `on` is called, where it is the copy of an address.
 
     Raises:
         DatasetError: there is nothing to judge on, or the run was trained on it or on relatives of it.
@@ -316,7 +318,7 @@ def judge_run(
     else:
         found = open_labelled_folder(on, labels)
         pictures, others, passed_over = list(found.pictures), list(found.none), found.passed_over
-        name, title = f"on-{slug(on.resolve().name) or 'folder'}", str(on)
+        name, title = f"on-{slug(on.resolve().name) or 'folder'}", called or str(on)
     if none is not None:
         given, also = open_none_folder(none)
         others, passed_over = [*others, *given], (*passed_over, *also)

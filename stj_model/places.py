@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from stj_core.console import SILENT, Talk
-from stj_core.errors import ModelError, StjError
-from stj_core.fetched import adopt, copies, fetch, here, origin_of
+from stj_core.errors import AddressError, ModelError, StjError
+from stj_core.fetched import adopt, copies, fetch, here, origin_of, read_one
 from stj_core.locations import Location
-from stj_core.published import DATASET, RUN, Publication
+from stj_core.published import DATASET, INVENTORY, MARKER, RUN, Publication
 from stj_core.remote import Remote
 from stj_dataset.manifest import read_settings
-from stj_model.run_dir import LATEST, Run, drop_scratch, free_name, open_run
+from stj_model.run_dir import LATEST, METRICS, Run, drop_scratch, free_name, open_run
+from stj_model.runs import RunEntry, read_published_run
 
 POINTER = f"{LATEST}.json"
 """Beside the runs at an address: which of them is the newest."""
 _TRAINING = "training"
+_READERS = 8
+_MOMENT = "%Y%m%d-%H%M%S"
 
 
 def find_run(run: Location | None, runs: Location, cache: Path, talk: Talk = SILENT) -> Run:
@@ -87,6 +93,44 @@ def dataset_of(run: Run, dataset: Location | None, cache: Path, talk: Talk = SIL
 def own_copy(run: Run, cache: Path) -> Path | None:
     """A copy in the cache of the dataset that a run learned from; nothing is fetched."""
     return _copy_of(str(run.document["dataset_digest"]), cache)
+
+
+def list_runs_at(runs: str) -> list[RunEntry]:
+    """Every run that is published below an address, the newest first; of each two small files are read, and checked.
+
+    What is wrong with one, or is being published, is an entry with the reason, as in a folder.
+
+    Raises:
+        ModelError: there is none.
+        AddressError: the address cannot be used.
+    """
+    remote = Remote(runs)
+    places = sorted({name.partition("/")[0] for name in remote.listing() if name.count("/")})
+
+    def entry(name: str) -> RunEntry | None:
+        address = f"{runs}/{name}"
+        try:
+            if Remote(address).read(INVENTORY) is None and Remote(address).read(MARKER) is None:
+                return None  # somebody else's
+            config, metrics = (read_one(address, RUN, file) for file in (RUN.last, METRICS))
+            return read_published_run(name, config, metrics, _made_at(name))
+        except AddressError:
+            raise
+        except StjError as error:
+            return RunEntry(name, "broken", reason=str(error), changed=_made_at(name))
+
+    with ThreadPoolExecutor(_READERS, "address") as pool:
+        found = [one for one in pool.map(entry, places) if one is not None]
+    if not found:
+        raise _no_run(runs)
+    return sorted(found, key=lambda one: (-one.changed, one.name))
+
+
+def _made_at(name: str) -> float:
+    """When a run was made, in seconds since 1970: its name begins with the moment; 0.0 where it has another."""
+    with suppress(ValueError, OverflowError):
+        return time.mktime(time.strptime("-".join(name.split("-")[:2]), _MOMENT))
+    return 0.0
 
 
 class RunsAt:
@@ -163,8 +207,12 @@ def _newest(runs: str) -> str:
     except (ValueError, KeyError, TypeError):
         name = ""
     if not name or "/" in name or name in {".", ".."}:
-        raise ModelError(f"There is no run at {runs} yet: stj-model train --runs {runs} makes one.")
+        raise _no_run(runs)
     return f"{runs}/{name}"
+
+
+def _no_run(runs: str) -> ModelError:
+    return ModelError(f"There is no run at {runs} yet: stj-model train --runs {runs} makes one.")
 
 
 def _copy_of(digest: str, cache: Path) -> Path | None:

@@ -131,22 +131,38 @@ def read_run(folder: Path) -> RunEntry:
         for archive in (MODEL, NEIGHBOURS):
             with reading(folder / archive):
                 archive_digest(folder / archive)
-        return RunEntry(
-            name=run.name,
-            status="finished",
-            recipe=str(document["config"]["recipe"]),
-            digest=str(document["dataset_digest"]),
-            figures={str(split): _checked(part) for split, part in metrics["figures"].items()},
-            config=dict(document["config"]),
-            weights=dict(document["weights"]),
-            cost={str(name): float(value) for name, value in metrics.get("cost", {}).items()},
-            changed=_changed(folder / CONFIG),
-        )
+        return _finished(run.name, document, metrics, _changed(folder / CONFIG))
     except StjError as error:
         why = str(error)
     except PARSER_ERRORS as error:
-        why = f"{CONFIG} or {METRICS} is not one that this STJ knows ({reason(error)}): train again."
+        why = _unknown(error)
     return RunEntry(folder.name, "broken", reason=why, changed=_changed(folder))
+
+
+def read_published_run(name: str, config: bytes, metrics: bytes, changed: float) -> RunEntry:
+    """A run of which nothing else is here as an entry: its `config.json` and `metrics.json` are read, and its network is not."""
+    try:
+        return _finished(name, json.loads(config), json.loads(metrics), changed)
+    except PARSER_ERRORS as error:
+        return RunEntry(name, "broken", reason=_unknown(error), changed=changed)
+
+
+def _finished(name: str, document: Mapping[str, Any], metrics: Mapping[str, Any], changed: float) -> RunEntry:
+    return RunEntry(
+        name=name,
+        status="finished",
+        recipe=str(document["config"]["recipe"]),
+        digest=str(document["dataset_digest"]),
+        figures={str(split): _checked(part) for split, part in metrics["figures"].items()},
+        config=dict(document["config"]),
+        weights=dict(document["weights"]),
+        cost={str(name): float(value) for name, value in metrics.get("cost", {}).items()},
+        changed=changed,
+    )
+
+
+def _unknown(error: Exception) -> str:
+    return f"{CONFIG} or {METRICS} is not one that this STJ knows ({reason(error)}): train again."
 
 
 def _checked(part: Mapping[str, Any]) -> dict[str, Any]:

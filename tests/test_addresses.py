@@ -112,8 +112,8 @@ def test_an_address_where_nothing_is_is_a_sentence_and_makes_nothing(
 
 def test_all_commands_that_read_a_dataset_or_a_run_are_among_them() -> None:
     found = {one.id.rpartition(" ")[0] for one in places()}
-    model = ("train", "evaluate", "predict", "compare", "export", "summary", "leakage")
-    assert found == {f"stj-dataset {one}" for one in ("export", "verify", "diff")} | {
+    model = ("train", "evaluate", "predict", "compare", "export", "summary", "leakage", "runs")
+    assert found == {f"stj-dataset {one}" for one in ("export", "verify", "diff", "audit")} | {
         f"stj-model {one}" for one in model
     }
 

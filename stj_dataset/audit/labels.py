@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stj_core.errors import DatasetError
+from stj_core.fetched import tables
+from stj_core.locations import Location
+from stj_core.published import RUN
 from stj_dataset.manifest import MANIFEST, iter_manifest
 
 OUT_OF_FOLD = "out_of_fold.csv"
@@ -74,6 +77,20 @@ def find_run(run: Path | None, runs: Path) -> Path:
             f"There is no {OUT_OF_FOLD} in {folder}: train one (stj-model train; the paper recipe leaves none) and name the run."
         )
     return folder
+
+
+def rank_run(run: Location | None, runs: Path) -> list[Suspect]:
+    """As `rank`, for a run's folder, its address, or the newest run; of an address only two tables are read.
+
+    Raises:
+        DatasetError: it left no out-of-fold probabilities, or cleanlab is not installed.
+        ModelError: there is no run at the address.
+        AddressError: the address cannot be used.
+    """
+    if run is None or run.address is None:
+        return rank(find_run(run.path if run else None, runs))
+    with tables(run, RUN, (OUT_OF_FOLD, MANIFEST)) as folder:
+        return rank(folder)
 
 
 def read_out_of_fold(run: Path) -> OutOfFold:

@@ -10,6 +10,7 @@ import typer
 
 from stj_core.cli import ClusterOption, JsonOption, counted, emit_json, say
 from stj_core.console import bars, make_table, show
+from stj_core.locations import Location
 from stj_core.vocabulary import Status
 from stj_dataset.cli.common import CatalogOption, ImagesOption, opened
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 def audit(
     *,
     run: Annotated[
-        Path | None, typer.Argument(help="A training run's folder.  [runs/latest]", show_default=False)
+        Location | None,
+        typer.Argument(
+            parser=Location.of, help="A training run's folder or address.  [runs/latest]", show_default=False
+        ),
     ] = None,
     page: Annotated[Path, typer.Option(help="The page of suspects to write.")] = Path("audit.html"),
     most: Annotated[int, typer.Option(min=1, help="Pictures on the page, for each kind of suspect.")] = 200,
@@ -44,13 +48,13 @@ def audit(
     from stj_core.errors import DatasetError
     from stj_core.labels import load_labels
     from stj_dataset.audit.cache import keep_odd
-    from stj_dataset.audit.labels import find_run, rank
+    from stj_dataset.audit.labels import rank_run
     from stj_dataset.audit.page import Findings, odd_pictures, write_suspects
     from stj_images.store import open_store
 
     lost: list[tuple[str, SetAside]] = []
     with opened(catalog, images, cluster) as (found, config), bars() as progress:
-        suspects = [] if pictures_only else rank(find_run(run, config.runs))
+        suspects = [] if pictures_only else rank_run(run, config.runs)
         store = open_store(config.images)
         kept = sum(n for (_, status), n in count_all(found).images.items() if status == Status.KEPT)
         with open_cluster(config.cluster, say) as workers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,10 +16,16 @@ def evaluate(
     run: RunArgument = None,
     *,
     split: Annotated[str, typer.Option(help="test or val.")] = "test",
-    on: Annotated[Path | None, typer.Option(help="Judge on this folder of 0_…/ 1_…/ 2_…/ instead.")] = None,
+    on: Annotated[
+        Location | None,
+        typer.Option(parser=Location.of, help="Judge on this folder, or address, of 0_…/ 1_…/ 2_…/ instead."),
+    ] = None,
     none: Annotated[
-        Path | None,
-        typer.Option(help="Judge too how well it keeps out of this folder of pictures of something else."),
+        Location | None,
+        typer.Option(
+            parser=Location.of,
+            help="Judge too how well it keeps out of this folder, or address, of pictures of something else.",
+        ),
     ] = None,
     dataset: Annotated[
         Location | None,
@@ -32,6 +37,7 @@ def evaluate(
     """Judge a run on pictures that it has not learned from."""
     from stj_core.config import read_config
     from stj_core.console import Talk
+    from stj_core.fetched_pictures import pictures_here
     from stj_model.artifacts import write_evaluation
     from stj_model.evaluation import classification_report, judge_run, sentence
     from stj_model.out_of_scope import answered_sentence, rejection_sentence
@@ -44,7 +50,9 @@ def evaluate(
     settings = read_config()
     opened = find_run(run, runs_of(runs, settings), settings.cache, talk)
     judged = dataset_of(opened, dataset, settings.cache, talk) if on is None else None
-    evaluation = judge_run(opened, split=split, on=on, none=none, dataset=judged, talk=talk)
+    folder, others = (pictures_here(one, settings.cache, talk.say) if one else None for one in (on, none))
+    called = str(on) if on else ""
+    evaluation = judge_run(opened, split=split, on=folder, none=others, dataset=judged, talk=talk, called=called)
     document = evaluation.document
     try:
         own = judged if dataset is None and judged else own_copy(opened, settings.cache)

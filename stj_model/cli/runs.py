@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from stj_core.cli import JsonOption, emit_json, say
+from stj_model.cli.options import RunsOption, runs_of
 
 if TYPE_CHECKING:
     from stj_model.runs import RunEntry
@@ -26,21 +24,22 @@ ROOM = 140
 
 def runs(
     *,
-    runs: Annotated[Path | None, typer.Option(help="Folder of runs [STJ_RUNS, runs].")] = None,
+    runs: RunsOption = None,
     json_: JsonOption = False,
 ) -> None:
     """List the runs, the newest first: how they were trained, and how they did."""
     from stj_core.config import read_config
+    from stj_model.places import list_runs_at
     from stj_model.runs import list_runs
 
-    folder = read_config(runs=runs).runs
-    lines = list_runs(folder)
+    place = runs_of(runs, read_config())
+    lines = list_runs(place.path) if place.address is None else list_runs_at(place.address)
     if json_:
         emit_json([line.as_json() for line in lines])
     elif lines:
         _print(lines)
     else:
-        say(f"There is no run in {folder} yet: stj-model train makes one.")
+        say(f"There is no run in {place} yet: stj-model train makes one.")
 
 
 def _print(lines: Sequence[RunEntry]) -> None:

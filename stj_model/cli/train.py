@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stj_core.cli import ClusterOption, JsonOption, emit, emit_json
+from stj_core.locations import Location
 from stj_model.cli.options import DATASET, BackboneOption, DatasetArgument, RunsOption, runs_of
 
 
@@ -38,8 +38,11 @@ def train(
         ),
     ] = None,
     none: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of pictures of something else, to learn “none” from; may be given several times."),
+        list[Location] | None,
+        typer.Option(
+            parser=Location.of,
+            help="Folder, or address, of pictures of something else, to learn “none” from; may be given several times.",
+        ),
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of paper's RMSprop [1e-4].")] = None,
     batch_size: Annotated[
@@ -63,6 +66,7 @@ def train(
     """Train a run on a dataset folder, and write its report."""
     from stj_core.config import read_config
     from stj_core.console import Talk
+    from stj_core.fetched_pictures import pictures_here
     from stj_model.config import resolve
     from stj_model.evaluation import sentence
     from stj_model.exporting import save_weights
@@ -91,7 +95,7 @@ def train(
         config,
         runs=at.home if at else place.path,
         cache=settings.cache,
-        none=none or (),
+        none=[pictures_here(one, settings.cache, talk.say) for one in none or ()],
         fast=True,
         cluster=settings.cluster,
         talk=talk,

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 
 from stj_core.cli import outcome
+from stj_core.published import RUN, Publication
 from stj_dataset.audit.labels import label_quality, rank, read_out_of_fold
 from stj_dataset.cli import app
 from stj_dataset.manifest import read_manifest
 from stj_images.quality import find_oddities
+from tests.objects import bucket, serving_objects
 
 from .filling import Shelf, draw, encode, item
 
@@ -52,6 +54,24 @@ def test_every_picture_is_ranked_and_the_wrong_ones_come_first(run: Path) -> Non
     assert {rows[place].original_sha256 for place in WRONG} == {one.sha256 for one in found[:3]}
     assert all(one.guess == (one.given + 1) % 3 for one in found[:3])
     assert [one.score for one in found] == sorted(one.score for one in found)
+
+
+def test_a_run_at_an_address_is_audited_like_its_folder(
+    shelf: Shelf, run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cleanlab")
+    (run / "config.json").write_text("{}")
+    capsys.readouterr()
+    assert outcome(app, ["audit", "--json"]) == 0
+    here = capsys.readouterr().out
+    with serving_objects() as address, bucket(address, "place", monkeypatch):
+        publication = Publication("s3://place/runs/one", RUN)
+        publication.stage(run)
+        publication.commit()
+        assert outcome(app, ["audit", "s3://place/runs/one", "--json"]) == 0
+        assert capsys.readouterr().out == here
+        assert outcome(app, ["audit", "s3://place/runs/two", "--json"]) == 1
+        assert "There is no run at s3://place/runs/two" in capsys.readouterr().err
 
 
 def test_a_class_that_no_picture_has_is_no_reason_to_fail() -> None:

@@ -198,7 +198,56 @@ def test_a_run_at_an_address_answers_and_what_it_cannot_do_there_is_said(run: Ru
     )
     assert said(capsys, "predict", address)[0] == 2
     assert said(capsys, "predict", str(run.folder), f"{RUNS}/one.png")[0] == 2
-    assert said(capsys, "runs", "--runs", RUNS)[0] == 2
+
+
+def test_the_runs_at_an_address_are_listed_like_those_of_a_folder(run: Run, tmp_path: Path, capsys) -> None:
+    nothing = f"There is no run at {RUNS} yet: stj-model train --runs {RUNS} makes one."
+    assert said(capsys, "runs", "--runs", RUNS) == (1, "", nothing)
+    here = tmp_path / "runs"
+    for name in ("20260102-030405-default-aa", "20260203-040506-default-bb", "torn", "half"):
+        shutil.copytree(run.folder, here / name)
+    (here / "torn" / "metrics.json").write_text("{")
+    for folder in here.iterdir():
+        publish(folder, f"{RUNS}/{folder.name}", RUN)
+    point("torn")
+    Remote(f"{RUNS}/half").put(MARKER, b"{}")
+    fsspec.filesystem("memory").rm(f"{RUNS.removeprefix('memory:/')}/half/config.json")
+    Remote(f"{RUNS}/somebody").put("notes.txt", b"mine")
+    code, out, err = said(capsys, "runs", "--runs", RUNS, "--json")
+    assert code == 0, err
+    found = {one.pop("name"): one for one in json.loads(out)}
+    assert list(found) == ["20260203-040506-default-bb", "20260102-030405-default-aa", "half", "torn"]
+    wanted = {one.pop("name"): one for one in json.loads(said(capsys, "runs", "--runs", str(here), "--json")[1])}
+    whole = found["20260203-040506-default-bb"]
+    assert whole | {"changed": 0} == wanted["20260203-040506-default-bb"] | {"changed": 0}
+    assert whole["changed"] > found["20260102-030405-default-aa"]["changed"] > 1.7e9
+    assert (found["torn"]["status"], found["half"]["status"]) == ("broken", "broken")
+    assert "is being published, or that was interrupted" in found["half"]["reason"]
+    assert "20260102-030405-default-aa" in said(capsys, "runs", "--runs", RUNS)[1]
+
+
+@pytest.mark.slow
+def test_pictures_at_an_address_are_judged_as_those_of_a_folder(
+    run: Run, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, others = tmp_path / "photos", tmp_path / "others"
+    for label, name in enumerate(("0_saree", "1_trousers", "2_jeans")):
+        (photos / name).mkdir(parents=True)
+        for number in range(3):
+            (photos / name / f"{number}.png").write_bytes(draw(label, 700 + number))
+    others.mkdir()
+    (others / "one.png").write_bytes(draw(2, 800))
+    code, here, err = said(capsys, "evaluate", str(run.folder), "--on", str(photos), "--none", str(others), "--json")
+    assert code == 0, err
+    with serving_objects() as address, bucket(address, "place", monkeypatch):
+        for folder in (photos, others):
+            for file in folder.rglob("*.png"):
+                Remote(f"s3://place/{folder.name}").send(file.relative_to(folder).as_posix(), file)
+        given = ("--on", "s3://place/photos", "--none", "s3://place/others", "--json")
+        code, there, err = said(capsys, "evaluate", str(run.folder), *given)
+    assert code == 0, err
+    assert json.loads(there) == {**json.loads(here), "split": "s3://place/photos"}
+    assert (run.folder / "evaluations" / "on-photos").is_dir()
 
 
 @pytest.mark.slow
