@@ -38,6 +38,8 @@ from stj_spiders import settings
 DAY = 86_400.0
 ASKS = 3
 """Searches for each picture: as it is, mirrored, and without borders (stj_images/likeness.py, LooksIndex)."""
+PAGES = 12
+"""Pages whose lock is measured in each catalogue."""
 STAGES = (0.01, 0.1, 0.25, 0.5, 1.0)
 
 
@@ -135,10 +137,11 @@ def _lock(rows: int) -> tuple[float, float]:
             catalog, spider="bench", category=load_labels()[0], origin="https://shop.test", settings={},
             first_url="https://shop.test/s?page=0",
         )  # fmt: skip
-        found = [page(catalog, settler, crawl.id, crawl.category_id, number, rng) for number in range(1, 7)]
+        found = [page(catalog, settler, crawl.id, crawl.category_id, number, rng) for number in range(1, PAGES + 1)]
         catalog.close()
         size = (file.stat().st_size - bare) / (rows + CARDS * len(found))
-    return sorted(one["locked"] for one in found[1:])[2], size
+    # The least: whatever else this machine does only adds.
+    return min(one["locked"] for one in found[1:]), size
 
 
 def _search(few: int, many: int) -> tuple[float, float, float, float, float]:

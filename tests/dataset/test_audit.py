@@ -56,6 +56,7 @@ def test_every_picture_is_ranked_and_the_wrong_ones_come_first(run: Path) -> Non
     assert [one.score for one in found] == sorted(one.score for one in found)
 
 
+@pytest.mark.medium
 def test_a_run_at_an_address_is_audited_like_its_folder(
     shelf: Shelf, run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
