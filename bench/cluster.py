@@ -32,7 +32,7 @@ _ONE = "import os; os.sched_setaffinity(0, {0}); os.cpu_count = lambda: 1; " + _
 def cluster(rounds: int, full: bool, folder: Path) -> None:
     """An import and the features of a network on two workers, beside one process."""
     # Most of a small run is the start of processes: two rounds of it say no less than five.
-    pictures, seen, rounds = (5_000, 400, rounds) if full else (300, 16, min(rounds, 2))
+    pictures, seen, rounds = (5_000, 1_000, rounds) if full else (300, 16, min(rounds, 2))
     with tempfile.TemporaryDirectory(prefix="stj-cluster-") as scratch:
         place = Path(scratch)
         fill(place / "garments", pictures)
