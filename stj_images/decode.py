@@ -132,10 +132,16 @@ def decoded_bytes(picture: Image.Image) -> int:
 
 
 def _coefficient_bytes(picture: Image.Image) -> int:
-    """What a progressive JPEG's coefficients take, at its whole size."""
+    """What a progressive JPEG's coefficients take, at its whole size.
+
+    Raises:
+        TruncatedError: its header says that a component has no samples.
+    """
     layers = getattr(picture, "layer", None)
     if not picture.info.get("progressive") or not layers:
         return 0
+    if not all(layer[1] and layer[2] for layer in layers):
+        raise TruncatedError("The picture's header is broken: a component of the JPEG is sampled zero times.")
     drafted = next(iter(getattr(picture, "decoderconfig", ())), 0) or 1
     across, down = max(layer[1] for layer in layers), max(layer[2] for layer in layers)
     shares = sum(layer[1] * layer[2] for layer in layers) / (across * down)

@@ -242,6 +242,29 @@ def promised(width: int, height: int) -> bytes:
     return PNG + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+@pytest.mark.parametrize("read", [decode, fingerprint, lambda data: shrink(data, 64)], ids=["decode", "hash", "shrink"])
+@pytest.mark.parametrize("progressive", [True, False])
+@pytest.mark.parametrize(("components", "sampled"), [((0, 1, 2), 0), ((0,), 0x10), ((2,), 0x01), ((1, 2), 0)])
+def test_a_jpeg_whose_header_samples_a_component_zero_times_is_broken(read, progressive, components, sampled):
+    data = bytearray(encode(photo(1, (40, 50)), "JPEG", progressive=progressive))
+    frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    for component in components:
+        data[frame + 11 + 3 * component] = sampled
+    with pytest.raises(TruncatedError):
+        read(bytes(data))
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+@pytest.mark.parametrize("side", [5, 7], ids=["height", "width"])
+def test_a_jpeg_of_no_lines_or_columns_is_broken(progressive, side):
+    data = bytearray(encode(photo(1, (40, 50)), "JPEG", progressive=progressive))
+    frame = data.index(b"\xff\xc2" if progressive else b"\xff\xc0")
+    data[frame + side : frame + side + 2] = b"\0\0"
+    for read in (decode, fingerprint):
+        with pytest.raises((TruncatedError, NotAnImageError)):
+            read(bytes(data))
+
+
 def test_more_pixels_or_bytes_than_a_photograph_has_are_too_large():
     with pytest.raises(TooLargeError, match=r"^The picture has 8001x8000 pixels, over 64 megapixels\.$"):
         decode(promised(8001, 8000))
