@@ -1,7 +1,7 @@
-"""A list of addresses, fetched by a tool that people use for it: `python fetchers.py WAY LIST FOLDER`.
+"""A list of addresses, fetched by a tool that people use for it: `python fetchers.py WAY LIST FOLDER [AUTHORITY]`.
 
-Run by the Python of the tool's own environment; nothing of STJ's is imported. The list is given: none of these reads a listing,
-keeps a row, or asks robots.txt.
+AUTHORITY is a certificate to trust; what reads it from the environment needs no telling. Run by the Python of the tool's own
+environment; nothing of STJ's is imported. The list is given: none of these reads a listing, keeps a row, or asks robots.txt.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 AT_ONCE = 8
 
 
-def icrawler(addresses: Path, folder: Path) -> None:
-    """What icrawler downloads with, eight threads."""
+def icrawler(addresses: Path, folder: Path, authority: str | None) -> None:
+    """What icrawler downloads with, eight threads; its requests read REQUESTS_CA_BUNDLE."""
+    del authority
     import logging
 
     from icrawler.builtin import UrlListCrawler
@@ -23,8 +24,9 @@ def icrawler(addresses: Path, folder: Path) -> None:
     crawler.crawl(url_list=str(addresses))
 
 
-def img2dataset(addresses: Path, folder: Path) -> None:
-    """img2dataset, one process of eight threads, pictures as they come."""
+def img2dataset(addresses: Path, folder: Path, authority: str | None) -> None:
+    """img2dataset, one process of eight threads, pictures as they come; Python's own urllib reads SSL_CERT_FILE."""
+    del authority
     from img2dataset import download
 
     download(
@@ -38,12 +40,13 @@ def img2dataset(addresses: Path, folder: Path) -> None:
     )
 
 
-def curl(addresses: Path, folder: Path) -> None:
+def curl(addresses: Path, folder: Path, authority: str | None) -> None:
     """curl, eight transfers at once over kept connections."""
     lines = []
     for number, address in enumerate(addresses.read_text(encoding="utf-8").split()):
         lines += [f'url = "{address}"', f'output = "{folder / f"{number:05d}.jpg"}"']
     command = ["curl", "--silent", "--fail", "--parallel", "--parallel-max", str(AT_ONCE), "--config", "-"]
+    command += ["--cacert", authority] if authority else []
     subprocess.run(command, input="\n".join(lines), text=True, check=True)
 
 
@@ -51,4 +54,4 @@ WAYS = {"icrawler": icrawler, "img2dataset": img2dataset, "curl": curl}
 
 if __name__ == "__main__":
     Path(sys.argv[3]).mkdir()
-    WAYS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+    WAYS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)

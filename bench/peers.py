@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -71,21 +72,20 @@ def crawl(origin: str, pipeline: str) -> None:
     process.start()
 
 
-def addresses(origin: str) -> list[str]:
-    """The pictures' addresses of the whole listing, in its order."""
-    found: list[str] = []
+def walk(origin: str) -> Iterator[tuple[str, list[str]]]:
+    """Each page of the listing, in its order, with its pictures' addresses."""
     following: str | None = origin + "/s?rh=n%3A1968256031&fs=true"
     while following:
         with urllib.request.urlopen(following) as answer:
-            page = scrapy.Selector(text=answer.read().decode())
+            text = answer.read().decode()
+        page = scrapy.Selector(text=text)
         shown = page.css("img.s-image::attr(src)").getall()
-        found += [fold_image_url(urljoin(following, one)) for one in shown]
+        yield text, [fold_image_url(urljoin(following, one)) for one in shown]
         link = page.css("a.s-pagination-next::attr(href)").get()
         following = urljoin(following, link) if link else None
-    return found
 
 
-async def loop(origin: str) -> None:
+async def loop(origin: str, authority: str | None) -> None:
     """The least that a crawl can be: page by page, eight pictures at a time, each written as it came.
 
     No robots.txt, no pace, no retries, no row of what was met: what everything else costs is measured against it.
@@ -94,7 +94,8 @@ async def loop(origin: str) -> None:
     from lxml import html
 
     gate = asyncio.Semaphore(8)
-    async with aiohttp.ClientSession() as session:
+    trusted = ssl.create_default_context(cafile=authority) if authority else True
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusted)) as session:
 
         async def fetch(url: str) -> None:
             async with gate, session.get(url) as answer:
@@ -121,6 +122,6 @@ if __name__ == "__main__":
 
     if sys.argv[2] == LOOP:
         Path("images").mkdir()
-        asyncio.run(loop(sys.argv[1]))
+        asyncio.run(loop(sys.argv[1], sys.argv[3] if len(sys.argv) > 3 else None))
     else:
         crawl(sys.argv[1], sys.argv[2])
