@@ -177,13 +177,11 @@ def _thin_rows(file: Path, words: Sequence[str]) -> bool:
 
 
 def _thin_json(file: Path, words: Sequence[str]) -> None:
-    """Rewrite a JSON file without the entries that hold one of some words; it goes where that is no JSON."""
+    """Rewrite a JSON file without the entries that hold one of some words; it goes where that is no JSON, or nested too deep."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+        write_json(_without(json.loads(file.read_text(encoding="utf-8")), words), file)
+    except (ValueError, RecursionError):
         file.unlink()
-        return
-    write_json(_without(document, words), file)
 
 
 def _without(value: Any, words: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON value

@@ -46,6 +46,6 @@ def _document(checksums: set[str]) -> dict[str, Any]:
 
 
 def _checksums(mark: bytes) -> set[str]:
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         return set(json.loads(mark)["sha256"])
     return set()

@@ -405,7 +405,7 @@ def _read(path: Path, hint: str) -> bytes:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(_read(path, "it is part of every dataset, export it again"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not valid JSON ({error}): export the dataset again.") from error
     if not isinstance(document, dict):
         raise DatasetError(

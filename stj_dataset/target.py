@@ -127,7 +127,7 @@ def is_dataset(folder: Path) -> bool:
     """Whether an export made this folder."""
     try:
         document = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(document, dict) and document.get("made_by") == MADE_BY
 

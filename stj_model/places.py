@@ -204,7 +204,7 @@ def _newest(runs: str) -> str:
     data = Remote(runs).read(POINTER)
     try:
         name = str(json.loads(data)["run"]) if data is not None else ""
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         name = ""
     if not name or "/" in name or name in {".", ".."}:
         raise _no_run(runs)

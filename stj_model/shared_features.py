@@ -96,7 +96,7 @@ class SharedFeatures:
             names, size, sha256 = document["names"], document["bytes"], document["sha256"]
             if not isinstance(names, list) or not missing & set(names):
                 return []
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return self._left(remote, stem)
         target = store.folder / f"{stem}.npy"
         with atomic_path(target) as part:

@@ -43,7 +43,7 @@ def kept_odd(cache: Path) -> dict[str, Sequence[str]]:
     try:
         found = json.loads((cache / _FILE).read_text(encoding="utf-8"))
         return {str(sha256): [one for one in reasons if one in WORDS] for sha256, reasons in found}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 
@@ -91,7 +91,7 @@ class Doubts:
         try:
             found = json.loads((self._root / f"{name}.json").read_text(encoding="utf-8"))
             return [Doubt(**one) for one in found]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     def _rank(self, folder: Path, name: str) -> Sequence[Doubt]:

@@ -71,6 +71,6 @@ def _document(story: dict[str, Any]) -> dict[str, Any] | None:
     """The folder's `dataset.json`, if the folder is still this export."""
     try:
         found = json.loads((Path(story["out"]) / "dataset.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("digest") == story["digest"] else None

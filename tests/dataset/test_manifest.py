@@ -21,6 +21,7 @@ from stj_dataset.manifest import (
     find_problems,
     read_labels,
     read_manifest,
+    read_settings,
     write_labels,
     write_manifest,
 )
@@ -161,6 +162,14 @@ def test_what_is_no_dataset_says_so(folder: Path, tmp_path: Path):
     (folder / "manifest.csv").write_text("file,label\na.jpg,0\n")
     with pytest.raises(DatasetError, match="lacks the columns split, group"):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"0":', '[{"":'])
+def test_json_that_is_nested_too_deep_is_named(folder: Path, opening: str):
+    for name, read in (("labels.json", read_labels), ("dataset.json", read_settings)):
+        (folder / name).write_text(opening * 100_000)
+        with pytest.raises(DatasetError, match=f"{name} is not valid JSON .*: export the dataset again"):
+            read(folder)
 
 
 def test_when_and_in_which_crawl_changes_nothing_that_is_digested(tmp_path: Path):
