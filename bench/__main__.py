@@ -35,6 +35,7 @@ from bench.tables import (
     write_headlines,
     write_page,
 )
+from bench.training import training
 
 HERE = Path(__file__).resolve().parent
 
@@ -224,6 +225,7 @@ BENCHES: dict[str, Callable[[int, bool, Path], None]] = {
     "crawl": write_crawl,
     "exports": exports,
     "predictions": predictions,
+    "training": training,
     "studio": studio,
     "growth": growth,
     "cluster": cluster,

@@ -5,13 +5,19 @@ The run is trained here, on drawn garments, a whole ResNet50 with drawn weights:
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from bench.tables import (
     ROOT,
+    Spent,
     Way,
     draw_bars,
     headline,
@@ -25,6 +31,7 @@ from bench.tables import (
 )
 from stj_demo.sources import Drawn
 
+SIDE, SAME = 224, 1e-3
 MODEL_CLI = "import sys; from stj_model.cli import main; sys.exit(main())"
 _KERAS = """
 import sys
@@ -68,19 +75,72 @@ def predictions(rounds: int, full: bool, folder: Path) -> None:
             Way("Keras, the model.keras", [python, "-c", _KERAS, str(run / "model.keras"), str(one)]),
         ]  # fmt: skip
         in_turns(ways, rounds, place)
+        warm = in_batches(place, run, network, pictures, openvino, rounds)
         many = weigh([python, str(ROOT / "bench" / "batch.py"), str(run), str(pictures), "--count", "64"], place)
+    beside = f"; {versions(['openvino'], openvino)}" if openvino else ""
     text = (
         f"`python -m bench predictions`: one picture, each answer in a new process, {rounds} rounds in turns; ResNet50. The "
         "first also measures how far the picture is from all that was learned, and says where the answer is unsure. "
-        f"{machine()}; {versions(['keras', 'tensorflow', 'onnxruntime'])}. Medians, least to most.\n\n"
+        f"{machine()}; {versions(['keras', 'tensorflow', 'onnxruntime'])}{beside}. Medians, least to most.\n\n"
         + table(ways, {"cpu": "CPU-s", "seconds": "s", "megabytes": "peak MB"})
-        + "\n\n![CPU-seconds of a cold answer](predictions.png)\n\nA folder, warm:\n\n```\n"
+        + "\n\n![CPU-seconds of a cold answer](predictions.png)\n\n"
+        + warm
+        + "\n\nA folder from disk, as `stj-model predict` reads it, warm:\n\n```\n"
         + many.said.strip()
         + "\n```\n"
     )
     write_page("predictions", "What an answer costs", text, folder)
     draw_bars(ways, "cpu", "CPU-seconds of one answer in a new process", folder / "predictions.png")
     headline("predictions", "One answer of ResNet50, from a cold start", ways, [one.name for one in ways[1:]], folder)
+
+
+def in_batches(place: Path, run: Path, network: Path, pictures: Path, openvino: str | None, rounds: int) -> str:
+    """Decoded pictures in batches of eight, warm: ONNX Runtime, which answers for us, OpenVINO and Keras, in turns.
+
+    Raises:
+        RuntimeError: the answers differ.
+    """
+    files = sorted(pictures.rglob("*.jpg"))
+    size = (SIDE, SIDE)
+    pixels = [np.asarray(Image.open(file).convert("RGB").resize(size), dtype=np.float32) for file in files]
+    np.save(place / "pixels.npy", np.stack(pixels))
+    missing = "" if openvino else "could not be had here"
+    ways = [
+        Way(
+            name,
+            [python or "", str(ROOT / "bench" / "batches.py"), way, str(file), str(place / "pixels.npy")],
+            missing=lack,
+        )
+        for name, way, python, file, lack in (
+            ("ONNX Runtime (ours)", "onnxruntime", sys.executable, network, ""),
+            ("OpenVINO", "openvino", openvino, network, missing),
+            ("Keras", "keras", sys.executable, run / "model.keras", ""),
+        )
+    ]
+    in_turns(ways, rounds, place)
+    apart = agree(ways)
+    for way in ways:
+        told = [json.loads(one.said.splitlines()[-1]) for one in way.runs]
+        way.runs = [Spent(say["seconds"], say["cpu"], one.megabytes) for say, one in zip(told, way.runs, strict=True)]
+    columns = {"cpu": "CPU-ms a picture", "seconds": "ms a picture", "megabytes": "peak MB"}
+    return (
+        f"{len(files)} decoded pictures in batches of 8, the second pass of a process of its own; {rounds} rounds in turns, all in "
+        f"32 bits, probabilities at most {apart:.0e} apart. Neither the start nor the first pass is counted.\n\n"
+        + table(ways, columns, per=len(files) / 1000)
+    )
+
+
+def agree(ways: Sequence[Way]) -> float:
+    """The largest difference between the probabilities of all ways that ran.
+
+    Raises:
+        RuntimeError: it is so large that they do not compute the same.
+    """
+    told = [np.array(json.loads(way.runs[0].said.splitlines()[-1])["answers"]) for way in ways if way.runs]
+    apart = max(float(np.abs(one - told[0]).max()) for one in told)
+    if apart > SAME:
+        raise RuntimeError(f"The networks answer differently, by {apart:.3f}: they are not the same work.")
+    return apart
 
 
 def trained(place: Path, pictures: int) -> tuple[Path, Path]:

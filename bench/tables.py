@@ -226,14 +226,26 @@ def table(ways: Sequence[Way], values: dict[str, str], *, per: float = 1, digits
     return "\n".join(lines)
 
 
-def write_page(name: str, title: str, text: str, folder: Path = PERFORMANCE) -> Path:
-    """Put text between the marks of docs/performance/NAME.md; what people wrote around them stays."""
-    begin, end = f"<!-- written by bench {name}: begin -->", f"<!-- written by bench {name}: end -->"
+def write_page(name: str, title: str, text: str, folder: Path = PERFORMANCE, part: str = "") -> Path:
+    """Put text between the marks of docs/performance/NAME.md; what people wrote around them stays.
+
+    Args:
+        name: of the page.
+        title: of a page that is not there yet.
+        text: what was measured.
+        folder: of the pages.
+        part: of a page that has several, each between marks of its own; one that is not there yet goes to the end.
+    """
+    by = f"{name}, {part}" if part else name
+    begin, end = f"<!-- written by bench {by}: begin -->", f"<!-- written by bench {by}: end -->"
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{name}.md"
     before, after = f"# {title}\n\n", "\n"
-    if page.is_file() and begin in (old := page.read_text(encoding="utf-8")):
-        before, after = old.partition(begin)[0], old.partition(end)[2]
+    if page.is_file():
+        old = page.read_text(encoding="utf-8")
+        before, after = (
+            (old.partition(begin)[0], old.partition(end)[2]) if begin in old else (f"{old.rstrip()}\n\n", "\n")
+        )
     page.write_text(f"{before}{begin}\n{text.rstrip()}\n{end}{after}", encoding="utf-8")
     return page
 
