@@ -1,7 +1,8 @@
 """How the commands grow with the catalogue: each at several sizes, and the exponent that fits.
 
 A start costs the same at any size, so the exponent is fitted to what a command takes more than at the smallest size: from the two
-largest sizes, log(ratio of CPU) / log(ratio of rows).
+largest sizes, log(ratio of CPU) / log(ratio of rows). What the runs of one size differ by goes into a range beside it: the least
+that the largest may have grown over the most that the middle one may have, and the other way round.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,29 +47,43 @@ def growth(rounds: int, full: bool, folder: Path) -> None:
     head = " | ".join(f"{size:,} rows" for size in sizes)
     lines = [f"| | {head} | exponent | peak MB at the last |", f"| --- |{' ---: |' * (len(sizes) + 2)}"]
     for name in COMMANDS:
-        cpu = [statistics.median(one.cpu for one in runs[name, size]) for size in sizes]
+        cpu = [[one.cpu for one in runs[name, size]] for size in sizes]
         most = max(one.megabytes for one in runs[name, sizes[-1]])
-        cells = " | ".join(f"{one:.2f}" for one in cpu)
+        cells = " | ".join(f"{statistics.median(one):.2f} ({min(one):.2f}–{max(one):.2f})" for one in cpu)
         lines.append(f"| `stj-dataset {COMMANDS[name][0]}`: {name} | {cells} | {exponent(sizes, cpu)} | {most:.0f} |")
     text = (
         f"`python -m bench growth`: CPU-seconds of a whole command, start included, medians of {turns} rounds; catalogues of "
         f"kept pictures with random hashes, without files. {machine()}; {versions(['sqlalchemy', 'numpy'])}. The exponent is "
-        "fitted to what the two larger sizes take more than the smallest; a dash where that is under a tenth of a second.\n\n"
-        + "\n".join(lines)
+        "fitted to what the two larger sizes take more than the smallest, which is the start; its range is what the runs of one "
+        "size differ by; a dash where less than a tenth of a second grows, or no more than that.\n\n" + "\n".join(lines)
     )
     write_page("growth", "How commands grow with the catalogue", text, folder)
 
 
-def exponent(sizes: tuple[int, ...], cpu: list[float]) -> str:
-    """The growth between the last two sizes, the smallest one's cost taken off; a dash where nothing grows.
+def exponent(sizes: Sequence[int], cpu: Sequence[Sequence[float]]) -> str:
+    """The growth between the last two sizes, the smallest one's cost taken off, with its range.
 
-    >>> exponent((1_000, 10_000, 100_000), [1.0, 2.0, 11.0])
-    '1.00'
+    Args:
+        sizes: three or more, rising; the first is so small that its cost is the start.
+        cpu: of each size, the CPU-seconds of its runs.
+
+    Returns:
+        The exponent of the medians and its range; a dash where less than a tenth of a second grows, or no more than the runs
+        differ by.
+
+    >>> exponent((1_000, 10_000, 100_000), [[1.0], [2.0], [11.0]])
+    '1.00 (1.00–1.00)'
     """
-    middle, last = (one - cpu[0] for one in cpu[-2:])
-    if min(middle, last) < 0.1:
+    start, middle, last = cpu[0], cpu[-2], cpu[-1]
+    least = [min(one) - max(start) for one in (middle, last)]
+    most = [max(one) - min(start) for one in (middle, last)]
+    usual = [statistics.median(one) - statistics.median(start) for one in (middle, last)]
+    if min(least) <= 0 or min(usual) < 0.1:
         return "–"
-    return f"{math.log(last / middle) / math.log(sizes[-1] / sizes[-2]):.2f}"
+    rows = math.log(sizes[-1] / sizes[-2])
+    ratios = usual[1] / usual[0], least[1] / most[0], most[1] / least[0]
+    fitted, low, high = (math.log(ratio) / rows for ratio in ratios)
+    return f"{fitted:.2f} ({low:.2f}–{high:.2f})"
 
 
 def _filled(place: Path, size: int) -> Path:

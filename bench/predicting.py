@@ -124,8 +124,8 @@ def in_batches(place: Path, run: Path, network: Path, pictures: Path, openvino: 
         way.runs = [Spent(say["seconds"], say["cpu"], one.megabytes) for say, one in zip(told, way.runs, strict=True)]
     columns = {"cpu": "CPU-ms a picture", "seconds": "ms a picture", "megabytes": "peak MB"}
     return (
-        f"{len(files)} decoded pictures in batches of 8, the second pass of a process of its own; {rounds} rounds in turns, all in "
-        f"32 bits, probabilities at most {apart:.0e} apart. Neither the start nor the first pass is counted.\n\n"
+        f"{len(files)} decoded pictures in batches of 8, the second pass of a process of its own; {rounds} rounds in turns, all "
+        f"in 32 bits, probabilities at most {apart:.0e} apart. Neither the start nor the first pass is counted.\n\n"
         + table(ways, columns, per=len(files) / 1000)
     )
 
