@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ HASHING = "ImagesPipeline + imagehash"
 PICTURES = {".jpg", ".jpeg"}
 # What fetches a list of addresses, and what its environment needs.
 FETCHERS = {"icrawler": ["icrawler"], "img2dataset": ["img2dataset", "setuptools<81"], "curl": []}
+GOALS = {"FilesPipeline": 2.0, HASHING: 0.6}
 _COLUMNS = {"cpu": "CPU-s for 1,000 pictures", "seconds": "s for 1,000", "megabytes": "peak MB"}
 
 
@@ -146,6 +148,16 @@ def told_of_trust(fetched: dict[str, int], pictures: int) -> str:
     )
 
 
+def told_of_goals(ways: Sequence[Way]) -> str:
+    """How far the goals are, from the practice shop."""
+    cpu = {way.name: statistics.median(one.cpu for one in way.runs) for way in ways if way.runs}
+    lines = []
+    for peer, most in GOALS.items():
+        ratio = cpu[OURS] / cpu[peer]
+        lines.append(f"at most {most} × {peer}, here {ratio:.2f}: {'reached' if ratio <= most else 'not reached'}")
+    return f"The goals, in CPU-seconds: {'; '.join(lines)}."
+
+
 def write(measured: Measured, folder: Path) -> None:
     """The page and its picture."""
     ways = measured.ways[PLAIN]
@@ -158,6 +170,7 @@ def write(measured: Measured, folder: Path) -> None:
         "pipeline keep the shop's bytes and look at none of them; the two others encode every picture anew. The last three are "
         "given the list of addresses, and read no listing.\n\n"
         + told(measured)
+        + f"\n\n{told_of_goals(ways)}"
         + "\n\n![CPU-seconds for 1,000 pictures](crawl.png)\n"
     )
     write_page("crawl", "A crawl beside its peers", text, folder)
