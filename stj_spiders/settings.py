@@ -28,6 +28,7 @@ ROBOTSTXT_OBEY = True
 COOKIES_ENABLED = False
 TELNETCONSOLE_ENABLED = False
 REMOTE_CONTROL_ENABLED = False
+DOWNLOAD_VERIFY_CERTIFICATES = True  # Scrapy's default takes any certificate: whoever sits in between could be the shop
 
 # How fast (docs/crawl.md): gaps are the least there will be; jitter and AutoThrottle only add.
 STJ_PAGE_SECONDS = 2.0

@@ -134,4 +134,10 @@ def _refused(rules: Rules, host: str, url: str, refusal: str) -> RobotsRefusedEr
 
 
 def _words(error: Exception) -> str:
+    # Scrapy wraps what the TLS library says; a name that is not the certificate's is service_identity's to find.
+    if any(sign in str(error) for sign in ("certificate verify failed", "VerificationError")):
+        return (
+            "its certificate is not one that this machine trusts for this host; if it should be, set SSL_CERT_FILE to the "
+            "certificate of who signed it"
+        )
     return inert(str(error).rstrip(".")) or type(error).__name__

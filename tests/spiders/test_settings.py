@@ -34,6 +34,7 @@ def test_nothing_listens_for_commands(settings: Settings) -> None:
     assert not settings.getbool("TELNETCONSOLE_ENABLED")
     assert not settings.getbool("REMOTE_CONTROL_ENABLED")
     assert settings.getbool("ROBOTSTXT_OBEY")
+    assert settings.getbool("DOWNLOAD_VERIFY_CERTIFICATES")
     assert not settings.getbool("METAREFRESH_ENABLED")
     assert not settings.getbool("COOKIES_ENABLED")
 
