@@ -33,6 +33,8 @@ def test_the_first_epoch_that_reached_an_accuracy_counts_and_none_is_said() -> N
     assert f"| {OURS} | 10 (epoch 1) | 10 (epoch 1) | 91 of 100, 0.910 [0.838, 0.952] |" in text
     assert f"| {NOTEBOOK} | 30 | 15 | 900 | 3 | 3.0 | 79 of 100, 0.790 [0.700, 0.858] |" in text
 
+    assert "here 3.0 times at 12 points more, not reached" in text
+
 
 def test_of_drawn_pictures_no_accuracy_is_told_and_the_page_s_other_part_stays(tmp_path: Path) -> None:
     text = told(WAYS, COUNTS, [], GIVEN, drawn=True)
