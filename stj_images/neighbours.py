@@ -31,8 +31,9 @@ _BLOCK = 1 << 16
 _BANDS, _BAND_BITS = 4, 16
 # A cell larger than this is cut, so that a product of two cells fits a block.
 _CELL = 128
-# Seconds per compared pair and per mask, measured: only the choice between the two ways depends on them.
-_PAIR_SECONDS, _MASK_SECONDS = 1.2e-9, 5e-3
+# Seconds per compared pair, and per mask where so many rows or more fill its cells, measured: only the choice between the two
+# ways depends on them.
+_PAIR_SECONDS, _MASK_SECONDS, _MASK_ROWS = 1.2e-9, 5e-3, 1 << 17
 _NONE = np.uint64(0)
 # Up to so many hashes of which there are no bands are looked through; of more, bands are made once so many were asked.
 LOOKED_THROUGH, _PAID_BY = 1 << 20, 256
@@ -211,11 +212,16 @@ class NeighbourIndex:
         hashes = self.hashes.copy()
         brute = (across * (self._size - across) if across else self._size**2 / 2) * _PAIR_SECONDS
         masks = sum(comb(_BAND_BITS, n) for reach in _reaches(distance) for n in range(reach + 1))
-        if brute > masks * _MASK_SECONDS:
+        if brute > masks * _mask_seconds(len(hashes)):
             bands = _bands(hashes, distance, across)
             if brute > sum(band.seconds for band in bands):
                 return _banded_pairs(bands, distance, turned)
         return _brute_pairs(hashes, distance, turned, across)
+
+
+def _mask_seconds(rows: int) -> float:
+    """About how long a mask takes beside the pairs that it leads to: fewer rows fill fewer cells."""
+    return _MASK_SECONDS * min(1.0, rows / _MASK_ROWS)
 
 
 def _brute_pairs(hashes: Hashes, distance: int, turned: np.uint64 = _NONE, across: int = 0) -> Iterator[Pairs]:
@@ -275,7 +281,7 @@ class _Band:
         counts = self.counts.astype(np.float64)
         keys = np.arange(len(counts))
         pairs = sum(float(counts @ counts[keys ^ mask]) for mask in self.masks) / 2
-        return pairs * 2 * _PAIR_SECONDS + len(self.masks) * _MASK_SECONDS
+        return pairs * 2 * _PAIR_SECONDS + len(self.masks) * _mask_seconds(len(self.hashes))
 
     def cells(self) -> tuple[Places, Places, Places]:
         """Key, first row and size of every cell, in order of key."""
