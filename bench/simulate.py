@@ -159,7 +159,7 @@ def _search(few: int, many: int) -> tuple[float, float, float, float, float]:
             (timed(lambda index=index: index.query_batch(asked, reach), 3)[0] / len(asked), made, index.nbytes / size)
         )
     (first, _, _), (second, made, size_of_one) = found
-    slope = (second - first) / (many - few)
+    slope = max(0.0, (second - first) / (many - few))
     tail = NeighbourIndex()
     tail.add(np.arange(min(many, LOOKED_THROUGH)), hashes[:LOOKED_THROUGH])
     looked_through = timed(lambda: tail.query_batch(asked, reach), 3)[0] / len(asked)
@@ -213,7 +213,8 @@ def first_broken(
     slope = constants.lock_seconds_per_million
     lock = 0.0 if constants.lock_seconds >= each else (each - constants.lock_seconds) / slope * 1e6 if slope else np.inf
     room = fetching - searching(constants, 0)
-    search = max(0.0, room / (CARDS * ASKS * constants.search_seconds_per_million) * 1e6)
+    slope = CARDS * ASKS * constants.search_seconds_per_million
+    search = max(0.0, room / slope * 1e6) if slope else float("inf")
     index = memory / constants.index_bytes
     found = [
         (float(lock), f"the one lock of page commits is never free ({hosts} hosts bring a page every {each:.2f} s)"),
