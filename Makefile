@@ -28,7 +28,7 @@ test: $(VENV)/.browser lint  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 test-medium: $(VENV)/.browser  ## the tests that take some seconds each
-	$(BIN)/python -m pytest -q -m medium -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -q -m 'medium and not slow' -n $(JOBS) --dist loadfile
 
 test-all: $(VENV)/.browser lint  ## all tests, those of minutes too
 	$(BIN)/python -m pytest -q -m '' -n $(JOBS) --dist loadfile

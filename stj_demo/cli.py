@@ -85,12 +85,13 @@ def shop(
         if list_planted:
             cli.emit_json([asdict(planted) for planted in practice_shop.planted])
             return
+        goodbye = _goodbye()  # before anybody can know where it is
         cli.emit(practice_shop.origin)
         if separate_pictures:
             host = practice_shop.image_origin.partition("//")[2]
             cli.say(f"Its pictures are at {host}: a crawl asks for them with -s STJ_PICTURE_HOSTS={host}.")
         sys.stdout.flush()
-        _wait_for_goodbye()
+        goodbye.wait()
 
 
 def main() -> NoReturn:
@@ -98,9 +99,9 @@ def main() -> NoReturn:
     cli.run(app)
 
 
-def _wait_for_goodbye() -> None:
-    """Wait for Ctrl-C or a polite kill."""
+def _goodbye() -> threading.Event:
+    """What Ctrl-C or a polite kill sets."""
     goodbye = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: goodbye.set())
-    goodbye.wait()
+    return goodbye

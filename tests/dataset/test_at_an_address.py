@@ -20,6 +20,8 @@ from tests.objects import bucket, serving_objects
 
 from .filling import Shelf, items
 
+pytestmark = pytest.mark.medium
+
 AT = "memory://bucket/dataset"
 
 

@@ -24,6 +24,8 @@ from stj_dataset.verify import verify_catalog, verify_dataset
 from tests.dataset.filling import Shelf, draw, encode, item
 from tests.workers import Inline, elsewhere, inline, kill_one
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,7 @@ def _texture(picture: Image.Image) -> np.ndarray:
     return np.concatenate(features)
 
 
+@pytest.mark.medium
 def test_the_mean_colour_does_not_tell_the_classes_apart(some):
     labels = np.repeat([0, 1, 2], 60)
     means = np.array([np.asarray(picture).mean((0, 1)) for kind in GARMENTS for picture in some[kind]]) / 255

@@ -77,6 +77,7 @@ def test_a_missing_picture_is_one(asked, place):
             use(store_path(ONE, "jpg"))
 
 
+@pytest.mark.medium
 def test_a_store_that_cannot_be_reached_is_away(asked, monkeypatch):
     import s3fs
 

@@ -31,6 +31,8 @@ from stj_web.runs import Runs
 from tests.model.conftest import draw, tiny
 from tests.objects import bucket, serving_objects
 
+pytestmark = pytest.mark.medium
+
 DATA, RUNS = "memory://place/data", "memory://place/runs"
 
 

@@ -27,6 +27,8 @@ from stj_model.run_dir import Run
 from stj_model.standalone import Exported
 from tests.model.conftest import draw
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def predictor(run: Run) -> Predictor:

@@ -61,6 +61,7 @@ def unseen(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.medium
 def test_what_is_refused_is_learned(learned: Run, run: Run, drawn: Path, unseen: Path):
     by_distance, by_both = (
         judge_run(one, none=unseen, dataset=drawn).document["out_of_scope"] for one in (run, learned)
@@ -71,6 +72,7 @@ def test_what_is_refused_is_learned(learned: Run, run: Run, drawn: Path, unseen:
     assert by_both["refused"]["n"] + by_both["answers"].get("unsure", 0) == by_both["not_answered"]["n"]
 
 
+@pytest.mark.medium
 def test_probabilities_stay_those_of_the_classes_and_scores_rise_with_none(learned: Run, drawn: Path, unseen: Path):
     predictor = Predictor(learned)
     files = [*sorted(unseen.iterdir()), *(one.path for one in open_dataset(drawn).split("test"))]
@@ -87,6 +89,7 @@ def test_probabilities_stay_those_of_the_classes_and_scores_rise_with_none(learn
     assert margins[:10].min() > margins[10:].mean()
 
 
+@pytest.mark.medium
 def test_an_export_holds_what_was_learned_of_none(learned: Run, drawn: Path, unseen: Path):
     predictor = Predictor(learned)
     pixels = np.stack([predictor.read(file.read_bytes()) for file in sorted(unseen.iterdir())])
@@ -97,6 +100,7 @@ def test_an_export_holds_what_was_learned_of_none(learned: Run, drawn: Path, uns
     assert np.allclose(scores.chances, np.asarray(found["probabilities"]), atol=1e-4)
 
 
+@pytest.mark.medium
 def test_accuracy_counts_the_classes_alone(learned: Run, drawn: Path):
     figures = json.loads((learned.folder / "metrics.json").read_text())["figures"]
     classes = len(open_dataset(drawn).pictures)
@@ -111,6 +115,7 @@ def test_accuracy_counts_the_classes_alone(learned: Run, drawn: Path):
     assert apart["answered"]["n"] == classes
 
 
+@pytest.mark.medium
 def test_the_promise_and_its_price_are_told_together(learned: Run, capsys: pytest.CaptureFixture[str]):
     promise = learned.calibration().promise
     assert promise["answered"] >= 0.95
@@ -163,11 +168,13 @@ def test_the_dataset_s_own_pictures_of_something_else_are_learned_from_and_judge
     assert judge_run(run, split="val", dataset=dataset).document["out_of_scope"]["n_outside"] == 5
 
 
+@pytest.mark.medium
 def test_what_was_learned_as_none_is_not_judged_by(learned: Run, drawn: Path, others: Path):
     with pytest.raises(DatasetError, match="20 of the 32 pictures to judge on were learned from"):
         judge_run(learned, none=others, dataset=drawn)
 
 
+@pytest.mark.medium
 def test_a_folder_to_judge_on_may_hold_none_itself(learned: Run, tmp_path: Path):
     folder = tmp_path / "judge"
     for label in LABELS:

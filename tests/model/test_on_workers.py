@@ -35,6 +35,8 @@ from stj_model.weights import find_weights
 from tests.model.conftest import draw, tiny
 from tests.workers import Inline, elsewhere, inline, kill_one
 
+pytestmark = pytest.mark.medium
+
 
 @pytest.fixture(scope="module")
 def fast_run(drawn: Path, shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:

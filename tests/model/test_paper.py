@@ -29,6 +29,7 @@ def networks():
     return build(backbone, WHERE, 3, 1e-4, 11)
 
 
+@pytest.mark.medium
 def test_all_but_the_last_ten_layers_are_frozen(networks):
     names = [layer.name for layer in networks.whole.layers]
     cut = names.index(WHERE.layer)

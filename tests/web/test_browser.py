@@ -417,7 +417,7 @@ def test_without_scripts_one_can_still_classify_and_review(
 @pytest.mark.parametrize(
     ("theme", "size"),
     [
-        ("light", (1100, 900)),
+        pytest.param("light", (1100, 900), marks=pytest.mark.medium),
         pytest.param("dark", (1100, 900), marks=pytest.mark.slow),
         pytest.param("dark", PHONE, marks=pytest.mark.slow),
     ],
