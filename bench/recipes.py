@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from stj_core.files import write_json
-from stj_dataset.manifest import read_labels, read_manifest, read_settings, write_labels, write_manifest
+from bench.training import part_of
+from stj_dataset.manifest import read_manifest
 from stj_model.out_of_scope import auroc
 
 NEW = 10
@@ -62,12 +62,7 @@ def without_some(dataset: Path, into: Path) -> Path:
     train = [row.sha256 for row in rows if row.split == "train"]
     left_out = set(np.random.default_rng(0).choice(train, NEW, replace=False).tolist())
     kept = [row for row in rows if row.sha256 not in left_out]
-    for row in kept:
-        (into / row.file).parent.mkdir(parents=True, exist_ok=True)
-        os.link(dataset / row.file, into / row.file)
-    write_labels(read_labels(dataset), into / "labels.json")
-    write_json({**read_settings(dataset), "digest": write_manifest(kept, into / "manifest.csv")}, into / "dataset.json")
-    return into
+    return part_of(dataset, into, kept)
 
 
 def notebook(dataset: Path, weights: str) -> None:
