@@ -86,7 +86,7 @@ class SharedFeatures:
                 }
                 remote.send(array.name, array)
                 remote.put(index.name, json.dumps(document).encode())
-        except (StjError, OSError, ValueError) as error:
+        except (StjError, OSError, ValueError, RecursionError) as error:
             self._talk.say(f"Features are not shared: {error}")
 
     def _take(self, store: Shards, remote: Remote, stem: str, missing: set[str]) -> list[str]:
