@@ -166,11 +166,12 @@ def _browser() -> Iterator[Finding]:
 def _weights() -> Iterator[Finding]:
     from stj.weights import known_weights
     from stj_core.config import read_config
-    from stj_model.weights import find_weights
+    from stj_model.weights import find_weights, how_to_use, own_files
 
     spec = read_config().weights
     if spec == "imagenet" and not any(one.here and one.name == "imagenet" for one in known_weights()):
-        yield Finding("weights", State.LACKS, "ImageNet's are not here", "stj weights fetch, or stj weights add FILE")
+        mend = how_to_use(own_files()) or "stj weights fetch, or stj weights add FILE"
+        yield Finding("weights", State.LACKS, "ImageNet's are not here", mend)
         return
     found = find_weights(spec)
     yield Finding("weights", State.OK, f"{spec}: {found.path or 'drawn at random, for a try of the road only'}")

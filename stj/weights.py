@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from stj_model.backbones.base import Download
 
 app = make_app("The weights that training starts from: list, fetch, add, check.")
-FOLDER = Path("weights")
 _BY_HAND = "Fetch that address on another machine, bring the file here, and stj weights add FILE."
 _SECONDS = 600.0
 
@@ -95,7 +94,12 @@ def add(
     licence: Annotated[str, typer.Option(help="Its licence, for the record.", show_default=False)] = "",
 ) -> None:
     """Take in a file that was brought from elsewhere: ImageNet's goes to where Keras looks, any other into weights/."""
-    emit(str(add_weights(file, backbone, source, licence)))
+    from stj_model.weights import FOLDER, how_to_use
+
+    added = add_weights(file, backbone, source, licence)
+    emit(str(added))
+    if added.parent == FOLDER:
+        say(f"These are not the ImageNet weights that a training takes by itself. {how_to_use([added])}")
 
 
 @app.command()
@@ -108,13 +112,12 @@ def check(
     from stj_core.config import read_config
     from stj_core.errors import WeightsError
     from stj_model.network import load_backbone
-    from stj_model.weights import find_weights, imagenet_path
+    from stj_model.weights import find_weights, how_to_use, imagenet_path, own_files
 
     spec = read_config(weights=weights).weights
     if spec == "imagenet" and not imagenet_path(_imagenet()).is_file():
-        raise WeightsError(
-            f"ImageNet's weights are not at {imagenet_path(_imagenet())}: stj weights fetch, or stj weights add FILE."
-        )
+        what = how_to_use(own_files()) or "stj weights fetch, or stj weights add FILE."
+        raise WeightsError(f"ImageNet's weights are not at {imagenet_path(_imagenet())}: {what}")
     found = find_weights(spec)
     network = load_backbone(found, size=64)
     emit(
@@ -125,7 +128,7 @@ def check(
 def known_weights() -> list[WeightsFile]:
     """ImageNet's weights of every network that has them, and the files of `weights/` in this folder, by name."""
     from stj_model.backbones.registry import BACKBONES
-    from stj_model.weights import imagenet_path
+    from stj_model.weights import imagenet_path, own_files
 
     known = []
     for backbone in BACKBONES.values():
@@ -133,7 +136,7 @@ def known_weights() -> list[WeightsFile]:
             path = imagenet_path(wanted)
             here, about = path.is_file(), (wanted.licence, wanted.source, f"md5:{wanted.md5}", wanted.url)
             known.append(WeightsFile("imagenet", backbone.name, here, wanted.size, *about, str(path)))
-    return known + [_described(path) for path in sorted(FOLDER.glob("*.h5"))]
+    return known + [_described(path) for path in own_files()]
 
 
 def add_weights(file: Path, backbone: str | None = None, source: str = "", licence: str = "") -> Path:
@@ -155,7 +158,7 @@ def add_weights(file: Path, backbone: str | None = None, source: str = "", licen
 
     from stj_core.errors import WeightsError
     from stj_core.files import atomic_writer, explained, write_json
-    from stj_model.weights import find_weights, imagenet_path
+    from stj_model.weights import FOLDER, find_weights, imagenet_path
 
     if not file.is_file():
         raise WeightsError(f"There is no file {file}: name the weights file that you brought.")

@@ -146,6 +146,8 @@ class Road:
         try:
             return self.json("stj-model", "train")
         except StepError:
+            if self._imagenet_is_here():
+                raise  # it failed for another reason, which was told
             cli.say("")
             cli.say("*** ImageNet weights cannot be had here: the demo goes on with RANDOM ones. ***")
             cli.say("*** The accuracies below say that the road works, not how well STJ classifies. ***")
@@ -154,6 +156,10 @@ class Road:
             )
             cli.say("")
             return self.json("stj-model", "train", "--weights", "random")
+
+    def _imagenet_is_here(self) -> bool:
+        found: Any = self.json("stj", "weights", "list")
+        return any(one["here"] for one in found if one["name"] == "imagenet")
 
     def _run(self, command: tuple[str, ...], stdout: int | None) -> subprocess.CompletedProcess[bytes]:
         cli.say(f"     $ {' '.join(command)}")

@@ -20,6 +20,8 @@ from stj_model.backend import keras_home
 from stj_model.damage import PARSER_ERRORS, reason
 
 DOWNLOAD_SECONDS = 30.0
+FOLDER = Path("weights")
+"""Where files of one's own lie, below the folder that a command is given in."""
 _ALTERNATIVES = (
     "Give a file (--weights FILE.weights.h5) or train without any (--weights random), or set STJ_WEIGHTS to either; "
     "stj weights list says which file to bring from another machine."
@@ -80,6 +82,20 @@ def find_weights(spec: str, architecture: str | None = None) -> Weights:
     return _from_file(Path(spec), architecture)
 
 
+def own_files() -> list[Path]:
+    """The weights files of the folder `weights/` here, by name."""
+    return sorted(FOLDER.glob("*.h5"))
+
+
+def how_to_use(files: list[Path]) -> str:
+    """How files of one's own are named to a command: none of them is ever taken for ImageNet's without a word."""
+    if not files:
+        return ""
+    one = files[0]
+    more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
+    return f"{one}{more} is here: use it with --weights {one}, or set STJ_WEIGHTS={one}."
+
+
 def imagenet_path(download_: Download) -> Path:
     """Where Keras keeps its own download, so that a machine that has it fetches nothing."""
     return keras_home() / "models" / download_.url.rsplit("/", 1)[1]
@@ -90,7 +106,8 @@ def _fetch_imagenet(wanted: Download, path: Path) -> None:
         download(wanted.url, path, DOWNLOAD_SECONDS)
     if _md5(path) != wanted.md5:
         raise WeightsError(
-            f"The ImageNet weights at {path} are damaged: delete that file and try again. {_ALTERNATIVES}"
+            f"The ImageNet weights at {path} are damaged: delete that file and try again. "
+            f"{how_to_use(own_files()) or _ALTERNATIVES}"
         )
 
 
@@ -154,7 +171,7 @@ def _read_about(path: Path) -> dict[str, str]:
     return about
 
 
-def download(url: str, path: Path, seconds: float, advice: str = _ALTERNATIVES) -> None:
+def download(url: str, path: Path, seconds: float, advice: str = "") -> None:
     """Fetch `url` to `path` within `seconds`, going on from what an earlier try left beside it.
 
     Everything, name look-up included, happens in a daemon thread, so that nothing can hold the command longer.
@@ -163,7 +180,7 @@ def download(url: str, path: Path, seconds: float, advice: str = _ALTERNATIVES) 
         url: where it is.
         path: where it is wanted.
         seconds: so long at most.
-        advice: what to do where it cannot be had, for the sentence.
+        advice: what to do where it cannot be had, for the sentence; by default to name other weights.
 
     Raises:
         WeightsError: it could not be had in time.
@@ -192,7 +209,9 @@ def download(url: str, path: Path, seconds: float, advice: str = _ALTERNATIVES) 
     so_far = part.stat().st_size if part.is_file() else 0
     kept = f" ({so_far / 1e6:.0f} MB are kept, the same command goes on from there)" if so_far else ""
     why = _reason(failure[0]) if failure else f"not done after {seconds:.0f} s"
-    raise WeightsError(f"The ImageNet weights cannot be had: {why}{kept}. {advice}")
+    raise WeightsError(
+        f"The ImageNet weights cannot be had: {why}{kept}. {advice or how_to_use(own_files()) or _ALTERNATIVES}"
+    )
 
 
 def _fetch(url: str, part: Path, seconds: float, stop: threading.Event) -> None:

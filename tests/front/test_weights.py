@@ -105,6 +105,35 @@ def test_a_file_of_ones_own_is_described_and_then_used_without_questions(tmp_pat
     assert names == ["imagenet", "weights/mine.weights.h5"]
 
 
+def test_a_file_of_ones_own_is_never_taken_for_imagenets_and_every_door_says_how_to_use_it(
+    tmp_path, capsys, monkeypatch
+):
+    from stj import doctor
+    from stj_core.errors import WeightsError
+    from stj_model.weights import find_weights
+
+    (tmp_path / "mine.weights.h5").write_bytes(CONTENT)
+    assert outcome(app, ["weights", "add", "mine.weights.h5", "--backbone", "resnet50"]) == 0
+    use = "--weights weights/mine.weights.h5, or set STJ_WEIGHTS=weights/mine.weights.h5"
+    said = capsys.readouterr()
+    assert said.out.strip() == "weights/mine.weights.h5"
+    assert "not the ImageNet weights" in said.err
+    assert use in said.err
+
+    assert outcome(app, ["weights", "check"]) == 1
+    assert use in capsys.readouterr().err
+    (found,) = doctor._weights()
+    assert (found.state, found.mend) == (doctor.State.LACKS, f"weights/mine.weights.h5 is here: use it with {use}.")
+
+    closed = socket.create_server(("127.0.0.1", 0))
+    nobody = Download(f"http://127.0.0.1:{closed.getsockname()[1]}/notop.h5", "0" * 32, 1, "a test", "none")
+    closed.close()
+    backbone = dataclasses.replace(registry.BACKBONES[registry.DEFAULT], imagenet=nobody)
+    monkeypatch.setitem(registry.BACKBONES, registry.DEFAULT, backbone)
+    with pytest.raises(WeightsError, match=r"cannot be had: no connection .*" + use):
+        find_weights("imagenet")
+
+
 def test_a_file_that_was_changed_after_it_was_added_is_listed_as_unusable(tmp_path, capsys):
     (tmp_path / "mine.weights.h5").write_bytes(CONTENT)
     assert outcome(app, ["weights", "add", "mine.weights.h5", "--backbone", "resnet50"]) == 0
