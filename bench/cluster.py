@@ -1,10 +1,13 @@
 """Heavy work on two workers of Dask, beside one process: `python -m bench cluster [--full]`.
 
-An import of a folder (which fingerprints every picture) and the features of a whole ResNet50 with drawn weights, which cost what
-others would. What Dask's start and end cost is measured by itself too. What comes out has to be the same: the digest of the
-dataset that is exported from either catalogue, and the features to the last bit.
+The fingerprints of a folder's pictures, an import of it (which stores and compares them too), and the features of a whole
+ResNet50 with drawn weights, which cost what others would. What Dask's start and end cost is measured by itself too. What comes
+out has to be the same: the fingerprints, the digest of the dataset that is exported from either catalogue, and the features to
+the last bit.
 
-    python -m bench.cluster start | features DATASET WEIGHTS CACHE [CLUSTER]        # the parts that need a process of their own
+    python -m bench.cluster start                                                   # the parts that need a process of their own
+    python -m bench.cluster fingerprints FOLDER [CLUSTER]
+    python -m bench.cluster features DATASET WEIGHTS CACHE [CLUSTER]
 """
 
 from __future__ import annotations
@@ -38,15 +41,16 @@ def cluster(rounds: int, full: bool, folder: Path) -> None:
         fill(place / "garments", pictures)
         size = size_of(place / "garments")
         start = Way("Dask's start and end alone", _part("start"))
+        prints = fingerprints_of(place)
         imports = imports_of(place)
-        in_turns([*imports, start], rounds)
+        in_turns([*prints, *imports, start], rounds)
         digests = [export(place, way) for way in imports]
         features = features_of(place, seen)
         in_turns(features, rounds)
-        said = [{run.said.strip() for run in way.runs} for way in features]
     same = {
+        "the fingerprints are the same": _said_once(prints),
         "the datasets exported from the three catalogues have one digest": len(set(digests)) == 1,
-        "the features are the same to the last bit": len(set().union(*said)) == 1,
+        "the features are the same to the last bit": _said_once(features),
     }
     values = {"seconds": "s", "cpu": "CPU-s", "megabytes": "peak MB"}
     outcome = "; ".join(f"{what}: {'yes' if true else 'NO'}" for what, true in same.items())
@@ -56,9 +60,12 @@ def cluster(rounds: int, full: bool, folder: Path) -> None:
     )
     parts = [
         about,
-        f"An import of {pictures:,} drawn photographs of some {size} with `--cluster {WORKERS}`, and without:",
-        table([*imports, start], values),
-        told("an import", imports[0], imports[1], start, 0.70),
+        f"Fingerprints of {pictures:,} drawn photographs of some {size}, by the function that an import gives to workers:",
+        table([*prints, start], values),
+        told("fingerprints", prints[0], prints[1], start, 0.70),
+        f"A whole import of them with `--cluster {WORKERS}`, and without:",
+        table(imports, values),
+        told("an import", imports[0], imports[1], start),
         f"Features of {seen} pictures and their mirror images by a whole ResNet50, as `stj-model train` computes them:",
         table(features, values),
         told("features", features[0], features[1], start, 1.15),
@@ -70,13 +77,18 @@ def cluster(rounds: int, full: bool, folder: Path) -> None:
         raise SystemExit("What workers brought is not what one process brings: see the page.")
 
 
-def told(what: str, ours: Way, one: Way, start: Way, wanted: float) -> str:
+def _said_once(ways: list[Way]) -> bool:
+    """Whether all runs of all ways said the same."""
+    return len({run.said.strip() for way in ways for run in way.runs}) == 1
+
+
+def told(what: str, ours: Way, one: Way, start: Way, wanted: float | None = None) -> str:
     """The ratio of two ways, with Dask's start and without it."""
     mine, theirs, begun = (statistics.median(run.seconds for run in way.runs) for way in (ours, one, start))
     spent = statistics.median(run.cpu for run in ours.runs) / statistics.median(run.cpu for run in one.runs)
     return (
         f"Wall clock of {what}, two workers to one process: {mine / theirs:.2f} with Dask's start and end, "
-        f"{(mine - begun) / theirs:.2f} without them (wanted: at most {wanted:.2f}); CPU {spent:.2f}."
+        f"{(mine - begun) / theirs:.2f} without them{f' (wanted: at most {wanted:.2f})' if wanted else ''}; CPU {spent:.2f}."
     )
 
 
@@ -98,6 +110,15 @@ def _draw(job: tuple[int, str]) -> None:
 def size_of(folder: Path) -> str:
     """The mean size of a folder's pictures, as people say it."""
     return f"{np.mean([one.stat().st_size for one in folder.rglob('*.jpg')]) / 1000:.0f} kB"
+
+
+def fingerprints_of(place: Path) -> list[Way]:
+    """The fingerprints of a folder on workers, and in a process of one thread."""
+    garments = str(place / "garments")
+    return [
+        Way("two workers", _part("fingerprints", garments, WORKERS)),
+        Way("one process of one thread", _part("fingerprints", garments)),
+    ]
 
 
 def imports_of(place: Path) -> list[Way]:
@@ -155,6 +176,25 @@ def start() -> None:
         assert workers is not None
 
 
+def fingerprints(folder: Path, where: str = "") -> str:
+    """Fingerprint a folder's pictures by workers, or one after another here; a digest of what came out."""
+    from stj_catalog.importing import PARTITION_FILES
+    from stj_core.cluster import open_cluster
+    from stj_core.partitions import Partition, content_name, spread
+    from stj_images.batch import fingerprints_at
+
+    paths = [str(path) for path in sorted(folder.rglob("*.jpg"))]
+    with open_cluster(where) as workers:
+        if workers is None:
+            found = fingerprints_at(paths)
+        else:
+            parts = spread(
+                workers, paths, PARTITION_FILES, lambda some: Partition(content_name(*some), fingerprints_at, (some,))
+            )
+            found = [one for _, one in parts]
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
 def features(dataset: Path, weights: Path, cache: Path, where: str = "") -> str:
     """Compute what a training computes first, each picture as it is and mirrored; a digest of it."""
     from stj_core.console import SILENT
@@ -176,6 +216,8 @@ def main() -> None:
     what, *words = sys.argv[1:]
     if what == "start":
         start()
+    elif what == "fingerprints":
+        print(fingerprints(Path(words[0]), *words[1:]))
     else:
         dataset, weights, cache, *where = words
         print(features(Path(dataset), Path(weights), Path(cache), *where))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -41,11 +41,10 @@ from stj_core.class_folders import (
     name_below,
     printable_name,
 )
-from stj_core.cluster import Cluster
 from stj_core.labels import CLASS, NONE, Category
-from stj_core.partitions import Partition, SetAside
+from stj_core.partitions import Partition, SetAside, Workers, content_name, spread
 from stj_core.vocabulary import CrawlState, Reason
-from stj_images.batch import fingerprints
+from stj_images.batch import fingerprints, fingerprints_at
 from stj_images.decode import MAX_BYTES
 from stj_images.fingerprint import Fingerprint
 from stj_images.store import ImageStore
@@ -53,8 +52,8 @@ from stj_images.store import ImageStore
 SPIDER = "import"
 _PER_PAGE = 200
 _LEASE_SECONDS = 3600.0
-# So many files are a worker's piece of work, and so many bytes are in memory for all of them.
-_PARTITION_FILES, _WAVE_BYTES = 25, 64 << 20
+# So many files are a worker's piece of work, and so many wait in memory for the store.
+PARTITION_FILES, _STORED_AHEAD = 25, 8
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def import_folder(
     *,
     origins: Mapping[str, Origin] | None = None,
     tick: Callable[[int], None] = lambda _: None,
-    cluster: Cluster | None = None,
+    cluster: Workers | None = None,
 ) -> ImportReport:
     """Bring every file of a folder's classes into the catalogue and the image store.
 
@@ -204,7 +203,7 @@ class _Import:
     origins: Mapping[str, Origin]
     report: ImportReport
     tick: Callable[[int], None]
-    cluster: Cluster | None = None
+    cluster: Workers | None = None
 
     @cached_property
     def name(self) -> str:
@@ -271,26 +270,34 @@ class _Import:
         return [self._card(place, one) for place, one in enumerate(there, 1)]
 
     def _taken_elsewhere(
-        self, pool: ThreadPoolExecutor, cluster: Cluster, crawl_id: int, files: Sequence[_File]
+        self, pool: ThreadPoolExecutor, cluster: Workers, crawl_id: int, files: Sequence[_File]
     ) -> list[FetchedPicture]:
-        """As `_take_in` for many files, whose bytes workers fingerprint; those of a partition that was set aside are left out."""
-        taken: list[FetchedPicture] = []
-        for wave in _waves(files):
-            found: list[tuple[_File, bytes]] = []
-            for file, data in zip(wave, pool.map(self._bytes, wave), strict=True):
-                if isinstance(data, bytes):
-                    found.append((file, data))
-                else:
-                    taken.append(self._row(crawl_id, file, data))
-            parts = list(chunks(found, _PARTITION_FILES))
-            for place, printed in cluster.map([_partition([data for _, data in part]) for part in parts]):
-                if isinstance(printed, SetAside):
-                    names = [file.name for file, _ in parts[place]]
-                    self.report.set_aside.append((names, printed.reason))
-                    continue
-                pairs = zip(parts[place], printed, strict=True)
-                taken += pool.map(lambda pair: self._row(crawl_id, pair[0][0], pair[1], pair[0][1]), pairs)
-        return taken
+        """As `_take_in` for many files, which workers fingerprint; those of a partition that was set aside are left out.
+
+        Workers of this machine read the files themselves: to hand the bytes over costs about what a fingerprint does.
+        """
+        taken = [self._row(crawl_id, one, one.reason) for one in files if one.reason is not None]
+        read = ((one, b"" if cluster.here else self._bytes(one)) for one in files if one.reason is None)
+        set_aside: dict[str, list[str]] = {}
+        storing: deque[Future[FetchedPicture]] = deque()
+        for (file, data), printed in spread(cluster, read, PARTITION_FILES, _at if cluster.here else _partition):
+            if isinstance(printed, SetAside):
+                set_aside.setdefault(printed.reason, []).append(file.name)
+                continue
+            storing.append(pool.submit(self._stored, crawl_id, file, data, printed))
+            if len(storing) > _STORED_AHEAD:
+                taken.append(storing.popleft().result())
+        self.report.set_aside += [(names, reason) for reason, names in set_aside.items()]
+        return taken + [one.result() for one in storing]
+
+    def _stored(self, crawl_id: int, file: _File, data: bytes | str, printed: Fingerprint | str) -> FetchedPicture:
+        """What becomes of a file that a worker fingerprinted."""
+        if isinstance(data, str) or isinstance(printed, str):
+            return self._row(crawl_id, file, data if isinstance(data, str) else printed)
+        data = data or self._bytes(file)
+        if isinstance(data, str) or hashlib.sha256(data).hexdigest() != printed.sha256:
+            return self._take_in(crawl_id, file)  # it changed meanwhile
+        return self._row(crawl_id, file, printed, data)
 
     def _correct(self, category: Category, cards: Sequence[CardSighting]) -> None:
         """Record what a person said by moving files here, before the page that shows them: a crash between loses nothing."""
@@ -369,26 +376,16 @@ class _Import:
         return CardSighting(position, file.key, origin.url or file.key, asin=origin.asin, title=title)
 
 
-def _waves(files: Sequence[_File]) -> Iterator[list[_File]]:
-    """Files in their order, as many at one time as memory is to hold."""
-    wave: list[_File] = []
-    held = 0
-    for file in files:
-        size = 0
-        with suppress(OSError):
-            size = file.place.stat().st_size
-        if wave and held + size > _WAVE_BYTES:
-            yield wave
-            wave, held = [], 0
-        wave.append(file)
-        held += size
-    if wave:
-        yield wave
+def _partition(pictures: Sequence[tuple[_File, bytes | str]]) -> Partition[Sequence[Fingerprint | str]]:
+    """What files that are sent over are asked; those that could not be read are nothing."""
+    sent = [data if isinstance(data, bytes) else b"" for _, data in pictures]
+    return Partition(content_name("fingerprints", *sent), fingerprints, (sent,), sum(map(len, sent)))
 
 
-def _partition(pictures: Sequence[bytes]) -> Partition[list[Fingerprint | str]]:
-    digests = b"".join(hashlib.sha256(data).digest() for data in pictures)
-    return Partition(hashlib.sha256(digests).hexdigest()[:32], fingerprints, (list(pictures),))
+def _at(pictures: Sequence[tuple[_File, bytes | str]]) -> Partition[Sequence[Fingerprint | str]]:
+    """What files of this machine are asked."""
+    paths = [str(file.place.resolve()) for file, _ in pictures]
+    return Partition(content_name("fingerprints at", *(file.key for file, _ in pictures)), fingerprints_at, (paths,))
 
 
 class _UnusableError(Exception):

@@ -37,6 +37,7 @@ NETWORKS = (*PICTURES, "keras", "tensorflow", "onnxruntime")
 # So many partitions for each thread of the workers are on their way at one time; fewer where they are so many bytes.
 _AHEAD, _AHEAD_BYTES = 3, 128 << 20
 _WAIT_SECONDS = 30
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class OtherVersionError(StjError):
@@ -284,8 +285,14 @@ def _local(distributed: Any, workers: str | None) -> Iterator[Client]:  # noqa: 
 
     import dask
 
-    # Every death of a worker is told, and counted here.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": True}):
+    settings = {
+        "distributed.scheduler.allowed-failures": 0,  # every death of a worker is told, and counted here
+        "distributed.worker.daemon": True,
+        # One thread each, and memory as in any process of ours: Dask's workers give every freed array back to the system, and
+        # asking for it anew costs a fifth of a fingerprint.
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_ONE_THREAD, "1"),
+    }
+    with dask.config.set(settings):
         many = int(workers or os.cpu_count() or 1)
         options = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": logging.CRITICAL}
         with (

@@ -9,9 +9,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "spiders": ("scrapy", "lxml", "price_parser", "twisted", "w3lib", "warcio"),
     "browser": ("scrapy_playwright", "playwright"),
     "service": ("scrapyd",),
-    "model": ("tensorflow", "keras", "h5py", "matplotlib", "threadpoolctl"),
+    "model": ("tensorflow", "keras", "h5py", "matplotlib", "threadpoolctl", "onnx", "onnxruntime"),
     "notebook": ("pandas", "IPython", "ipykernel"),
-    "export": ("ai_edge_litert", "onnx", "onnxruntime", "openvino"),
+    "export": ("ai_edge_litert", "openvino"),
     "web": (
         "flask", "flask_limiter", "flask_wtf", "limits", "prometheus_client", "requests", "waitress", "werkzeug", "wtforms",
     ),

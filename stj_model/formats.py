@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stj_core.errors import ModelError
+from stj_core.extras import extra_of
 from stj_model.backend import KerasModel, keras, tensorflow
 
 
@@ -38,7 +39,8 @@ def check_installed(names: Sequence[str]) -> None:
     for name in names:
         missing = FORMATS[name].missing()
         if missing:
-            raise ModelError(f"The format {name} needs {' and '.join(missing)}: pip install 'stj[export]'.")
+            extra = extra_of(missing[0])
+            raise ModelError(f"The format {name} needs {' and '.join(missing)}: pip install 'stj[{extra}]'.")
 
 
 def write_saved_model(network: KerasModel, path: Path) -> None:

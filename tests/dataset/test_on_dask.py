@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +14,8 @@ from stj_catalog import importing
 from stj_catalog.catalog import open_catalog
 from stj_catalog.schema import images
 from stj_core.cli import outcome
-from stj_core.partitions import SetAside
 from stj_dataset.cli import app
+from tests.workers import Inline, elsewhere, inline, kill_one
 
 CLASSES = ("0_saree", "1_trousers", "2_jeans")
 
@@ -55,61 +53,33 @@ def bring(name: str, *options: str) -> int:
 
 
 @pytest.mark.slow
-def test_an_import_is_the_same_with_any_number_of_workers_and_one_killed(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
+def test_an_import_is_the_same_with_any_number_of_workers_elsewhere_and_one_killed(tmp_path, monkeypatch):
     draw(tmp_path / "garments", 30)
     assert bring("alone") == 0
     wanted = held("alone")
     assert len(wanted[0]) == 92
+    with elsewhere() as address:
+        assert bring("elsewhere", "--cluster", address) == 0
+        assert held("elsewhere") == wanted
     for workers in (1, 2, 3):
         assert bring(f"local{workers}", "--cluster", f"local:{workers}") == 0
         assert held(f"local{workers}") == wanted
-    # One worker is killed while it works.
-    ask = importing._partition
-
-    def killing(pictures):
-        part = ask(pictures)
-        return type(part)(part.name, kill_once, (str(tmp_path / "mark"), *part.arguments))
-
-    monkeypatch.setattr(importing, "_partition", killing)
+    kill_one(monkeypatch, tmp_path / "mark")
     monkeypatch.setenv("STJ_CLUSTER", "local:2")
     assert bring("killed") == 0
     assert (tmp_path / "mark").exists()
     assert held("killed") == wanted
-    capsys.readouterr()
 
 
-def kill_once(mark: str, pictures: list[bytes]) -> object:
-    from stj_images.batch import fingerprints
-
-    if not Path(mark).exists():
-        Path(mark).write_text("killed")
-        os.kill(os.getpid(), signal.SIGKILL)
-    return fingerprints(pictures)
-
-
-class Failing:
-    """A cluster that fails on every second partition."""
-
-    def map(self, partitions):
-        for place, one in enumerate(partitions):
-            yield place, SetAside("KilledWorker: it died") if place % 2 else one.function(*one.arguments)
-
-
-@pytest.mark.medium
-def test_what_workers_fail_on_is_left_out_told_and_tried_again(tmp_path, capsys, monkeypatch):
-    from contextlib import contextmanager
-
-    from stj_core import cluster
-
+@pytest.mark.parametrize("here", [True, False])
+def test_an_import_by_workers_is_the_same_and_what_they_fail_on_is_told_and_tried_again(
+    tmp_path, capsys, monkeypatch, here: bool
+):
     draw(tmp_path / "garments", 30)
-
-    @contextmanager
-    def failing(where, tell):
-        yield Failing()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cluster, "open_cluster", failing)
+    (tmp_path / "garments" / "2_jeans" / "pipe.jpg").symlink_to("nowhere")
+    assert bring("alone") == 0
+    with inline(Inline(here=here, fails=lambda place: place % 2 == 1), monkeypatch):
+        capsys.readouterr()
         assert bring("some", "--cluster", "local:2") == 1
     told = capsys.readouterr()
     document = json.loads(told.out)
@@ -119,7 +89,29 @@ def test_what_workers_fail_on_is_left_out_told_and_tried_again(tmp_path, capsys,
         f"17 files ({', '.join(left_out[:3])} …) were left out: workers failed on them three times (KilledWorker: it died). "
         "The same command tries them again; everything else is in."
     )
-    assert sum(sum(words.values()) for words in document["labels"].values()) == 92 - 17
-    assert bring("some") == 0
-    assert json.loads(capsys.readouterr().out)["known"] == 75
-    assert len(held("some")[0]) == 92
+    assert sum(sum(words.values()) for words in document["labels"].values()) == 93 - 17
+    with inline(Inline(here=here), monkeypatch):
+        assert bring("some", "--cluster", "local:2") == 0
+    assert json.loads(capsys.readouterr().out)["known"] == 76
+    assert held("some")[1] == held("alone")[1]
+
+
+def test_a_file_that_changes_while_workers_read_it_is_taken_as_it_is(tmp_path, capsys, monkeypatch):
+    """What the store holds under a checksum has that checksum, whoever read the file when."""
+    draw(tmp_path / "garments", 2)
+    victim, later = tmp_path / "garments" / "0_saree" / "000.jpg", tmp_path / "garments" / "2_jeans" / "001.jpg"
+    at = importing._at
+
+    def changing(pictures):
+        part = at(pictures)
+        printed = part.function(*part.arguments)
+        victim.write_bytes(later.read_bytes())
+        return type(part)(part.name, list, (printed,))
+
+    monkeypatch.setattr(importing, "_at", changing)
+    with inline(Inline(), monkeypatch):
+        assert bring("some", "--cluster", "local:2") == 0
+    for file in Path("images-some").rglob("*.jpg"):
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == file.stem
+    capsys.readouterr()
+    assert outcome(app, ["verify", "--catalog", "some.sqlite", "--images", "images-some"]) == 0

@@ -205,7 +205,7 @@ def test_what_a_killed_export_left_goes_with_the_next(run: Run, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("onnx", "The format onnx needs onnxruntime: pip install 'stj[export]'."),
+        ("onnx", "The format onnx needs onnxruntime: pip install 'stj[model]'."),
         ("openvino", "The format openvino needs openvino: pip install 'stj[export]'."),
         ("litert", "The format litert needs ai_edge_litert: pip install 'stj[export]'."),
     ],
