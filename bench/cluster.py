@@ -29,7 +29,7 @@ WORKERS = "local:2"
 _CLASSES = ("0_saree", "1_trousers", "2_jeans")
 _DATASET_CLI = "import sys; from stj_dataset.cli import main; sys.exit(main())"
 # One processor, and no thread more than that: numpy's and ours ask how many there are.
-_ONE = "import os; os.sched_setaffinity(0, {0}); os.cpu_count = lambda: 1; " + _DATASET_CLI
+_ONE = "import os; os.sched_setaffinity(0, {0}); os.cpu_count = lambda: 1; "
 
 
 def cluster(rounds: int, full: bool, folder: Path) -> None:
@@ -114,10 +114,12 @@ def size_of(folder: Path) -> str:
 
 def fingerprints_of(place: Path) -> list[Way]:
     """The fingerprints of a folder on workers, and in a process of one thread."""
-    garments = str(place / "garments")
+    here = ["fingerprints", str(place / "garments")]
     return [
-        Way("two workers", _part("fingerprints", garments, WORKERS)),
-        Way("one process of one thread", _part("fingerprints", garments)),
+        Way("two workers", _part(*here, WORKERS)),
+        Way(
+            "one process of one thread", [sys.executable, "-c", f"{_ONE}from bench.cluster import main; main()", *here]
+        ),
     ]
 
 
@@ -132,7 +134,7 @@ def imports_of(place: Path) -> list[Way]:
 
     return [
         way("two workers", _DATASET_CLI, "--cluster", WORKERS),
-        way("one process of one thread", _ONE),
+        way("one process of one thread", _ONE + _DATASET_CLI),
         way("one process, both cores", _DATASET_CLI),
     ]
 
