@@ -143,31 +143,8 @@ class Cluster:
             with _lost():
                 self._client.unregister_worker_plugin(f"stj-{name}")
 
-    def map(self, partitions: Sequence[Partition[T]]) -> Iterator[tuple[int, T | SetAside]]:
-        """Do partitions; yields the place of each with what it brought, in the order in which they are done.
-
-        Raises:
-            OtherVersionError: a worker of another version joined meanwhile.
-        """
-        import distributed
-
-        completed: Any = distributed.as_completed  # it has no types
-        suspects: list[int] = []
-        futures = {self._submit(one, place, 1): place for place, one in enumerate(partitions)}
-        for future in completed(list(futures)):
-            place = futures.pop(future)
-            if _error(future) is None:
-                yield place, future.result()
-            else:
-                _raise_other_version(future)
-                suspects.append(place)
-        # One by one: a worker that dies takes others' partitions with it, and now it is clear whose fault it was.
-        for place in suspects:
-            alone: T | SetAside = self._alone(partitions[place], place)
-            yield place, alone
-
     def _alone(self, partition: Partition[Any], place: int) -> Any:  # noqa: ANN401 - what its function brings, or SetAside
-        """Do a partition that failed once, while nothing else is done."""
+        """Do a partition that failed once, while nothing else is done, so that it is clear whose fault it was."""
         why = "it was lost with its worker"
         for tried in range(2, TRIES + 1):
             future = self._submit(partition, place, tried)

@@ -44,10 +44,10 @@ def work(function, numbers, *more):
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_any_number_of_workers_brings_the_same_and_one_killed_costs_nothing(workers, tmp_path):
     pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
-    wanted = {place: number * number for place, number in enumerate(range(12))}
+    wanted = [number * number for number in range(12)]
     with open_cluster(f"local:{workers}") as found:
-        assert dict(found.map(work(squared, range(12)))) == wanted
-        assert dict(found.map(work(killed_once, range(12), str(tmp_path)))) == wanted
+        assert list(found.stream(work(squared, range(12)))) == wanted
+        assert list(found.stream(work(killed_once, range(12), str(tmp_path)))) == wanted
     assert (tmp_path / "killed").exists()
 
 
@@ -56,7 +56,7 @@ def test_any_number_of_workers_brings_the_same_and_one_killed_costs_nothing(work
 def test_a_partition_that_fails_three_times_is_set_aside_and_the_rest_goes_on(function, why):
     pytest.importorskip("distributed", reason="Dask is not installed: pip install 'stj[cluster]'")
     with open_cluster("local:1") as found:
-        brought = dict(found.map(work(function, range(6))))
+        brought = dict(enumerate(found.stream(work(function, range(6)))))
     aside = brought.pop(3)
     assert isinstance(aside, SetAside)
     assert why in aside.reason
@@ -70,7 +70,7 @@ def test_a_worker_of_another_version_is_refused(monkeypatch):
     with open_cluster("local:1") as found:
         found._versions = {**ours, "numpy": "1.0"}
         with pytest.raises(OtherVersionError, match=r"A worker that joined has numpy .*, not 1\.0: it could bring"):
-            dict(found.map(work(squared, [1])))
+            list(found.stream(work(squared, [1])))
     monkeypatch.setattr(cluster, "__version__", "0.0.9")
     with pytest.raises(OtherVersionError, match=r"of local:1 has stj .*, not 0\.0\.9"), open_cluster("local:1"):
         pass
