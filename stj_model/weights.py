@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import threading
 import time
 import urllib.error
@@ -88,12 +89,21 @@ def own_files() -> list[Path]:
 
 
 def how_to_use(files: list[Path]) -> str:
-    """How files of one's own are named to a command: none of them is ever taken for ImageNet's without a word."""
-    if not files:
-        return ""
-    one = files[0]
-    more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
-    return f"{one}{more} is here: use it with --weights {one}, or set STJ_WEIGHTS={one}."
+    """How files of one's own are named to a command: none of them is ever taken for ImageNet's without a word.
+
+    The first that a training would take is named; where it would take none, why not the first. Empty for no files.
+    """
+    usable, why = [], ""
+    for one in files:
+        try:
+            _from_file(one, None)
+            usable.append(shlex.quote(str(one)))
+        except (WeightsError, UsageError) as error:
+            why = why or f"{one} is here but cannot be used: {error}"
+    if not usable:
+        return why
+    more = f" (and {len(usable) - 1} more)" if len(usable) > 1 else ""
+    return f"{usable[0]}{more} is here: use it with --weights {usable[0]}, or set STJ_WEIGHTS={usable[0]}."
 
 
 def imagenet_path(download_: Download) -> Path:

@@ -134,6 +134,29 @@ def test_a_file_of_ones_own_is_never_taken_for_imagenets_and_every_door_says_how
         find_weights("imagenet")
 
 
+def test_no_door_advises_a_file_that_a_training_would_refuse(tmp_path, capsys):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+
+    def advised() -> str:
+        assert outcome(app, ["weights", "check"]) == 1
+        return capsys.readouterr().err
+
+    (folder / "a_unknown.weights.h5").write_bytes(CONTENT)
+    assert "a_unknown.weights.h5 is here but cannot be used: " in (said := advised())
+    assert "--backbone" in said
+    (tmp_path / "b changed.weights.h5").write_bytes(CONTENT)
+    assert outcome(app, ["weights", "add", "b changed.weights.h5", "--backbone", "resnet50"]) == 0
+    assert "use it with --weights 'weights/b changed.weights.h5', or" in advised()
+    (folder / "b changed.weights.h5").write_bytes(CONTENT[1:])
+    (folder / "c_torn.weights.h5").write_bytes(CONTENT)
+    (folder / "c_torn.weights.json").write_text('{"architecture":')
+    assert "use it with" not in advised()
+    (tmp_path / "d.weights.h5").write_bytes(CONTENT)
+    assert outcome(app, ["weights", "add", "d.weights.h5", "--backbone", "resnet50"]) == 0
+    assert "use it with --weights weights/d.weights.h5, or" in advised()
+
+
 def test_a_file_that_was_changed_after_it_was_added_is_listed_as_unusable(tmp_path, capsys):
     (tmp_path / "mine.weights.h5").write_bytes(CONTENT)
     assert outcome(app, ["weights", "add", "mine.weights.h5", "--backbone", "resnet50"]) == 0
